@@ -1,0 +1,47 @@
+"""`./run COMMAND`, see `./run help`."""
+
+from __future__ import annotations
+
+import sys
+
+from . import setup
+from .console import Problem, say
+
+HELP = """./run COMMAND …
+
+  setup [--refresh]        install the runtime under .runtime/ (every other command does it too when needed)
+  demo [--check]           a whole registration, then everything left running; --check: unattended, exits 0 if all was seen
+  test [SUITE…] [ARG…]     all tests, or the suites addon | agent | sandbox; further arguments go to pytest
+  lint                     ruff, mypy, pylint-odoo, the OCA checks
+  shell [DB]               Odoo's Python shell on a database (default: a fresh one named `play`)
+  odoo ARG…                Odoo's own command line in the right environment
+  stop                     stop this checkout's embedded PostgreSQL
+"""
+
+
+def main(arguments: list[str]) -> int:
+    """Run one command; returns the exit code."""
+    command, *rest = arguments or ["help"]
+    if command == "setup":
+        setup.run(refresh="--refresh" in rest, quiet="--quiet" in rest)
+        return 0
+    if command in ("help", "-h", "--help"):
+        say(HELP)
+        return 0
+    from . import commands  # only now: it needs the packages that setup installs
+
+    chosen = commands.COMMANDS.get(command)
+    if chosen is None:
+        say(f"./run knows no command {command!r}.\n\n{HELP}")
+        return 2
+    return chosen(rest)
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main(sys.argv[1:]))
+    except Problem as problem:
+        sys.stderr.write(f"{problem}\n")
+        sys.exit(1)
+    except KeyboardInterrupt:
+        sys.exit(130)

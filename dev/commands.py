@@ -1,0 +1,38 @@
+"""The commands of ./run that need the installed runtime."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from . import database, odoo, postgres
+from .console import say
+
+
+def shell(arguments: list[str]) -> int:
+    """Odoo's shell on the named database, which is made when it is missing."""
+    name = arguments[0] if arguments else "play"
+    if not database.exists(name):
+        say(f"Making database {name} …")
+        database.fresh(name)
+    return odoo.run("shell", "-c", str(odoo.write_config(name)), "--no-http", *arguments[1:])
+
+
+def raw(arguments: list[str]) -> int:
+    """Odoo's own command line; `-c` with the right configuration is added for commands that take one."""
+    config = str(odoo.write_config())
+    if arguments and not arguments[0].startswith("-"):
+        return odoo.run(arguments[0], "-c", config, *arguments[1:])
+    return odoo.run("-c", config, *arguments)
+
+
+def stop(_arguments: list[str]) -> int:
+    """Stop the embedded PostgreSQL."""
+    postgres.stop()
+    return 0
+
+
+COMMANDS: dict[str, Callable[[list[str]], int]] = {
+    "shell": shell,
+    "odoo": raw,
+    "stop": stop,
+}

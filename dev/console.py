@@ -1,0 +1,24 @@
+"""What the development commands say, and the one error they raise for people."""
+
+from __future__ import annotations
+
+import sys
+
+
+class Problem(Exception):
+    """Something that a person has to cure.
+
+    :param what: what happened, one sentence
+    :param cure: what to do about it, one sentence or a command to type
+    """
+
+    def __init__(self, what: str, cure: str) -> None:
+        super().__init__(f"{what}\n  What to do: {cure}")
+        self.what = what
+        self.cure = cure
+
+
+def say(text: str) -> None:
+    """Print one line at once, so that the order with child processes' output is kept."""
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()

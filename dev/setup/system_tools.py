@@ -1,0 +1,137 @@
+"""Programs and libraries that are no Python packages: SoftHSM2, OpenSC's spy, xmlsec1, Chromium, wkhtmltopdf, a font.
+
+root gets them by apt-get; anybody else gets Debian's packages unpacked under .runtime/system, without installing.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sysconfig
+from collections.abc import Callable
+from pathlib import Path
+
+from ..console import Problem, say
+from ..paths import SYSTEM
+from . import apt
+
+LIBRARY_FOLDERS = (
+    Path("usr/lib/softhsm"),
+    Path("usr/lib") / (sysconfig.get_config_var("MULTIARCH") or "x86_64-linux-gnu") / "softhsm",
+    Path("usr/lib") / (sysconfig.get_config_var("MULTIARCH") or "x86_64-linux-gnu"),
+    Path("usr/lib") / (sysconfig.get_config_var("MULTIARCH") or "x86_64-linux-gnu") / "pkcs11",
+    Path("usr/lib64/pkcs11"),
+    Path("usr/lib64/softhsm"),
+    Path("usr/lib"),
+    Path("usr/local/lib/softhsm"),
+)
+
+
+def library(name: str) -> Path | None:
+    """A shared library by file name, from .runtime/system or the system; None when there is none."""
+    for root in (SYSTEM, Path("/")):
+        for folder in LIBRARY_FOLDERS:
+            file = root / folder / name
+            if file.exists():
+                return file
+    return None
+
+
+def program(name: str) -> Path | None:
+    """A program by name, from .runtime/system or PATH; None when there is none."""
+    own = SYSTEM / "usr/bin" / name
+    if own.exists():
+        return own
+    found = shutil.which(name)
+    return Path(found) if found else None
+
+
+def chromium() -> Path | None:
+    """The browser that tests and the demo drive."""
+    return program("chromium") or program("google-chrome") or program("chromium-browser")
+
+
+def vietnamese_font() -> Path | None:
+    """Any installed font file known to have the Vietnamese letters."""
+    for root in (SYSTEM, Path("/")):
+        for folder in ("usr/share/fonts", "usr/local/share/fonts"):
+            for pattern in ("DejaVuSans.ttf", "NotoSans-Regular.ttf", "LiberationSans-Regular.ttf", "FreeSans.ttf"):
+                found = next(iter((root / folder).rglob(pattern)), None)
+                if found:
+                    return found
+    return None
+
+
+NEEDED: dict[str, tuple[str, Callable[[], Path | None]]] = {
+    "softhsm2": ("the token of demo and tests", lambda: library("libsofthsm2.so") and program("softhsm2-util")),
+    "opensc-pkcs11": ("pkcs11-spy.so, which counts the calls that reach a token", lambda: library("pkcs11-spy.so")),
+    "xmlsec1": ("checks signatures with another implementation than ours", lambda: program("xmlsec1")),
+    "chromium": ("browser tests and the demo's portal page", chromium),
+    "wkhtmltopdf": ("Odoo's PDF reports", lambda: program("wkhtmltopdf")),
+    "fonts-dejavu-core": ("letters with Vietnamese marks in browser and PDF", vietnamese_font),
+}
+
+
+def missing() -> list[str]:
+    """Debian packages whose files are not found."""
+    return [package for package, (_why, find) in NEEDED.items() if find() is None]
+
+
+def environment() -> dict[str, str]:
+    """Environment for programs unpacked under .runtime/system; empty when everything is the system's own."""
+    if not SYSTEM.is_dir():
+        return {}
+    multiarch = sysconfig.get_config_var("MULTIARCH") or "x86_64-linux-gnu"
+    folders = [SYSTEM / "usr/lib" / multiarch, SYSTEM / "lib" / multiarch, SYSTEM / "usr/lib", SYSTEM / "usr/lib/softhsm"]
+    return {
+        "PATH": f"{SYSTEM / 'usr/bin'}:{os.environ.get('PATH', os.defpath)}",
+        "LD_LIBRARY_PATH": ":".join([*map(str, folders), os.environ.get("LD_LIBRARY_PATH", "")]).rstrip(":"),
+        "XDG_DATA_DIRS": f"{SYSTEM / 'usr/share'}:{os.environ.get('XDG_DATA_DIRS', '/usr/local/share:/usr/share')}",
+    }
+
+
+def _command(packages: list[str]) -> str:
+    return f"sudo apt-get update && sudo apt-get install --no-install-recommends {' '.join(packages)}"
+
+
+def install(refresh: bool) -> None:
+    """Install what is missing.
+
+    :raises Problem: when it cannot be had; says the command that an administrator types
+    """
+    wanted = missing()
+    if not wanted:
+        return
+    reasons = "; ".join(f"{package} ({NEEDED[package][0]})" for package in wanted)
+    say(f"System packages: {reasons}")
+    if not apt.available():
+        raise Problem(f"Missing on this system: {reasons}.", "Install them with this system's package manager.")
+    if os.geteuid() == 0:
+        _install_as_root(wanted)
+    else:
+        _unpack_privately(wanted, refresh)
+    left = missing()
+    if left:
+        raise Problem(f"Still missing after the installation: {' '.join(left)}.", _command(left))
+
+
+def _install_as_root(packages: list[str]) -> None:
+    environment_ = {**os.environ, "DEBIAN_FRONTEND": "noninteractive", "LC_ALL": "C"}
+    install_ = ["apt-get", "-q", "-y", "-oAcquire::Retries=3", "--no-install-recommends", "install", *packages]
+    for command in (["apt-get", "-q", "-oAcquire::Retries=3", "update"], install_):
+        done = subprocess.run(command, env=environment_, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise Problem(f"apt-get failed: {done.stderr.strip()[-800:]}", _command(packages))
+
+
+def _unpack_privately(packages: list[str], refresh: bool) -> None:
+    if not apt.codename():
+        raise Problem(f"Missing on this system: {' '.join(packages)}.", _command(packages))
+    source = apt.PrivateApt(apt.codename())
+    try:
+        source.update()
+        for file in source.download(source.missing(packages), refresh=refresh):
+            apt.unpack(file, SYSTEM)
+    except Problem as problem:
+        raise Problem(f"{problem.what}\nMissing on this system: {' '.join(packages)}.", _command(packages)) from problem

@@ -1,0 +1,84 @@
+"""The one virtual environment of this checkout: Odoo's packages, agent and sandbox (editable), the tools of tests and linters."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from ..console import Problem, say
+from ..paths import ADDON, ADDONS, LIB, PYTHON, ROOT, VENV
+from . import apt, odoo_tree
+
+REQUIREMENTS = ROOT / "dev" / "requirements.txt"
+
+
+def distributions() -> list[Path]:
+    """The Python distributions of this repository that exist beside the addon."""
+    return [folder for folder in (ROOT / "agent", ROOT / "sandbox") if (folder / "pyproject.toml").is_file()]
+
+
+def _create() -> None:
+    shutil.rmtree(VENV, ignore_errors=True)
+    VENV.parent.mkdir(parents=True, exist_ok=True)
+    done = subprocess.run([sys.executable, "-m", "venv", str(VENV)], capture_output=True, text=True, check=False)
+    if done.returncode == 0:
+        return
+    version = f"{sys.version_info[0]}.{sys.version_info[1]}"
+    if os.geteuid() == 0 and apt.available():
+        say("  Debian keeps Python's venv module apart: installing it")
+        subprocess.run(["apt-get", "-q", "update"], capture_output=True, check=False)
+        subprocess.run(
+            ["apt-get", "-q", "-y", "--no-install-recommends", "install", "python3-venv"], capture_output=True, check=False
+        )
+        shutil.rmtree(VENV, ignore_errors=True)
+        done = subprocess.run([sys.executable, "-m", "venv", str(VENV)], capture_output=True, text=True, check=False)
+        if done.returncode == 0:
+            return
+    raise Problem(
+        f"Python {version} cannot make a virtual environment: {(done.stdout + done.stderr).strip()[-300:]}",
+        f"sudo apt-get install python3-venv (or python{version}-venv), then run ./run setup again.",
+    )
+
+
+def _pip(*arguments: str) -> None:
+    done = subprocess.run(
+        [str(PYTHON), "-m", "pip", "--disable-pip-version-check", "-q", *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        errors = "\n".join(line for line in done.stderr.splitlines() if not line.startswith("WARNING: Location"))
+        raise Problem(
+            f"pip failed: {errors.strip()[-1200:]}",
+            "Check the network and pip's configured package index, then run ./run setup again; what was fetched is kept.",
+        )
+
+
+def install(_refresh: bool) -> None:
+    """Create or complete the environment and the links into this checkout.
+
+    :raises Problem: when Python's venv module is missing or a package cannot be installed
+    """
+    say("Python packages")
+    if subprocess.run([str(PYTHON), "-c", "import pip"], capture_output=True, check=False).returncode if PYTHON.exists() else True:
+        _create()
+    editable = [argument for folder in distributions() for argument in ("-e", str(folder))]
+    _pip("install", "-r", str(REQUIREMENTS), *editable)
+    _link()
+
+
+def _link() -> None:
+    """Make `import odoo` and `import dev` work in the environment, and the addon findable under its technical name."""
+    ADDONS.mkdir(parents=True, exist_ok=True)
+    LIB.mkdir(parents=True, exist_ok=True)
+    for link, target in ((ADDONS / ADDON, ROOT), (LIB / "dev", ROOT / "dev")):
+        relative = os.path.relpath(target, link.parent)
+        if not (link.is_symlink() and os.readlink(link) == relative):
+            link.unlink(missing_ok=True)
+            link.symlink_to(relative, target_is_directory=True)
+    for site in (VENV / "lib").glob("python3.*/site-packages"):
+        (site / "ibhxh-runtime.pth").write_text(f"{odoo_tree.import_path()}\n{LIB}\n", encoding="utf-8")
