@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from . import database, odoo, postgres
+from . import database, odoo, postgres, suites
 from .console import say
 
 
@@ -35,4 +35,5 @@ COMMANDS: dict[str, Callable[[list[str]], int]] = {
     "shell": shell,
     "odoo": raw,
     "stop": stop,
+    "test": suites.run,
 }

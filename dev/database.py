@@ -80,6 +80,13 @@ def template() -> str:
             say(f"Making the template database ({', '.join(modules)}) …")
             building = f"{name}_building"
             drop(building)
+            # Made here and not by Odoo, which would log an error for each extension that the embedded server lacks.
+            with postgres.server().cursor() as cursor:
+                cursor.execute(
+                    sql.SQL("CREATE DATABASE {} ENCODING 'unicode' LC_COLLATE 'C' TEMPLATE template0").format(
+                        sql.Identifier(building)
+                    )
+                )
             LOGS.mkdir(parents=True, exist_ok=True)
             (LOGS / f"init-{building}.log").unlink(missing_ok=True)
             _create(building, modules)

@@ -40,7 +40,6 @@ def write_config(database: str | None = None, *, path: Path | None = None, **opt
         "db_host": server.host,
         "db_port": server.port,
         "db_user": server.user,
-        "db_password": server.password or "False",
         "db_maxconn": 32,
         "http_interface": "127.0.0.1",
         "list_db": "False",
@@ -48,6 +47,8 @@ def write_config(database: str | None = None, *, path: Path | None = None, **opt
         "server_wide_modules": "base,web",
         **options,
     }
+    if server.password:
+        values["db_password"] = server.password
     if database:
         values |= {"db_name": database, "dbfilter": f"^{database}$"}
     DATA.mkdir(parents=True, exist_ok=True)

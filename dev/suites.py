@@ -1,0 +1,88 @@
+"""`./run test`: every suite's own runner, its closing line left on the terminal, one exit code."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+from . import database, odoo
+from .console import Problem, say
+from .paths import ADDON, ADDONS, PYTHON, ROOT, RUNTIME
+
+ADDON_DATABASE = "test_addon"
+
+
+def _pytest(arguments: list[str], *, cwd: Path, coverage_file: str, environment: dict[str, str] | None = None) -> int:
+    command = [str(PYTHON), "-m", "pytest", "-p", "no:cacheprovider", *arguments]
+    variables = {**(environment or os.environ), "COVERAGE_FILE": str(RUNTIME / coverage_file)}
+    return subprocess.run(command, cwd=cwd, env=variables, check=False).returncode
+
+
+def addon(arguments: list[str]) -> int:
+    """The addon's tests, the pure ones of tools/ included, on a fresh database."""
+    name = f"{ADDON_DATABASE}_{os.getpid()}"
+    config = RUNTIME / f"odoo-{name}.conf"
+    database.fresh(name)
+    try:
+        odoo.write_config(name, path=config, http_port=0)
+        return _pytest(
+            [
+                f"--odoo-config={config}",
+                "--odoo-http",
+                f"--cov={ADDON}",
+                f"--cov-config={ROOT / 'dev' / 'coverage-addon.ini'}",
+                "--cov-report=term:skip-covered",
+                "-c",
+                str(ROOT / "pyproject.toml"),
+                f"--rootdir={ADDONS}",
+                *arguments,
+                f"{ADDON}/tests",
+            ],
+            cwd=ADDONS,
+            coverage_file=".coverage-addon",
+            environment=odoo.environment(),
+        )
+    finally:
+        database.drop(name)
+        config.unlink(missing_ok=True)
+
+
+def _distribution(folder: str, package: str) -> Callable[[list[str]], int]:
+    def run(arguments: list[str]) -> int:
+        return _pytest(
+            [f"--cov={package}", "--cov-report=term:skip-covered", *arguments, "tests"],
+            cwd=ROOT / folder,
+            coverage_file=f".coverage-{folder}",
+            environment=odoo.environment(),
+        )
+
+    run.__doc__ = f"The tests of {folder}/."
+    return run
+
+
+SUITES: dict[str, Callable[[list[str]], int]] = {
+    "addon": addon,
+    "agent": _distribution("agent", "ibhxh_agent"),
+    "sandbox": _distribution("sandbox", "ibhxh_sandbox"),
+}
+
+
+def run(arguments: list[str]) -> int:
+    """Run the suites that are named (all when none is), giving them the other arguments.
+
+    :return: 0 when every suite passed, else the code of the first that did not
+    """
+    names = []
+    rest = list(arguments)
+    while rest and rest[0] in SUITES:
+        names.append(rest.pop(0))
+    if rest and not rest[0].startswith("-"):
+        raise Problem(f"There is no test suite {rest[0]!r}.", f"Suites: {' '.join(SUITES)}; pytest's arguments come after them.")
+    codes: dict[str, int] = {}
+    for name in names or SUITES:
+        say(f"\n=== tests: {name} ===")
+        codes[name] = SUITES[name](rest)
+    say("\n" + ", ".join(f"{name}: {'passed' if code == 0 else f'FAILED ({code})'}" for name, code in codes.items()))
+    return next((code for code in codes.values() if code), 0)
