@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from . import database, odoo, postgres, suites
+from . import database, lint, odoo, postgres, suites
 from .console import say
 
 
@@ -34,6 +34,7 @@ def stop(_arguments: list[str]) -> int:
 COMMANDS: dict[str, Callable[[list[str]], int]] = {
     "shell": shell,
     "odoo": raw,
+    "lint": lint.run,
     "stop": stop,
     "test": suites.run,
 }

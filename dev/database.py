@@ -1,4 +1,4 @@
-"""Fresh Odoo databases, quickly: the addon's dependencies are installed once into a template database, which is copied."""
+"""Fresh Odoo databases, quickly: the addon's dependencies are installed once into a template, which is copied."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def _exclusively() -> Iterator[None]:
 
 
 def template() -> str:
-    """The name of a database that holds the addon's dependencies but not the addon; made when it is missing (about 30 s)."""
+    """The name of a database that holds the addon's dependencies but not the addon; made when missing (about 30 s)."""
     modules = dependencies()
     inputs = "\0".join([*modules, odoo.addons_path(), (STAMPS / "odoo").read_text(encoding="utf-8")])
     name = f"template_{hashlib.sha256(inputs.encode()).hexdigest()[:10]}"

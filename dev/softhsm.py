@@ -6,8 +6,8 @@
     os.environ.update(slots.environment())              # SOFTHSM2_CONF, for this or a child process
     library = slots.library()                           # path for the agent's --library
 
-SoftHSM2 reads SOFTHSM2_CONF once, when it is loaded: each TokenFolder therefore does its work in a child process, and one
-process (such as the agent's) sees the tokens of one folder only.
+SoftHSM2 reads SOFTHSM2_CONF once, when it is loaded: each TokenFolder therefore does its work in a child process, and
+one process (such as the agent's) sees the tokens of one folder only.
 """
 
 from __future__ import annotations
@@ -112,8 +112,8 @@ class Token:
     ) -> bytes:
         """Make an RSA key pair on the token and store a certificate for it beside it.
 
-        Call it again for a renewed certificate: the token then holds both, each with its own key. For the parameters see
-        :meth:`TestCA.issue`.
+        Call it again for a renewed certificate: the token then holds both, each with its own key. For the parameters
+        see :meth:`TestCA.issue`.
 
         :param bits: size of the key
         :return: the certificate, DER

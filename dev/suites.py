@@ -31,8 +31,8 @@ def addon(arguments: list[str]) -> int:
             [
                 f"--odoo-config={config}",
                 "--odoo-http",
-                f"--cov={ADDON}",
-                f"--cov-config={ROOT / 'dev' / 'coverage-addon.ini'}",
+                f"--cov={ADDONS / ADDON}",
+                f"--cov-config={ROOT / 'pyproject.toml'}",
                 "--cov-report=term:skip-covered",
                 "-c",
                 str(ROOT / "pyproject.toml"),
@@ -79,7 +79,9 @@ def run(arguments: list[str]) -> int:
     while rest and rest[0] in SUITES:
         names.append(rest.pop(0))
     if rest and not rest[0].startswith("-"):
-        raise Problem(f"There is no test suite {rest[0]!r}.", f"Suites: {' '.join(SUITES)}; pytest's arguments come after them.")
+        raise Problem(
+            f"There is no test suite {rest[0]!r}.", f"Suites: {' '.join(SUITES)}; pytest's arguments come after them."
+        )
     codes: dict[str, int] = {}
     for name in names or SUITES:
         say(f"\n=== tests: {name} ===")

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from ..console import say
-from ..paths import ODOO, PYTHON, ROOT, STAMPS, SYSTEM
+from ..paths import ODOO, PYTHON, ROOT, STAMPS
 from . import odoo_tree, system_tools, venv
 
 Step = tuple[str, Callable[[bool], None], Callable[[], list[str]], Callable[[], bool]]
@@ -27,7 +27,7 @@ STEPS: tuple[Step, ...] = (
     (
         "system",
         system_tools.install,
-        lambda: [*system_tools.NEEDED, str(SYSTEM.is_dir())],
+        lambda: [*system_tools.NEEDED],
         lambda: not system_tools.missing(),
     ),
     (
@@ -64,11 +64,12 @@ def run(*, refresh: bool = False, quiet: bool = False) -> None:
     done = 0
     for name, install, inputs, present in STEPS:
         stamp = STAMPS / name
-        if not refresh and stamp.is_file() and stamp.read_text(encoding="utf-8") == _digest(inputs()) and present():
+        digest = _digest(inputs())  # of before: an input that changes meanwhile is installed by the next run
+        if not refresh and stamp.is_file() and stamp.read_text(encoding="utf-8") == digest and present():
             continue
         stamp.unlink(missing_ok=True)
         install(refresh)
-        stamp.write_text(_digest(inputs()), encoding="utf-8")
+        stamp.write_text(digest, encoding="utf-8")
         done += 1
     if not quiet or done:
         say("The runtime is ready." if done else "The runtime is ready; nothing to do.")

@@ -1,4 +1,4 @@
-"""Debian packages for somebody who may not install any: a private apt state, downloads kept in the cache folder, `dpkg-deb -x`.
+"""Debian packages for somebody who may not install any: a private apt state, a cache of downloads, `dpkg-deb -x`.
 
 The mirror is the machine's own: its source line is read and only the suite in it is replaced. apt checks the archive's
 signature and every package's checksum.

@@ -83,7 +83,12 @@ def environment() -> dict[str, str]:
     if not SYSTEM.is_dir():
         return {}
     multiarch = sysconfig.get_config_var("MULTIARCH") or "x86_64-linux-gnu"
-    folders = [SYSTEM / "usr/lib" / multiarch, SYSTEM / "lib" / multiarch, SYSTEM / "usr/lib", SYSTEM / "usr/lib/softhsm"]
+    folders = [
+        SYSTEM / "usr/lib" / multiarch,
+        SYSTEM / "lib" / multiarch,
+        SYSTEM / "usr/lib",
+        SYSTEM / "usr/lib/softhsm",
+    ]
     return {
         "PATH": f"{SYSTEM / 'usr/bin'}:{os.environ.get('PATH', os.defpath)}",
         "LD_LIBRARY_PATH": ":".join([*map(str, folders), os.environ.get("LD_LIBRARY_PATH", "")]).rstrip(":"),

@@ -1,4 +1,4 @@
-"""The one virtual environment of this checkout: Odoo's packages, agent and sandbox (editable), the tools of tests and linters."""
+"""The one virtual environment of this checkout: Odoo's packages, agent and sandbox (editable), test tools, linters."""
 
 from __future__ import annotations
 
@@ -29,10 +29,8 @@ def _create() -> None:
     version = f"{sys.version_info[0]}.{sys.version_info[1]}"
     if os.geteuid() == 0 and apt.available():
         say("  Debian keeps Python's venv module apart: installing it")
-        subprocess.run(["apt-get", "-q", "update"], capture_output=True, check=False)
-        subprocess.run(
-            ["apt-get", "-q", "-y", "--no-install-recommends", "install", "python3-venv"], capture_output=True, check=False
-        )
+        for command in (["update"], ["-y", "--no-install-recommends", "install", "python3-venv"]):
+            subprocess.run(["apt-get", "-q", *command], capture_output=True, check=False)
         shutil.rmtree(VENV, ignore_errors=True)
         done = subprocess.run([sys.executable, "-m", "venv", str(VENV)], capture_output=True, text=True, check=False)
         if done.returncode == 0:
@@ -40,6 +38,14 @@ def _create() -> None:
     raise Problem(
         f"Python {version} cannot make a virtual environment: {(done.stdout + done.stderr).strip()[-300:]}",
         f"sudo apt-get install python3-venv (or python{version}-venv), then run ./run setup again.",
+    )
+
+
+def _usable() -> bool:
+    """Whether the environment works and is of the Python that runs this."""
+    check = f"import pip, sys; sys.exit(sys.version_info[:2] != {sys.version_info[:2]!r})"
+    return (
+        PYTHON.exists() and not subprocess.run([str(PYTHON), "-c", check], capture_output=True, check=False).returncode
     )
 
 
@@ -54,7 +60,7 @@ def _pip(*arguments: str) -> None:
         errors = "\n".join(line for line in done.stderr.splitlines() if not line.startswith("WARNING: Location"))
         raise Problem(
             f"pip failed: {errors.strip()[-1200:]}",
-            "Check the network and pip's configured package index, then run ./run setup again; what was fetched is kept.",
+            "Check the network and pip's configured package index, then run ./run setup again.",
         )
 
 
@@ -64,9 +70,9 @@ def install(_refresh: bool) -> None:
     :raises Problem: when Python's venv module is missing or a package cannot be installed
     """
     say("Python packages")
-    if subprocess.run([str(PYTHON), "-c", "import pip"], capture_output=True, check=False).returncode if PYTHON.exists() else True:
+    if not _usable():
         _create()
-    editable = [argument for folder in distributions() for argument in ("-e", str(folder))]
+    editable = [argument for folder in distributions() for argument in ("-e", f"{folder}[test]")]
     _pip("install", "-r", str(REQUIREMENTS), *editable)
     _link()
 
@@ -77,7 +83,7 @@ def _link() -> None:
     LIB.mkdir(parents=True, exist_ok=True)
     for link, target in ((ADDONS / ADDON, ROOT), (LIB / "dev", ROOT / "dev")):
         relative = os.path.relpath(target, link.parent)
-        if not (link.is_symlink() and os.readlink(link) == relative):
+        if not (link.is_symlink() and str(link.readlink()) == relative):
             link.unlink(missing_ok=True)
             link.symlink_to(relative, target_is_directory=True)
     for site in (VENV / "lib").glob("python3.*/site-packages"):

@@ -1,0 +1,47 @@
+"""`./run lint`: every linter is run, all their findings are shown, one exit code."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+from .console import say
+from .paths import ADDON, ADDONS, ROOT, VENV
+from .setup import venv
+
+ADDON_PACKAGES = ("models", "wizards", "controllers", "report", "tools", "tests")
+
+
+def _addon_parts() -> list[str]:
+    """The addon's own Python, seen from the addons folder: never all of it, which holds .runtime and so itself."""
+    folders = [f"{ADDON}/{name}" for name in ADDON_PACKAGES if (ROOT / name / "__init__.py").is_file()]
+    return [f"{ADDON}/__init__.py", f"{ADDON}/__manifest__.py", *folders]
+
+
+def _linters() -> Iterator[tuple[str, list[str], Path]]:
+    for folder in (ROOT, *venv.distributions()):
+        where = folder.name if folder != ROOT else "."
+        yield f"ruff check {where}", ["ruff", "check", "."], folder
+        yield f"ruff format {where}", ["ruff", "format", "--check", "."], folder
+    yield "mypy tools dev", ["mypy", "tools", "dev"], ROOT
+    for folder in venv.distributions():
+        yield f"mypy {folder.name}", ["mypy"], folder
+    yield "pylint-odoo", ["pylint", f"--rcfile={ROOT / 'pyproject.toml'}", *_addon_parts()], ADDONS
+    yield "OCA checks", ["oca-checks-odoo-module", f"{ADDON}"], ADDONS
+
+
+def run(_arguments: list[str]) -> int:
+    """Run all linters.
+
+    :return: 0 when none found anything, else 1
+    """
+    bad = []
+    variables = {**os.environ, "PATH": f"{VENV / 'bin'}:{os.environ.get('PATH', os.defpath)}"}
+    for name, command, folder in _linters():
+        say(f"--- {name}")
+        if subprocess.run(command, cwd=folder, env=variables, check=False).returncode:
+            bad.append(name)
+    say(f"lint: {'clean' if not bad else 'FAILED: ' + ', '.join(bad)}")
+    return 1 if bad else 0
