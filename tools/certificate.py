@@ -1,0 +1,149 @@
+"""Public X.509 certificates of signing tokens: what is read from them, never a key."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+
+from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed448, ed25519, rsa
+from cryptography.x509.oid import AuthorityInformationAccessOID, ExtensionOID, NameOID
+
+MAX_BYTES = 64 * 1024
+_OWNER = re.compile(r"\s*(MST|MNS)\s*:\s*([0-9A-Za-z-]{1,20})\s*", re.IGNORECASE)
+
+
+class CertificateError(ValueError):
+    """The bytes are not one readable DER certificate."""
+
+
+@dataclass(frozen=True)
+class CertificateInfo:
+    """What a certificate says. Times are aware UTC; ``serial`` is upper-case hex without ``0x`` or leading zeros."""
+
+    der: bytes
+    subject: str
+    common_name: str
+    issuer: str
+    issuer_name: str
+    serial: str
+    tax_codes: tuple[str, ...]
+    budget_codes: tuple[str, ...]
+    not_before: datetime
+    not_after: datetime
+    fingerprint: str
+    key_type: str
+    key_bits: int
+    signature_hash: str
+    ocsp_urls: tuple[str, ...]
+    crl_urls: tuple[str, ...]
+    key_usage_signing: bool | None
+
+
+def normalise_tax_code(text: str) -> str:
+    """``0101234567-001`` from any of ``0101234567-001``, ``0101234567001``, ``MST:0101234567 001``; nothing is checked."""
+    digits = re.sub(r"[\s.\-]", "", re.sub(r"^\s*MST\s*:", "", text, flags=re.IGNORECASE)).upper()
+    return f"{digits[:10]}-{digits[10:]}" if re.fullmatch(r"[0-9]{13}", digits) else digits
+
+
+def load(der: bytes) -> CertificateInfo:
+    """Read one DER certificate of at most 64 KiB. Raises CertificateError.
+
+    The tax code is in the subject's UID (OID 0.9.2342.19200300.100.1.1) as ``MST:<10 or 10-3 digits>``; several UIDs
+    can coexist in any order (domain.md section 7).
+    """
+    if len(der) > MAX_BYTES:
+        raise CertificateError(f"certificate of {len(der)} bytes, at most {MAX_BYTES} are read")
+    try:
+        return _read(x509.load_der_x509_certificate(der), der)
+    except (ValueError, TypeError, UnsupportedAlgorithm, x509.DuplicateExtension) as error:
+        raise CertificateError(f"not a readable X.509 certificate: {error}") from None
+
+
+def matches_tax_code(info: CertificateInfo, tax_code: str) -> bool:
+    """Whether the certificate is of exactly this unit: a branch (10-3) is not its head office (10)."""
+    wanted = normalise_tax_code(tax_code)
+    return bool(wanted) and wanted in info.tax_codes + info.budget_codes
+
+
+def _read(certificate: x509.Certificate, der: bytes) -> CertificateInfo:
+    owners: dict[str, list[str]] = {"MST": [], "MNS": []}
+    for value in _names(certificate.subject, NameOID.USER_ID):
+        found = _OWNER.fullmatch(value)
+        if found:
+            owners[found.group(1).upper()].append(normalise_tax_code(found.group(2)))
+    key_type, key_bits = _key(certificate)
+    hash_algorithm = certificate.signature_hash_algorithm
+    issuer_names = _names(certificate.issuer, NameOID.COMMON_NAME) or _names(
+        certificate.issuer, NameOID.ORGANIZATION_NAME
+    )
+    return CertificateInfo(
+        der=der,
+        subject=certificate.subject.rfc4514_string(),
+        common_name=next(iter(_names(certificate.subject, NameOID.COMMON_NAME)), ""),
+        issuer=certificate.issuer.rfc4514_string(),
+        issuer_name=next(iter(issuer_names), ""),
+        serial=f"{certificate.serial_number:X}",
+        tax_codes=tuple(owners["MST"]),
+        budget_codes=tuple(owners["MNS"]),
+        not_before=certificate.not_valid_before_utc,
+        not_after=certificate.not_valid_after_utc,
+        fingerprint=hashlib.sha256(der).hexdigest(),
+        key_type=key_type,
+        key_bits=key_bits,
+        signature_hash=hash_algorithm.name if hash_algorithm else "",
+        ocsp_urls=_ocsp_urls(certificate),
+        crl_urls=_crl_urls(certificate),
+        key_usage_signing=_key_usage_signing(certificate),
+    )
+
+
+def _names(name: x509.Name, oid: x509.ObjectIdentifier) -> list[str]:
+    return [str(attribute.value) for attribute in name.get_attributes_for_oid(oid)]
+
+
+def _key(certificate: x509.Certificate) -> tuple[str, int]:
+    key = certificate.public_key()
+    if isinstance(key, rsa.RSAPublicKey):
+        return "RSA", key.key_size
+    if isinstance(key, ec.EllipticCurvePublicKey):
+        return "EC", key.key_size
+    if isinstance(key, dsa.DSAPublicKey):
+        return "DSA", key.key_size
+    if isinstance(key, ed25519.Ed25519PublicKey | ed448.Ed448PublicKey):
+        return "EdDSA", len(key.public_bytes_raw()) * 8
+    return "other", 0
+
+
+def _ocsp_urls(certificate: x509.Certificate) -> tuple[str, ...]:
+    try:
+        access = certificate.extensions.get_extension_for_class(x509.AuthorityInformationAccess).value
+    except x509.ExtensionNotFound:
+        return ()
+    return _web(item.access_location for item in access if item.access_method == AuthorityInformationAccessOID.OCSP)
+
+
+def _crl_urls(certificate: x509.Certificate) -> tuple[str, ...]:
+    try:
+        points = certificate.extensions.get_extension_for_class(x509.CRLDistributionPoints).value
+    except x509.ExtensionNotFound:
+        return ()
+    return _web(name for point in points for name in point.full_name or ())
+
+
+def _web(names: Iterable[x509.GeneralName]) -> tuple[str, ...]:
+    """The http(s) addresses among ``names``: LDAP ones are of no use to a server behind a firewall."""
+    urls = (name.value for name in names if isinstance(name, x509.UniformResourceIdentifier))
+    return tuple(url for url in urls if url.lower().startswith(("http://", "https://")))
+
+
+def _key_usage_signing(certificate: x509.Certificate) -> bool | None:
+    try:
+        usage = certificate.extensions.get_extension_for_oid(ExtensionOID.KEY_USAGE).value
+    except x509.ExtensionNotFound:
+        return None
+    return isinstance(usage, x509.KeyUsage) and (usage.digital_signature or usage.content_commitment)

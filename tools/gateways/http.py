@@ -1,0 +1,167 @@
+"""The gateway contract v1 over HTTPS (docs/gateway.md)."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import ipaddress
+import uuid
+from collections.abc import Mapping
+from datetime import datetime, timezone
+from typing import Any, NoReturn
+from urllib.parse import urlsplit
+
+import requests
+from requests.auth import HTTPBasicAuth
+
+from . import replies, transport
+from .base import (
+    Gateway,
+    GatewayError,
+    GatewayHealth,
+    Misconfigured,
+    Progress,
+    Receipt,
+    Refused,
+    SignedDossier,
+    UnknownOutcome,
+    Unreachable,
+)
+from .registry import register
+
+_MISCONFIGURED = {
+    401: "the gateway does not accept the client code and secret",
+    403: "the gateway does not let this client in",
+    405: "the address is not that of a gateway",
+    407: "the proxy asks for credentials",
+}
+
+
+def is_loopback(url: str) -> bool:
+    """Whether the URL's host is this computer."""
+    host = urlsplit(url).hostname or ""
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+@register("http")
+class HttpGateway(Gateway):
+    """A gateway that implements the written contract.
+
+    ``base_url`` as in ``https://host/ivan/v1`` (plain http to a loopback address only), ``timeout`` is (connect, whole
+    reply) in seconds, ``verify`` True or the path of a CA bundle. ``session``: a requests.Session with settings of its
+    own (proxies, certificates). Raises Misconfigured for an address that cannot be one.
+    """
+
+    def __init__(
+        self,
+        base_url: str,
+        client_id: str,
+        secret: str,
+        *,
+        timeout: tuple[float, float] = (5, 30),
+        verify: bool | str = True,
+        session: requests.Session | None = None,
+    ) -> None:
+        self._base_url = _checked_url(base_url)
+        self._auth = HTTPBasicAuth(client_id.encode(), secret.encode())
+        session = session or requests.Session()
+        if is_loopback(self._base_url):
+            session.trust_env = False  # a proxy named in the environment is not on the way to this computer
+        self._transport = transport.Transport(session, connect=timeout[0], total=timeout[1], verify=verify)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self._base_url!r})"
+
+    def submit(self, dossier: SignedDossier, client_reference: str) -> Receipt:
+        """See Gateway.submit. The reference travels as idempotency key."""
+        reference = _checked_reference(client_reference)
+        body = {
+            "client_reference": reference,
+            "form": dossier.form,
+            "agency_code": dossier.agency_code,
+            "tax_code": dossier.tax_code,
+            "unit_code": dossier.unit_code,
+            "document": base64.b64encode(dossier.document).decode("ascii"),
+            "sha256": hashlib.sha256(dossier.document).hexdigest(),
+        }
+        reply = self._call("POST", "/dossiers", body=body, headers={"Idempotency-Key": reference})
+        if reply.status in (200, 201):
+            return replies.receipt(reply, reference)
+        self._refused(reply)
+
+    def progress(self, client_reference: str) -> Progress | None:
+        """See Gateway.progress. Only a 404 that says ``not_found`` in the contract's words means never heard of."""
+        reference = _checked_reference(client_reference)
+        reply = self._call("GET", f"/dossiers/{reference}")
+        if reply.status == 200:
+            return replies.progress(reply, reference)
+        if reply.status == 404 and replies.is_problem(reply) and replies.problem(reply).code == "not_found":
+            return None
+        self._refused(reply)
+
+    def resend_code(self, client_reference: str) -> None:
+        """See Gateway.resend_code. Raises Refused (``not_found``, ``not_waiting``)."""
+        reply = self._call("POST", f"/dossiers/{_checked_reference(client_reference)}/resend-code", body={})
+        if reply.status != 202:
+            self._refused(reply)
+
+    def check(self) -> GatewayHealth:
+        """See Gateway.check. The skew counts half of the round trip as the way back."""
+        before = datetime.now(timezone.utc)
+        try:
+            reply = self._call("GET", "/health")
+            if reply.status != 200:
+                self._refused(reply)
+            health = replies.health(reply)
+        except GatewayError as error:
+            return GatewayHealth(ok=False, clock_skew_seconds=None, message=error.message)
+        middle = before + (datetime.now(timezone.utc) - before) / 2
+        return GatewayHealth(
+            ok=health.status == "ok",
+            clock_skew_seconds=round((health.time - middle).total_seconds(), 3),
+            message=health.provider,
+        )
+
+    def _call(
+        self, method: str, path: str, *, body: Mapping[str, Any] | None = None, headers: Mapping[str, str] | None = None
+    ) -> transport.Reply:
+        return self._transport.call(method, self._base_url + path, auth=self._auth, body=body, headers=headers or {})
+
+    def _refused(self, reply: transport.Reply) -> NoReturn:
+        """Turn a reply that is no success into the error that it means."""
+        if reply.status in _MISCONFIGURED:
+            raise Misconfigured(_MISCONFIGURED[reply.status])
+        if reply.status in (429, 503):
+            # Only the contract's own answer proves that nothing was accepted; a proxy's 503 may come after the fact.
+            if reply.status == 429 or replies.problem(reply).code == "SE999":
+                raise Unreachable("the gateway says that the service is down for now", reply.retry_after)
+            raise UnknownOutcome("503 without the code SE999")
+        if reply.status == 404 and not replies.is_problem(reply):
+            raise Misconfigured("nothing is found at this address: is it the gateway's?")
+        if 400 <= reply.status < 500:
+            problem = replies.problem(reply)
+            raise Refused(problem.code, problem.description, problem.holder)
+        raise UnknownOutcome(f"unexpected answer {reply.status}")
+
+
+def _checked_url(base_url: str) -> str:
+    try:
+        parts = urlsplit(base_url.strip())
+        has_port = parts.port is None or parts.port > 0
+    except ValueError:
+        raise Misconfigured("the gateway's address is not a URL") from None
+    if parts.username or parts.password or parts.query or parts.fragment or not parts.hostname or not has_port:
+        raise Misconfigured("the gateway's address must be https://host[:port]/path, without credentials")
+    if parts.scheme != "https" and not (parts.scheme == "http" and is_loopback(base_url)):
+        raise Misconfigured("the gateway's address must begin with https://")
+    return parts.geturl().rstrip("/")
+
+
+def _checked_reference(client_reference: str) -> str:
+    try:
+        return str(uuid.UUID(client_reference))
+    except (ValueError, AttributeError):
+        raise GatewayError("the client reference is not a UUID") from None

@@ -1,0 +1,102 @@
+"""Read VSS's notification, form 01/TB-GD (domain.md section 3)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, datetime
+
+from lxml import etree
+
+from . import untrusted_xml
+
+_UNIT = {
+    "place": "DIADIEM",
+    "notified_on": "NGAY_THONGBAO",
+    "agency_name": "TEN_COQUAN",
+    "unit_name": "TEN_DVI",
+    "unit_code": "MA_DVI",
+    "tax_code": "MST",
+}
+_TRANSACTION = {
+    "dossier_number": "SO_HSO",
+    "transaction_name": "TEN_GDICH",
+    "dossier_type": "MALOAI_HSO",
+    "transaction_on": "NGAY_GDICH",
+    "period": "KY_KKHAI",
+    "transaction_code": "MA_GDICH",
+    "result_code": "MA_KQUA",
+    "result": "KQUA",
+    "error_code": "MA_LOI",
+    "error_description": "MOTA_LOI",
+}
+_SIGNER = {"signer_subject": "SUBJECT", "signer_serial": "SERIAL", "signed_at_text": "TIME"}
+
+
+class NotificationError(ValueError):
+    """Not a readable 01/TB-GD. ``code``: one of UntrustedXmlError's, or ``not_a_notification``."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+@dataclass(frozen=True)
+class Notification:
+    """What a notification says; texts are empty where it is silent. Nothing in it is proven by reading it.
+
+    ``details`` has one tuple of (element name, text) pairs per ROW_CTIET.
+    """
+
+    place: str
+    notified_on: date | None
+    agency_name: str
+    unit_name: str
+    unit_code: str
+    tax_code: str
+    dossier_number: str
+    transaction_name: str
+    dossier_type: str
+    transaction_on: date | None
+    period: str
+    transaction_code: str
+    result_code: str
+    result: str
+    error_code: str
+    error_description: str
+    signer_subject: str
+    signer_serial: str
+    signed_at_text: str
+    details: tuple[tuple[tuple[str, str], ...], ...]
+
+
+def read(xml: bytes) -> Notification:
+    """Read a 01/TB-GD of at most 5 MiB, whatever namespace or wrapper it comes in. Raises NotificationError."""
+    try:
+        root = untrusted_xml.parse(xml, comments=False)
+    except untrusted_xml.UntrustedXmlError as error:
+        raise NotificationError(error.code, str(error)) from None
+    body = root if _name(root) == "XACNHAN_GDICH" else root.find(".//{*}XACNHAN_GDICH")
+    if body is None:
+        raise NotificationError("not_a_notification", "no XACNHAN_GDICH in the document")
+    texts: dict[str, str] = {}
+    for path, names in (("TTDVI", _UNIT), ("TTGDICH", _TRANSACTION), ("TTCKY_BHXH/{*}TTCKY", _SIGNER)):
+        for attribute, element in names.items():
+            texts[attribute] = " ".join((body.findtext(f"{{*}}{path}/{{*}}{element}") or "").split())
+    dates = {name: _date(texts.pop(name)) for name in ("notified_on", "transaction_on")}
+    rows = body.iterfind("{*}TTGDICH/{*}CTIET_GDICH/{*}ROW_CTIET")
+    details = tuple(tuple((_name(cell), " ".join((cell.text or "").split())) for cell in row) for row in rows)
+    return Notification(details=details, **dates, **texts)  # type: ignore[arg-type]
+
+
+def _name(element: etree._Element) -> str:
+    return etree.QName(element).localname
+
+
+def _date(text: str) -> date | None:
+    """Both ISO and dd/MM/yyyy occur, with or without a time after it."""
+    for pattern in ("%Y-%m-%d", "%d/%m/%Y"):
+        try:
+            return datetime.strptime(text[:10], pattern).date()
+        except ValueError:
+            continue
+    return None

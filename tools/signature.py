@@ -1,0 +1,245 @@
+"""Verify the employer's signature on a dossier: the one layout that is in use (domain.md section 3) and nothing else.
+
+A verifier that accepts every legal XML signature must survive every trick that XML signatures allow: references to
+other elements, transforms that drop content, several signatures, keys brought along. Here the shape is fixed instead:
+one ``Signature`` as the only child of ``Hoso/CKy_Dvi``, one ``Reference URI=""`` with the single enveloped-signature
+transform, C14N 1.0, RSA with SHA-256 or stronger. What is left to compute is the digest of the document without that
+element and one RSA check over SignedInfo with the key of the chosen certificate; KeyInfo is compared, never trusted.
+
+signxml is not used for this: with a default namespace, as in this layout, lxml's inclusive canonicalisation of an inner
+element writes ``xmlns=""`` and signxml then refuses good signatures; it also costs twice a bare xmlsec verification.
+The tests hold this module against xmlsec1, another implementation.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import re
+from dataclasses import dataclass
+from datetime import datetime, timezone
+
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import padding, rsa
+from lxml import etree
+
+from . import untrusted_xml
+
+DS = "http://www.w3.org/2000/09/xmldsig#"
+C14N = "http://www.w3.org/TR/2001/REC-xml-c14n-20010315"
+ENVELOPED = DS + "enveloped-signature"
+MIN_RSA_BITS = 2048
+
+_MORE = "http://www.w3.org/2001/04/xmldsig-more#"
+_XENC = "http://www.w3.org/2001/04/xmlenc#"
+_METHODS: dict[str, hashes.HashAlgorithm] = {
+    _MORE + "rsa-sha256": hashes.SHA256(),
+    _MORE + "rsa-sha384": hashes.SHA384(),
+    _MORE + "rsa-sha512": hashes.SHA512(),
+}
+_DIGESTS = {_XENC + "sha256": "sha256", _MORE + "sha384": "sha384", _XENC + "sha512": "sha512"}
+_SIGNATURE = f"{{{DS}}}Signature"
+_ATTRIBUTES = {"Id", "Target", "URI"}
+_KEY_INFO = {f"{{{DS}}}{name}" for name in ("KeyName", "KeyValue", "X509Data")}
+_X509_DATA = {f"{{{DS}}}{name}" for name in ("X509SubjectName", "X509IssuerSerial", "X509SKI", "X509Certificate")}
+_TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z")
+
+
+class SignatureError(ValueError):
+    """The signed document is refused.
+
+    ``code``: ``malformed``, ``no_signature``, ``multiple_signatures``, ``wrong_place``, ``not_whole_document``,
+    ``weak_algorithm``, ``wrong_certificate``, ``content_changed``, ``invalid``, ``certificate_not_valid`` (expired or
+    not yet valid).
+    """
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+@dataclass(frozen=True)
+class SignatureInfo:
+    """A verified signature. ``signed_at`` (aware UTC) is what the signer claims; nothing proves it."""
+
+    signed_at: datetime | None
+    fingerprint: str
+    subject: str
+    serial: str
+    signature_value_sha256: str
+
+
+def verify(signed: bytes, unsigned: bytes, certificate_der: bytes, *, at: datetime | None = None) -> SignatureInfo:
+    """Check that ``signed`` is ``unsigned`` plus one signature over all of it by the certificate's key.
+
+    ``at`` (aware, default now) is the time at which the certificate must be valid. Chain and revocation are
+    validation.check_chain's business. Raises SignatureError.
+    """
+    root, wanted = _parsed(signed), _parsed(unsigned)
+    place, signature = _the_signature(root)
+    shape = _Shape(signature)
+    certificate, key = _certificate(certificate_der, at or datetime.now(timezone.utc))
+    if shape.certificate != certificate_der:
+        raise SignatureError("wrong_certificate", "the document names another certificate than the chosen one")
+    if shape.key_value not in (None, (key.public_numbers().n, key.public_numbers().e)):
+        raise SignatureError("wrong_certificate", "KeyValue is not the key of the chosen certificate")
+    # The shape proved that SignedInfo has one namespace, used by itself, so exclusive C14N gives the bytes of the
+    # inclusive one; lxml's inclusive one is wrong for an inner element with an inherited default namespace.
+    signed_info = etree.tostring(shape.signed_info, method="c14n", exclusive=True)
+    place.remove(signature)
+    content = etree.tostring(root, method="c14n")
+    if content != etree.tostring(wanted, method="c14n"):
+        raise SignatureError("content_changed", "the document is not the one that was to be signed")
+    if hashlib.new(shape.digest_name, content).digest() != shape.digest:
+        raise SignatureError("invalid", "the digest is not that of the document")
+    try:
+        key.verify(shape.value, signed_info, padding.PKCS1v15(), shape.hash)
+    except InvalidSignature:
+        raise SignatureError("invalid", "the signature value does not fit the certificate's key") from None
+    return SignatureInfo(
+        signed_at=shape.signed_at,
+        fingerprint=hashlib.sha256(certificate_der).hexdigest(),
+        subject=certificate.subject.rfc4514_string(),
+        serial=f"{certificate.serial_number:X}",
+        signature_value_sha256=hashlib.sha256(shape.value).hexdigest(),
+    )
+
+
+def _parsed(xml: bytes) -> etree._Element:
+    try:
+        return untrusted_xml.parse(xml, comments=False)
+    except untrusted_xml.UntrustedXmlError as error:
+        raise SignatureError("malformed", f"{error.code}: {error}") from None
+
+
+def _the_signature(root: etree._Element) -> tuple[etree._Element, etree._Element]:
+    """CKy_Dvi and the one signature in it."""
+    signatures = list(root.iter(_SIGNATURE))
+    if not signatures:
+        raise SignatureError("no_signature", "the document has no signature")
+    if len(signatures) > 1:
+        raise SignatureError("multiple_signatures", f"{len(signatures)} signatures, one is expected")
+    place = signatures[0].getparent()
+    if place is None or place.tag != "CKy_Dvi" or place.getparent() is not root or root.tag != "Hoso":
+        raise SignatureError("wrong_place", "the signature is not in Hoso/CKy_Dvi")
+    if len(place) != 1 or signatures[0].tail or place.text:
+        raise SignatureError("wrong_place", "CKy_Dvi holds more than the signature")
+    return place, signatures[0]
+
+
+def _certificate(der: bytes, at: datetime) -> tuple[x509.Certificate, rsa.RSAPublicKey]:
+    try:
+        certificate = x509.load_der_x509_certificate(der)
+        key = certificate.public_key()
+    except (ValueError, UnsupportedAlgorithm) as error:
+        raise SignatureError("wrong_certificate", f"the chosen certificate is not readable: {error}") from None
+    if not isinstance(key, rsa.RSAPublicKey) or key.key_size < MIN_RSA_BITS:
+        raise SignatureError("weak_algorithm", f"the key is not RSA of at least {MIN_RSA_BITS} bits")
+    if not certificate.not_valid_before_utc <= at <= certificate.not_valid_after_utc:
+        raise SignatureError("certificate_not_valid", "the certificate is expired or not yet valid")
+    return certificate, key
+
+
+class _Shape:
+    """The parts of a Signature element, read while its whole shape is checked. Raises SignatureError."""
+
+    def __init__(self, signature: etree._Element) -> None:
+        parts = self._children(signature, "SignedInfo", "SignatureValue", "KeyInfo", "Object", optional=1)
+        self.signed_info = parts[0]
+        if any(list(element.nsmap.values()) != [DS] for element in self.signed_info.iter()):
+            raise SignatureError("malformed", "SignedInfo declares other namespaces than its own")
+        self.value = _base64(parts[1])
+        self._read_signed_info()
+        self.certificate, self.key_value = self._read_key_info(parts[2])
+        self.signed_at = self._read_object(parts[3]) if len(parts) > 3 else None
+
+    def _read_signed_info(self) -> None:
+        if len(self.signed_info.findall(f"{{{DS}}}Reference")) != 1:
+            raise SignatureError("not_whole_document", "one Reference is expected")
+        method, algorithm, reference = self._children(
+            self.signed_info, "CanonicalizationMethod", "SignatureMethod", "Reference"
+        )
+        if self._algorithm(method) != C14N:
+            raise SignatureError("malformed", "SignedInfo is not canonicalised with C14N 1.0")
+        name = self._algorithm(algorithm)
+        if name not in _METHODS:
+            raise SignatureError("weak_algorithm", f"signature method {name[:100]!r} is not accepted")
+        self.hash = _METHODS[name]
+        if reference.attrib.get("URI") != "" or set(reference.attrib) - {"URI", "Id"}:
+            raise SignatureError("not_whole_document", "the Reference is not to the whole document")
+        self._read_reference(reference)
+
+    def _read_reference(self, reference: etree._Element) -> None:
+        transforms, method, value = self._children(reference, "Transforms", "DigestMethod", "DigestValue")
+        steps = list(transforms)
+        if len(steps) != 1 or steps[0].get("Algorithm") != ENVELOPED:
+            raise SignatureError("not_whole_document", "the only transform must be enveloped-signature")
+        (transform,) = self._children(transforms, "Transform")
+        self._algorithm(transform)
+        name = self._algorithm(method)
+        if name not in _DIGESTS:
+            raise SignatureError("weak_algorithm", f"digest method {name[:100]!r} is not accepted")
+        self.digest_name = _DIGESTS[name]
+        self.digest = _base64(value)
+
+    def _read_key_info(self, key_info: etree._Element) -> tuple[bytes, tuple[int, int] | None]:
+        if any(part.tag not in _KEY_INFO for part in key_info):
+            raise SignatureError("malformed", "KeyInfo holds more than KeyName, KeyValue and X509Data")
+        x509_parts = [part for data in key_info.findall(f"{{{DS}}}X509Data") for part in data]
+        if any(part.tag not in _X509_DATA for part in x509_parts):
+            raise SignatureError("malformed", "X509Data is not of the expected shape")
+        certificates = [part for part in x509_parts if part.tag == f"{{{DS}}}X509Certificate"]
+        if len(certificates) != 1:
+            raise SignatureError("wrong_certificate", "KeyInfo names no or several certificates")
+        key_value = key_info.find(f"{{{DS}}}KeyValue")
+        return _base64(certificates[0]), None if key_value is None else self._read_key_value(key_value)
+
+    def _read_key_value(self, key_value: etree._Element) -> tuple[int, int]:
+        (rsa_key,) = self._children(key_value, "RSAKeyValue")
+        modulus, exponent = self._children(rsa_key, "Modulus", "Exponent")
+        return int.from_bytes(_base64(modulus), "big"), int.from_bytes(_base64(exponent), "big")
+
+    def _read_object(self, holder: etree._Element) -> datetime | None:
+        # Not covered by the signature, so nothing but the claimed time may stand here.
+        (properties,) = self._children(holder, "SignatureProperties")
+        (signature_property,) = self._children(properties, "SignatureProperty")
+        times = list(signature_property)
+        if len(times) != 1 or etree.QName(times[0]).localname != "SigningTime" or len(times[0]):
+            raise SignatureError("malformed", "Object holds more than the signing time")
+        text = (times[0].text or "").strip()
+        if not _TIME.fullmatch(text):
+            return None
+        try:
+            return datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=timezone.utc)
+        except ValueError:
+            return None
+
+    def _children(self, element: etree._Element, *names: str, optional: int = 0) -> list[etree._Element]:
+        """The children, which must be exactly ``names`` (the last ``optional`` ones may lack), in ds, with no text."""
+        children = list(element)
+        found = [child.tag for child in children]
+        expected = [f"{{{DS}}}{name}" for name in names]
+        texts = [element.text, *(child.tail for child in children)]
+        fits = found in (expected, expected[: len(expected) - optional]) and set(element.attrib) <= _ATTRIBUTES
+        if not fits or any(text and text.strip() for text in texts):
+            raise SignatureError("malformed", f"{etree.QName(element).localname} is not of the expected shape")
+        return children
+
+    def _algorithm(self, element: etree._Element) -> str:
+        """The Algorithm of an element without content or other attributes, such as HMACOutputLength would be."""
+        if len(element) or element.text or list(element.attrib) != ["Algorithm"]:
+            raise SignatureError("malformed", f"{etree.QName(element).localname} has parameters")
+        return str(element.get("Algorithm"))
+
+
+def _base64(element: etree._Element) -> bytes:
+    text = "".join((element.text or "").split())
+    try:
+        if len(element):
+            raise ValueError
+        return base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError):
+        raise SignatureError("malformed", f"{etree.QName(element).localname} is not base64") from None
