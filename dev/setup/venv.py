@@ -43,10 +43,10 @@ def _create() -> None:
 
 def _usable() -> bool:
     """Whether the environment works and is of the Python that runs this."""
+    if not PYTHON.exists():
+        return False
     check = f"import pip, sys; sys.exit(sys.version_info[:2] != {sys.version_info[:2]!r})"
-    return (
-        PYTHON.exists() and not subprocess.run([str(PYTHON), "-c", check], capture_output=True, check=False).returncode
-    )
+    return subprocess.run([str(PYTHON), "-c", check], capture_output=True, check=False).returncode == 0
 
 
 def _pip(*arguments: str) -> None:
