@@ -1,0 +1,173 @@
+"""Example dossiers, signed with a throw-away key: what the documentation's commands and the tests send.
+
+The signature is made with lxml's canonicalisation and `cryptography`, not with libxmlsec1, which verifies it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import base64
+import hashlib
+import json
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import padding, rsa
+from cryptography.x509.oid import NameOID
+from lxml import etree
+
+from .signatures import C14N, DS, ENVELOPED
+
+HEAD: dict[str, str] = {
+    "TenCoQuan": "BHXH Thành phố Hà Nội",
+    "MaCoQuan": "001",
+    "LoaiDoiTuong": "1",
+    "TenDoiTuong": "Công ty TNHH Ví Dụ",
+    "MaSoThue": "0100109106",
+    "DienThoai": "+84912345678",
+    "Email": "ke.toan@vidu.example",
+    "NguoiLienHe": "Nguyễn Thị Ví Dụ",
+    "DiaChi": "Số 1 phố Ví Dụ, Hà Nội",
+    "DiaChiLienHe": "Số 1 phố Ví Dụ, Hà Nội",
+    "DienThoaiLienHe": "+84912345678",
+    "NgayLap": "02/03/2026",
+    "NgayDangKy": "02/03/2026",
+    "MaIVan": "00001",
+    "TenIVan": "I-VAN thử nghiệm",
+    "PTNhanKetQua": "0",
+}
+"""The elements that all forms have, in their order."""
+EXTRAS: dict[str, dict[str, str]] = {
+    "04": {},
+    "05": {
+        "SoChungThuCu": "",
+        "SoChungThuMoi": "",
+        "NhaCungCapMoi": "",
+        "HieuLucTu": "",
+        "HieuLucDen": "",
+        "NoiDungThayDoi": "Thay đổi địa chỉ thư điện tử",
+    },
+    "06": {"NgayNgung": "02/03/2026", "MaLyDo": "9", "LyDo": "Ví dụ"},
+}
+"""What forms 05 and 06 add, in their order."""
+
+
+@dataclass(frozen=True)
+class Identity:
+    """A key and its certificate."""
+
+    key: rsa.RSAPrivateKey
+    certificate: x509.Certificate
+
+    @property
+    def serial(self) -> str:
+        """Serial of the certificate, upper-case hex."""
+        return f"{self.certificate.serial_number:X}"
+
+
+def make_identity(
+    tax_code: str = HEAD["MaSoThue"], *, start: datetime | None = None, days: int = 3650, bits: int = 2048
+) -> Identity:
+    """A new key with a self-signed certificate of the unit `tax_code`, valid from `start` (UTC; else 01/01/2020)."""
+    key = rsa.generate_private_key(public_exponent=65537, key_size=bits)
+    name = x509.Name(
+        [
+            x509.NameAttribute(NameOID.COUNTRY_NAME, "VN"),
+            x509.NameAttribute(NameOID.COMMON_NAME, HEAD["TenDoiTuong"]),
+            x509.NameAttribute(NameOID.USER_ID, f"MST:{tax_code}"),
+        ]
+    )
+    start = start or datetime(2020, 1, 1, tzinfo=timezone.utc)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(start)
+        .not_valid_after(start + timedelta(days=days))
+        .sign(key, hashes.SHA256())
+    )
+    return Identity(key, certificate)
+
+
+def unsigned(form: str, changes: Mapping[str, str] | None = None) -> etree._Element:
+    """The dossier of `form`, with some elements' texts changed."""
+    root = etree.Element("Hoso")
+    content = etree.SubElement(root, "NoiDung")
+    for name, text in {**HEAD, **EXTRAS[form], **(changes or {})}.items():
+        etree.SubElement(content, name).text = text
+    etree.SubElement(content, "ToKhais")
+    etree.SubElement(root, "CKy_Dvi")
+    return root
+
+
+def sign(root: etree._Element, identity: Identity) -> bytes:
+    """Append the signature to CKy_Dvi in the layout of the contract; the document as bytes."""
+    digest = base64.b64encode(hashlib.sha256(_c14n(root)).digest()).decode()
+    signature = etree.SubElement(root.find("CKy_Dvi"), _ds("Signature"), nsmap={None: DS}, Id="sigid")
+    info = etree.SubElement(signature, _ds("SignedInfo"))
+    etree.SubElement(info, _ds("CanonicalizationMethod"), Algorithm=C14N)
+    etree.SubElement(info, _ds("SignatureMethod"), Algorithm="http://www.w3.org/2001/04/xmldsig-more#rsa-sha256")
+    reference = etree.SubElement(info, _ds("Reference"), URI="")
+    etree.SubElement(etree.SubElement(reference, _ds("Transforms")), _ds("Transform"), Algorithm=ENVELOPED)
+    etree.SubElement(reference, _ds("DigestMethod"), Algorithm="http://www.w3.org/2001/04/xmlenc#sha256")
+    etree.SubElement(reference, _ds("DigestValue")).text = digest
+    value = identity.key.sign(_c14n(info), padding.PKCS1v15(), hashes.SHA256())
+    etree.SubElement(signature, _ds("SignatureValue")).text = base64.b64encode(value).decode()
+    data = etree.SubElement(etree.SubElement(signature, _ds("KeyInfo")), _ds("X509Data"))
+    etree.SubElement(data, _ds("X509SubjectName")).text = identity.certificate.subject.rfc4514_string()
+    der = identity.certificate.public_bytes(serialization.Encoding.DER)
+    etree.SubElement(data, _ds("X509Certificate")).text = base64.b64encode(der).decode()
+    return to_bytes(root)
+
+
+def to_bytes(root: etree._Element) -> bytes:
+    """UTF-8 with XML declaration."""
+    return bytes(etree.tostring(root, xml_declaration=True, encoding="UTF-8"))
+
+
+def request_body(form: str, document: bytes, fields: Mapping[str, str] | None = None) -> dict[str, str | None]:
+    """The JSON body of `POST /dossiers` with a new client reference."""
+    head = {**HEAD, **(fields or {})}
+    return {
+        "client_reference": str(uuid.uuid4()),
+        "form": form,
+        "agency_code": head["MaCoQuan"],
+        "tax_code": head["MaSoThue"],
+        "unit_code": None,
+        "document": base64.b64encode(document).decode(),
+        "sha256": hashlib.sha256(document).hexdigest(),
+    }
+
+
+def _ds(name: str) -> str:
+    return f"{{{DS}}}{name}"
+
+
+def _c14n(element: etree._Element) -> bytes:
+    # Of a part of a tree lxml 6.1 writes a wrong canonical form; of a whole document it is right.
+    return bytes(etree.tostring(etree.fromstring(etree.tostring(element)), method="c14n"))
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """`python -m ibhxh_sandbox.example 04 body.json`: write a request body, signed by a new throw-away key."""
+    parser = argparse.ArgumentParser(prog="python -m ibhxh_sandbox.example", description=main.__doc__)
+    parser.add_argument("form", choices=sorted(EXTRAS))
+    parser.add_argument("file", type=Path, help="where the JSON body goes")
+    parser.add_argument("--tax-code", default=HEAD["MaSoThue"])
+    parser.add_argument("--agency", default=HEAD["MaCoQuan"])
+    parser.add_argument("--provider-code", default=HEAD["MaIVan"])
+    given = parser.parse_args(arguments)
+    fields = {"MaSoThue": given.tax_code, "MaCoQuan": given.agency, "MaIVan": given.provider_code}
+    document = sign(unsigned(given.form, fields), make_identity(given.tax_code))
+    given.file.write_text(json.dumps(request_body(given.form, document, fields)), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,192 @@
+"""Bad weather on the wire: switches that spoil the answers of the gateway, some of them after the work was done."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import secrets
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+
+from aiohttp import web
+
+ENDPOINTS = ("health", "submit", "progress", "resend_code", "portal", "any")
+KINDS = {
+    "outage": "503 SE999 with Retry-After",
+    "status": "the HTTP status in `status`, with a plain text body",
+    "refuse": "422 with the VSS code in `code` and `description` (and `holder`)",
+    "timeout": "no answer for `seconds`, then the connection is closed",
+    "delay": "the proper answer, `seconds` later",
+    "reset": "the connection is reset",
+    "close": "the connection is closed without an answer",
+    "garbage": "200 with random bytes that claim to be JSON",
+    "html": "200 with a web page instead of JSON",
+    "wrong_json": "200 with JSON of another shape",
+    "truncated": "the first half of an answer, then the connection is closed",
+    "huge": "200 with `size` bytes of JSON",
+    "slow": "one byte of the answer every `seconds`",
+    "redirect": "302 to `location`",
+}
+"""Kind of fault -> what the client sees."""
+BEFORE_ONLY = ("outage", "refuse")
+"""These claim that nothing was accepted, so they never follow real work."""
+
+
+@dataclass
+class Fault:
+    """One switch: the next `count` requests to `endpoint`, after letting `skip` pass."""
+
+    endpoint: str
+    kind: str
+    when: str = "before"
+    """`before`: the request is not looked at. `after`: it is carried out and committed, then the answer is spoilt."""
+    count: int = 1
+    skip: int = 0
+    seconds: float = 30.0
+    status: int = 500
+    size: int = 64 * 2**20
+    code: str = "SE999"
+    description: str = "Hệ thống BHXH đang bảo trì."
+    holder: dict[str, str] | None = None
+    location: str = "http://127.0.0.1:9/"
+    hits: int = 0
+
+    def __post_init__(self) -> None:
+        if self.endpoint not in ENDPOINTS or self.kind not in KINDS or self.when not in ("before", "after"):
+            raise ValueError(f"unknown fault: {self.endpoint} {self.kind} {self.when}")
+        if self.when == "after" and self.kind in BEFORE_ONLY:
+            raise ValueError(f"{self.kind} can only come before the work")
+
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+class FaultBoard:
+    """The switches that are on, in the order in which they were set."""
+
+    def __init__(self) -> None:
+        self.active: list[Fault] = []
+
+    def take(self, endpoint: str) -> Fault | None:
+        """The fault that hits this request, counted down; None when the weather is fine."""
+        for fault in self.active:
+            if fault.endpoint not in (endpoint, "any"):
+                continue
+            if fault.skip > 0:
+                fault.skip -= 1
+                continue
+            fault.hits += 1
+            fault.count -= 1
+            if fault.count <= 0:
+                self.active.remove(fault)
+            return fault
+        return None
+
+
+async def spoil(fault: Fault, request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Answer `request` the way the fault has it."""
+    if fault.kind == "delay":
+        await asyncio.sleep(fault.seconds)
+        return await handler(request)
+    answer = b'{"code": "00"}'
+    if fault.when == "after":
+        done = await handler(request)
+        if isinstance(done, web.Response) and isinstance(done.body, bytes):
+            answer = done.body
+    return await _ANSWERS[fault.kind](fault, request, answer)
+
+
+async def _outage(fault: Fault, request: web.Request, answer: bytes) -> web.StreamResponse:
+    body = {"code": "SE999", "description": "Hệ thống của BHXH Việt Nam tạm thời ngừng phục vụ."}
+    return web.json_response(body, status=503, headers={"Retry-After": str(round(fault.seconds))})
+
+
+async def _status(fault: Fault, request: web.Request, answer: bytes) -> web.StreamResponse:
+    return web.Response(status=fault.status, text="upstream error\n")
+
+
+async def _refuse(fault: Fault, request: web.Request, answer: bytes) -> web.StreamResponse:
+    body = {"code": fault.code, "description": fault.description, "holder": fault.holder}
+    return web.json_response(body, status=422, dumps=_dumps)
+
+
+async def _timeout(fault: Fault, request: web.Request, answer: bytes) -> web.StreamResponse:
+    await asyncio.sleep(fault.seconds)
+    return await _close(fault, request, answer)
+
+
+async def _reset(fault: Fault, request: web.Request, answer: bytes) -> web.StreamResponse:
+    if request.transport is not None:
+        request.transport.abort()
+    return web.Response()
+
+
+async def _close(fault: Fault, request: web.Request, answer: bytes) -> web.StreamResponse:
+    if request.transport is not None:
+        request.transport.close()
+    return web.Response()
+
+
+async def _garbage(fault: Fault, request: web.Request, answer: bytes) -> web.StreamResponse:
+    return web.Response(body=secrets.token_bytes(512), content_type="application/json")
+
+
+async def _html(fault: Fault, request: web.Request, answer: bytes) -> web.StreamResponse:
+    return web.Response(text="<!DOCTYPE html><title>Bảo trì</title><p>Đang bảo trì</p>", content_type="text/html")
+
+
+async def _wrong_json(fault: Fault, request: web.Request, answer: bytes) -> web.StreamResponse:
+    return web.json_response([{"state": 7, "steps": "none"}])
+
+
+async def _truncated(fault: Fault, request: web.Request, answer: bytes) -> web.StreamResponse:
+    head = f"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {len(answer)}\r\n\r\n".encode()
+    if request.transport is not None:
+        request.transport.write(head + answer[: len(answer) // 2])
+    return await _close(fault, request, answer)
+
+
+async def _huge(fault: Fault, request: web.Request, answer: bytes) -> web.StreamResponse:
+    response = web.StreamResponse(headers={"Content-Type": "application/json"})
+    await response.prepare(request)
+    await response.write(b'{"padding": "')
+    chunk = b"x" * 2**16
+    for _ in range(fault.size // len(chunk)):
+        await response.write(chunk)
+    await response.write(b'"}')
+    return response
+
+
+async def _slow(fault: Fault, request: web.Request, answer: bytes) -> web.StreamResponse:
+    response = web.StreamResponse(headers={"Content-Type": "application/json", "Content-Length": str(len(answer))})
+    await response.prepare(request)
+    for position in range(len(answer)):
+        await response.write(answer[position : position + 1])
+        await asyncio.sleep(fault.seconds)
+    return response
+
+
+async def _redirect(fault: Fault, request: web.Request, answer: bytes) -> web.StreamResponse:
+    return web.Response(status=302, headers={"Location": fault.location})
+
+
+def _dumps(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False)
+
+
+_ANSWERS: dict[str, Callable[[Fault, web.Request, bytes], Awaitable[web.StreamResponse]]] = {
+    "outage": _outage,
+    "status": _status,
+    "refuse": _refuse,
+    "timeout": _timeout,
+    "reset": _reset,
+    "close": _close,
+    "garbage": _garbage,
+    "html": _html,
+    "wrong_json": _wrong_json,
+    "truncated": _truncated,
+    "huge": _huge,
+    "slow": _slow,
+    "redirect": _redirect,
+}

@@ -1,0 +1,47 @@
+"""The web application: gateway, portal and control API behind one error handler and the fault switches."""
+
+from __future__ import annotations
+
+from aiohttp import web
+
+from .faults import Handler, spoil
+from .problems import Problem
+from .server import Sandbox
+from .web_control import Control
+from .web_gateway import MAX_BODY, Gateway, answer
+from .web_portal import Portal
+
+_CODES = {401: "unauthorized", 404: "not_found", 405: "method_not_allowed", 413: "too_large"}
+
+
+def make_app(sandbox: Sandbox) -> web.Application:
+    """The application; it starts and stops the sandbox's background work."""
+
+    @web.middleware
+    async def problems(request: web.Request, handler: Handler) -> web.StreamResponse:
+        try:
+            return await handler(request)
+        except Problem as problem:
+            response = answer(problem.body(), status=problem.status)
+            if problem.status == 401:
+                response.headers["WWW-Authenticate"] = 'Basic realm="I-VAN", charset="UTF-8"'
+            return response
+        except web.HTTPException as error:
+            body = {"code": _CODES.get(error.status, "bad_request"), "description": error.reason}
+            response = answer(body, status=error.status)
+            if "Allow" in error.headers:
+                response.headers["Allow"] = error.headers["Allow"]
+            return response
+
+    @web.middleware
+    async def weather(request: web.Request, handler: Handler) -> web.StreamResponse:
+        name = getattr(request.match_info.route, "name", None)
+        fault = sandbox.faults.take(name.partition("_")[0] if name.startswith("portal") else name) if name else None
+        return await spoil(fault, request, handler) if fault else await handler(request)
+
+    # The faults lie outside: "after" means that even an answer that is a problem has been made before it is spoilt.
+    app = web.Application(middlewares=[weather, problems], client_max_size=MAX_BODY)
+    for part in (Gateway(sandbox), Portal(sandbox), Control(sandbox)):
+        app.add_routes(part.routes())
+    app.cleanup_ctx.append(sandbox.background)
+    return app

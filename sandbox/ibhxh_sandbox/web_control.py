@@ -1,0 +1,190 @@
+"""The control API for tests and demonstrations: clock, faults, units, mails, dossiers, settings, reset."""
+
+from __future__ import annotations
+
+import base64
+import hmac
+import ipaddress
+import json
+from collections.abc import Awaitable, Callable
+from dataclasses import asdict
+from typing import Any
+
+from aiohttp import web
+
+from .clock import Clock, moment, stamp
+from .faults import Fault
+from .problems import Problem
+from .seed import add_units
+from .server import Sandbox
+from .store import Row
+from .web_gateway import answer, bad_request, json_body
+
+PREFIX = "/_sandbox"
+
+
+class Control:
+    """Handlers of the control API."""
+
+    def __init__(self, sandbox: Sandbox) -> None:
+        self._sandbox = sandbox
+
+    def routes(self) -> list[web.RouteDef]:
+        """The routes, each behind the control token (or the loopback interface)."""
+        table: dict[str, dict[str, Callable[[web.Request], Awaitable[web.Response]]]] = {
+            "clock": {"GET": self.clock, "POST": self.move_clock},
+            "settings": {"GET": self.settings, "POST": self.change_settings},
+            "faults": {"GET": self.faults, "POST": self.add_faults, "DELETE": self.clear_faults},
+            "units": {"GET": self.units, "POST": self.add_units},
+            "mails": {"GET": self.mails},
+            "dossiers": {"GET": self.dossiers},
+            "certificate": {"GET": self.certificate},
+            "reset": {"POST": self.reset},
+        }
+        return [
+            web.route(method, f"{PREFIX}/{name}", self._guarded(handler))
+            for name, handlers in table.items()
+            for method, handler in handlers.items()
+        ]
+
+    def _guarded(
+        self, handler: Callable[[web.Request], Awaitable[web.Response]]
+    ) -> Callable[[web.Request], Awaitable[web.Response]]:
+        async def guarded(request: web.Request) -> web.Response:
+            token = self._sandbox.options.control_token
+            if token is None:
+                allowed = ipaddress.ip_address(request.remote or "0.0.0.0").is_loopback
+            else:
+                shown = request.headers.get("Authorization", "")
+                allowed = hmac.compare_digest(f"Bearer {token}".encode(), shown.encode())
+            if not allowed:
+                raise Problem(403, "forbidden", "Giao diện điều khiển chỉ dành cho thử nghiệm.")
+            return await handler(request)
+
+        return guarded
+
+    async def clock(self, request: web.Request) -> web.Response:
+        """The sandbox's time."""
+        return answer(_clock(self._sandbox.clock))
+
+    async def move_clock(self, request: web.Request) -> web.Response:
+        """`advance_seconds`, `set` (ISO time), `frozen` (true/false), `reset` (back to the real time)."""
+        body = await json_body(request)
+
+        def move() -> None:
+            clock = self._sandbox.clock
+            if body.get("reset"):
+                clock.freeze(False)
+                clock.set(clock.system_now())
+            if "set" in body:
+                clock.set(moment(body["set"]))
+            clock.advance(float(body.get("advance_seconds", 0)))
+            if "frozen" in body:
+                clock.freeze(bool(body["frozen"]))
+            self._sandbox.keep_clock()
+            self._sandbox.office.tick()
+
+        await self._checked(move)
+        return answer(_clock(self._sandbox.clock))
+
+    async def settings(self, request: web.Request) -> web.Response:
+        """The switches of the office."""
+        return answer(self._sandbox.office.settings.as_json())
+
+    async def change_settings(self, request: web.Request) -> web.Response:
+        """Set some switches."""
+        body = await json_body(request)
+        office = self._sandbox.office
+
+        def change() -> None:
+            office.settings.change(body)
+            self._sandbox.store.set_meta("settings", office.settings.as_json())
+
+        await self._checked(change)
+        return answer(office.settings.as_json())
+
+    async def faults(self, request: web.Request) -> web.Response:
+        """The switches that are on."""
+        board, mails = self._sandbox.faults, self._sandbox.office.mail_faults
+        return answer([asdict(fault) for fault in board.active] + [fault.as_json() for fault in mails.active])
+
+    async def add_faults(self, request: web.Request) -> web.Response:
+        """Switch one fault on."""
+        body = await json_body(request)
+
+        def add() -> None:
+            if body.get("endpoint") == "mail":
+                options = {name: value for name, value in body.items() if name not in ("endpoint", "kind")}
+                self._sandbox.office.mail_faults.add(body["kind"], **options)
+            else:
+                self._sandbox.faults.active.append(Fault(**body))
+
+        await self._checked(add)
+        return await self.faults(request)
+
+    async def clear_faults(self, request: web.Request) -> web.Response:
+        """Switch all faults off."""
+        self._sandbox.faults.active.clear()
+        self._sandbox.office.mail_faults.active.clear()
+        return answer([])
+
+    async def units(self, request: web.Request) -> web.Response:
+        """All units."""
+        return answer(await self._all("SELECT * FROM unit ORDER BY tax_code"))
+
+    async def add_units(self, request: web.Request) -> web.Response:
+        """Add or change units: `{"units": [...]}`, the shape of the seed file."""
+        body = await json_body(request)
+        await self._checked(lambda: add_units(self._sandbox.store, body.get("units", []), change=True))
+        return await self.units(request)
+
+    async def mails(self, request: web.Request) -> web.Response:
+        """The mails as written, each with its source in `message` (base64)."""
+        rows = await self._all("SELECT * FROM mail ORDER BY id")
+        return answer([{**row, "message": base64.b64encode(row["message"]).decode()} for row in rows])
+
+    async def dossiers(self, request: web.Request) -> web.Response:
+        """All dossiers with code and link, without the document (`?document=1` gives it as base64)."""
+        rows = await self._all("SELECT * FROM dossier ORDER BY id")
+        return answer([self._dossier(row, "document" in request.query) for row in rows])
+
+    async def certificate(self, request: web.Request) -> web.Response:
+        """The certificate that signs the notifications, PEM."""
+        return web.Response(body=self._sandbox.vss_key.certificate, content_type="application/x-pem-file")
+
+    async def reset(self, request: web.Request) -> web.Response:
+        """Forget units, dossiers and mails, and switch all faults off; clock and settings stay."""
+        await self._sandbox.run(self._sandbox.store.clear)
+        return await self.clear_faults(request)
+
+    def _dossier(self, row: Row, with_document: bool) -> Row:
+        document = row.pop("document")
+        notification = row.pop("notification")
+        page = f"{self._sandbox.office.portal_url}/#/kich-hoat/{row['token']}"
+        shown = {
+            **row,
+            "steps": json.loads(row["steps"]),
+            "holder": json.loads(row["holder"] or "null"),
+            "fields": json.loads(row["fields"]),
+            "signer": json.loads(row["signer"]),
+            "activation_url": page if row["token"] else None,
+            "has_notification": notification is not None,
+        }
+        return {**shown, "document": base64.b64encode(document).decode()} if with_document else shown
+
+    async def _all(self, query: str) -> list[Row]:
+        return await self._sandbox.run(lambda: self._sandbox.store.all(query))
+
+    async def _checked(self, work: Callable[[], object]) -> None:
+        try:
+            await self._sandbox.run(work)
+        except (ValueError, TypeError, KeyError, OverflowError) as error:
+            raise bad_request(f"{type(error).__name__}: {error}") from error
+
+
+def _clock(clock: Clock) -> dict[str, Any]:
+    return {
+        "now": stamp(clock.now()),
+        "offset_seconds": clock.offset.total_seconds(),
+        "frozen": clock.frozen_at is not None,
+    }

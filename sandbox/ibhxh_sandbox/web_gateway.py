@@ -1,0 +1,161 @@
+"""The gateway's HTTP face: contract v1 of docs/gateway.md."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import hmac
+import json
+import uuid
+from importlib import resources
+from typing import Any
+
+from aiohttp import BasicAuth, web
+
+from .clock import stamp
+from .documents import FORMS, MAX_BYTES
+from .office import Submission
+from .problems import Problem
+from .server import Client, Sandbox
+
+PREFIX = "/ivan/v1"
+MAX_BODY = MAX_BYTES * 4 // 3 + 2**16
+"""Largest request body in bytes: the largest dossier in base64, and room for the other fields."""
+
+
+class Gateway:
+    """Handlers of the five calls."""
+
+    def __init__(self, sandbox: Sandbox) -> None:
+        self._sandbox = sandbox
+        text = (resources.files("ibhxh_sandbox") / "openapi.json").read_text(encoding="utf-8")
+        self._openapi: dict[str, Any] = json.loads(text)
+
+    def routes(self) -> list[web.RouteDef]:
+        """The routes; the name of each is the endpoint that fault switches speak of."""
+        return [
+            web.get(f"{PREFIX}/health", self.health, name="health"),
+            web.post(f"{PREFIX}/dossiers", self.submit, name="submit"),
+            web.get(f"{PREFIX}/dossiers/{{reference}}", self.progress, name="progress"),
+            web.post(f"{PREFIX}/dossiers/{{reference}}/resend-code", self.resend_code, name="resend_code"),
+            web.get(f"{PREFIX}/openapi.json", self.openapi),
+        ]
+
+    async def health(self, request: web.Request) -> web.Response:
+        """Whether the gateway works, its time, and whom the client is known as."""
+        provider = self._client(request).provider
+        now = stamp(self._sandbox.clock.now())
+        return answer({"status": "ok", "time": now, "provider": {"code": provider.code, "name": provider.name}})
+
+    async def submit(self, request: web.Request) -> web.Response:
+        """Lodge a dossier."""
+        client = self._client(request)
+        submission = _submission(await json_body(request), request.headers.get("Idempotency-Key"))
+        office = self._sandbox.office
+        new, receipt = await self._sandbox.run(lambda: office.submit(client.provider, submission))
+        return answer(receipt, status=201 if new else 200)
+
+    async def progress(self, request: web.Request) -> web.Response:
+        """What became of a dossier."""
+        client = self._client(request)
+        reference = _reference(request.match_info["reference"])
+        found = await self._sandbox.run(lambda: self._sandbox.office.progress(client.provider, reference))
+        if found["notification"] is not None:
+            found["notification"] = base64.b64encode(found["notification"]).decode()
+        return answer(found)
+
+    async def resend_code(self, request: web.Request) -> web.Response:
+        """Mail the activation code again."""
+        client = self._client(request)
+        reference = _reference(request.match_info["reference"])
+        sent = await self._sandbox.run(lambda: self._sandbox.office.resend_code(client.provider, reference))
+        return answer(sent, status=202)
+
+    async def openapi(self, request: web.Request) -> web.Response:
+        """The contract for programs; the only call that needs no credentials."""
+        return answer(self._openapi)
+
+    def _client(self, request: web.Request) -> Client:
+        try:
+            shown = BasicAuth.decode(request.headers.get("Authorization", ""), encoding="utf-8")
+        except ValueError:
+            shown = BasicAuth("", "")
+        client = self._sandbox.options.clients.get(shown.login)
+        expected = client.secret if client else ""
+        same = hmac.compare_digest(expected.encode(), shown.password.encode())
+        if client is None or not same:
+            raise Problem(401, "unauthorized", "Mã tổ chức I-VAN hoặc mật khẩu không đúng.")
+        return client
+
+
+def answer(body: Any, status: int = 200) -> web.Response:
+    """A JSON answer with readable Vietnamese."""
+    text = json.dumps(body, ensure_ascii=False)
+    headers = {"Cache-Control": "no-store"}
+    return web.Response(text=text, status=status, content_type="application/json", headers=headers)
+
+
+async def json_body(request: web.Request) -> dict[str, Any]:
+    """The JSON object in the request. Raises Problem 415, 413 or 400."""
+    if request.content_type != "application/json":
+        raise Problem(415, "unsupported_media_type", "Content-Type phải là application/json.")
+    try:
+        body = json.loads(await request.read())
+    except web.HTTPRequestEntityTooLarge as error:
+        raise Problem(413, "too_large", "Yêu cầu quá lớn.") from error
+    except (ValueError, RecursionError) as error:
+        raise bad_request("Nội dung không phải là JSON.") from error
+    if not isinstance(body, dict):
+        raise bad_request("Nội dung phải là một đối tượng JSON.")
+    return body
+
+
+def bad_request(what: str) -> Problem:
+    """A 400 answer."""
+    return Problem(400, "bad_request", what)
+
+
+def _reference(text: object) -> str:
+    try:
+        if not isinstance(text, str) or len(text) != 36:
+            raise ValueError
+        return str(uuid.UUID(text))
+    except ValueError:
+        raise bad_request("client_reference phải là một UUID.") from None
+
+
+def _text(body: dict[str, Any], name: str, longest: int) -> str:
+    value = body.get(name)
+    if not isinstance(value, str) or not 0 < len(value) <= longest:
+        raise bad_request(f"{name} phải là chuỗi từ 1 đến {longest} ký tự.")
+    return value
+
+
+def _submission(body: dict[str, Any], key: str | None) -> Submission:
+    reference = _reference(body.get("client_reference"))
+    if key is None or _reference(key) != reference:
+        raise bad_request("Idempotency-Key phải có và bằng client_reference.")
+    form = body.get("form")
+    if not isinstance(form, str) or form not in FORMS:
+        raise bad_request("form phải là 04, 05 hoặc 06.")
+    encoded = body.get("document")
+    if not isinstance(encoded, str):
+        raise bad_request("document phải là base64.")
+    try:
+        document = base64.b64decode(encoded, validate=True)
+    except (binascii.Error, ValueError):
+        raise bad_request("document phải là base64.") from None
+    if len(document) > MAX_BYTES:
+        raise Problem(413, "too_large", f"Hồ sơ vượt quá {MAX_BYTES // 2**20} MiB.")
+    if body.get("sha256") != hashlib.sha256(document).hexdigest():
+        raise bad_request("sha256 không khớp với document.")
+    unit_code = None if body.get("unit_code") is None else _text(body, "unit_code", 20)
+    return Submission(
+        client_reference=reference,
+        form=form,
+        agency_code=_text(body, "agency_code", 5),
+        tax_code=_text(body, "tax_code", 14),
+        unit_code=unit_code,
+        document=document,
+    )
