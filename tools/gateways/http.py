@@ -8,7 +8,7 @@ import ipaddress
 import uuid
 from collections.abc import Mapping
 from datetime import datetime, timezone
-from typing import Any, NoReturn
+from typing import Any
 from urllib.parse import urlsplit
 
 import requests
@@ -90,7 +90,7 @@ class HttpGateway(Gateway):
         reply = self._call("POST", "/dossiers", body=body, headers={"Idempotency-Key": reference})
         if reply.status in (200, 201):
             return replies.receipt(reply, reference)
-        self._refused(reply)
+        raise _failure(reply)
 
     def progress(self, client_reference: str) -> Progress | None:
         """See Gateway.progress. Only a 404 that says ``not_found`` in the contract's words means never heard of."""
@@ -100,13 +100,13 @@ class HttpGateway(Gateway):
             return replies.progress(reply, reference)
         if reply.status == 404 and replies.is_problem(reply) and replies.problem(reply).code == "not_found":
             return None
-        self._refused(reply)
+        raise _failure(reply)
 
     def resend_code(self, client_reference: str) -> None:
         """See Gateway.resend_code. Raises Refused (``not_found``, ``not_waiting``)."""
         reply = self._call("POST", f"/dossiers/{_checked_reference(client_reference)}/resend-code", body={})
         if reply.status != 202:
-            self._refused(reply)
+            raise _failure(reply)
 
     def check(self) -> GatewayHealth:
         """See Gateway.check. The skew counts half of the round trip as the way back."""
@@ -114,7 +114,7 @@ class HttpGateway(Gateway):
         try:
             reply = self._call("GET", "/health")
             if reply.status != 200:
-                self._refused(reply)
+                raise _failure(reply)
             health = replies.health(reply)
         except GatewayError as error:
             return GatewayHealth(ok=False, clock_skew_seconds=None, message=error.message)
@@ -130,21 +130,22 @@ class HttpGateway(Gateway):
     ) -> transport.Reply:
         return self._transport.call(method, self._base_url + path, auth=self._auth, body=body, headers=headers or {})
 
-    def _refused(self, reply: transport.Reply) -> NoReturn:
-        """Turn a reply that is no success into the error that it means."""
-        if reply.status in _MISCONFIGURED:
-            raise Misconfigured(_MISCONFIGURED[reply.status])
-        if reply.status in (429, 503):
-            # Only the contract's own answer proves that nothing was accepted; a proxy's 503 may come after the fact.
-            if reply.status == 429 or replies.problem(reply).code == "SE999":
-                raise Unreachable("the gateway says that the service is down for now", reply.retry_after)
-            raise UnknownOutcome("503 without the code SE999")
-        if reply.status == 404 and not replies.is_problem(reply):
-            raise Misconfigured("nothing is found at this address: is it the gateway's?")
-        if 400 <= reply.status < 500:
-            problem = replies.problem(reply)
-            raise Refused(problem.code, problem.description, problem.holder)
-        raise UnknownOutcome(f"unexpected answer {reply.status}")
+
+def _failure(reply: transport.Reply) -> GatewayError:
+    """The error that a reply which is no success means."""
+    if reply.status in _MISCONFIGURED:
+        return Misconfigured(_MISCONFIGURED[reply.status])
+    if reply.status in (429, 503):
+        # Only the contract's own answer proves that nothing was accepted; a proxy's 503 may come after the fact.
+        if reply.status == 429 or replies.problem(reply).code == "SE999":
+            return Unreachable("the gateway says that the service is down for now", reply.retry_after)
+        return UnknownOutcome("503 without the code SE999")
+    if reply.status == 404 and not replies.is_problem(reply):
+        return Misconfigured("nothing is found at this address: is it the gateway's?")
+    if 400 <= reply.status < 500:
+        problem = replies.problem(reply)
+        return Refused(problem.code, problem.description, problem.holder)
+    return UnknownOutcome(f"unexpected answer {reply.status}")
 
 
 def _checked_url(base_url: str) -> str:
