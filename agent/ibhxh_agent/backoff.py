@@ -1,0 +1,27 @@
+"""How long to wait before trying again."""
+
+from __future__ import annotations
+
+import random
+
+
+class Backoff:
+    """1, 2, 4, … up to ``longest`` seconds, each shortened by up to half at random.
+
+    So a thousand agents do not come back together when a server has restarted.
+    """
+
+    def __init__(self, first: float = 1.0, longest: float = 120.0) -> None:
+        self._first = first
+        self._longest = longest
+        self._failures = 0
+
+    def next(self) -> float:
+        """Seconds to wait after one more failure."""
+        wait: float = min(self._first * 2.0**self._failures, self._longest)
+        self._failures = min(self._failures + 1, 30)
+        return wait * random.uniform(0.5, 1.0)  # noqa: S311  not for cryptography
+
+    def reset(self) -> None:
+        """It worked."""
+        self._failures = 0

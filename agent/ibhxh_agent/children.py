@@ -1,0 +1,179 @@
+"""Child processes of the agent: one per PKCS#11 library, one per PIN window.
+
+The parent talks to a child over its standard input and output with the frames of :mod:`ibhxh_agent.frames`, and always
+with a time-out. A child that dies, hangs or talks nonsense is killed; that is an error of one call, not of the agent.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import queue
+import subprocess
+import sys
+import threading
+from collections.abc import Mapping
+from typing import Any, cast
+
+from ibhxh_agent.frames import FrameError, RawReader, RawWriter, read_frame, write_frame
+from ibhxh_agent.secret import Secret
+
+#: First argument of the own program that starts a child instead of a command; the frozen program has no ``-m``.
+CHILD_FLAG = "--child"
+
+_Received = tuple[dict[str, Any], Secret]
+
+
+class ChildError(Exception):
+    """A child process did not do its work; ``reason`` is ``died``, ``timeout`` or ``garbage``."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+def child_command(kind: str) -> list[str]:
+    """The command line of a child of this kind, for an installed and for a frozen (PyInstaller) agent."""
+    if getattr(sys, "frozen", False):
+        return [sys.executable, CHILD_FLAG, kind]
+    return [sys.executable, "-m", "ibhxh_agent", CHILD_FLAG, kind]
+
+
+class Child:
+    """One running child process.
+
+    :param kind: ``token`` or ``window``, see :func:`ibhxh_agent.cli.main`
+    """
+
+    def __init__(self, kind: str) -> None:
+        # Unbuffered pipes: a buffered one keeps copies of the PIN. The child's error output is dropped, because a
+        # vendor's debugging print may hold anything, a PIN included.
+        self._process = subprocess.Popen(
+            child_command(kind), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, bufsize=0
+        )
+        self._frames: queue.Queue[_Received | ChildError] = queue.Queue()
+        self._reader = threading.Thread(target=self._read, name=f"child-{kind}", daemon=True)
+        self._reader.start()
+
+    @property
+    def pid(self) -> int:
+        """Process id, for the log and for tests that kill it."""
+        return self._process.pid
+
+    @property
+    def alive(self) -> bool:
+        """The process has not ended."""
+        return self._process.poll() is None
+
+    def _read(self) -> None:
+        stream = self._process.stdout
+        if stream is None:
+            return
+        try:
+            while True:
+                self._frames.put(read_frame(cast(RawReader, stream)))
+        except FrameError:
+            self._frames.put(ChildError("garbage"))
+        except (EOFError, OSError, ValueError):
+            self._frames.put(ChildError("died"))
+
+    def send(self, message: Mapping[str, Any], secret: Secret | None = None) -> None:
+        """Send one frame.
+
+        :raises ChildError: the child is gone
+        """
+        stream = self._process.stdin
+        try:
+            if stream is None:
+                raise BrokenPipeError
+            write_frame(cast(RawWriter, stream), message, secret)
+        except (OSError, ValueError) as error:
+            self.kill()
+            raise ChildError("died") from error
+
+    def receive(self, timeout: float) -> _Received:
+        """Wait for one frame, at most ``timeout`` seconds.
+
+        :raises ChildError: the child died, talked nonsense, or was too slow and has been killed
+        """
+        try:
+            received = self._frames.get(timeout=timeout)
+        except queue.Empty:
+            self.kill()
+            raise ChildError("timeout") from None
+        if isinstance(received, ChildError):
+            self.kill()
+            raise received
+        return received
+
+    def poll(self, timeout: float) -> _Received | None:
+        """Like :meth:`receive`, but a quiet child is no error: ``None`` after ``timeout`` seconds."""
+        try:
+            received = self._frames.get(timeout=timeout)
+        except queue.Empty:
+            return None
+        if isinstance(received, ChildError):
+            self.kill()
+            raise received
+        return received
+
+    def kill(self) -> None:
+        """End the process at once and close the pipes. May be called twice."""
+        with contextlib.suppress(OSError):
+            self._process.kill()
+        self._process.wait()
+        for stream in (self._process.stdin, self._process.stdout):
+            if stream is not None:
+                with contextlib.suppress(OSError):
+                    stream.close()
+
+    def finish(self, timeout: float) -> None:
+        """Close the child's input, which asks it to end, and kill it when it has not after ``timeout`` seconds."""
+        if self._process.stdin is not None:
+            with contextlib.suppress(OSError):
+                self._process.stdin.close()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(timeout)
+        self.kill()
+
+
+class ParentPipe:
+    """The child's end of the pipe.
+
+    Takes the process' standard input and output for itself and points them at the null device, so that a library that
+    prints does not disturb the frames. A thread of its own reads: when the parent is gone the process ends at once,
+    also when its main thread hangs inside a vendor's library.
+    """
+
+    def __init__(self) -> None:
+        import os
+
+        self._exit = os._exit
+        self._in = os.fdopen(os.dup(0), "rb", buffering=0)
+        self._out = os.fdopen(os.dup(1), "wb", buffering=0)
+        null = os.open(os.devnull, os.O_RDWR)
+        os.dup2(null, 0)
+        os.dup2(null, 1)
+        self._frames: queue.Queue[_Received] = queue.Queue()
+        threading.Thread(target=self._read, name="parent-pipe", daemon=True).start()
+
+    def _read(self) -> None:
+        try:
+            while True:
+                self._frames.put(read_frame(self._in))
+        except (EOFError, OSError, FrameError):
+            self._exit(0)
+
+    def receive(self) -> _Received:
+        """Wait for the next frame of the parent, for as long as it lives."""
+        return self._frames.get()
+
+    def poll(self) -> _Received | None:
+        """The next frame when one has come already."""
+        try:
+            return self._frames.get_nowait()
+        except queue.Empty:
+            return None
+
+    def send(self, message: Mapping[str, Any], secret: Secret | None = None) -> None:
+        """Send one frame to the parent."""
+        write_frame(self._out, message, secret)

@@ -1,0 +1,219 @@
+"""Protocol v1: the agent's calls to Odoo. The agent calls Odoo; nobody calls the agent."""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+import platform
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote, urlsplit, urlunsplit
+
+import requests
+
+from ibhxh_agent import __version__
+from ibhxh_agent.errors import AgentError
+from ibhxh_agent.texts import text
+
+PREFIX = "/l10n_vn_ibhxh/agent/v1/"
+#: Seconds to connect and to read.
+TIMEOUT = (10, 60)
+#: Bytes; 500 dossiers of some kilobytes each stay below.
+MAX_ANSWER = 64 * 2**20
+
+
+class ServerError(AgentError):
+    """The server answered with an error of protocol v1.
+
+    :param status: HTTP status
+    :param retry_after: seconds the server asks to wait, if it does
+    """
+
+    def __init__(self, status: int, code: str, message: str, retry_after: float | None = None) -> None:
+        super().__init__(code, message)
+        self.status = status
+        self.retry_after = retry_after
+
+
+class Unreachable(AgentError):
+    """The server could not be asked, or what came back is no answer of protocol v1; worth trying again."""
+
+
+#: Codes after which this agent can do no more until it is paired again.
+FINAL_CODES = frozenset({"invalid_key", "revoked", "wrong_device"})
+
+
+@dataclass(frozen=True)
+class Server:
+    """A checked server address.
+
+    :param base: ``scheme://host[:port][/path]`` without a slash at the end
+    :param loopback: the host is this computer
+    """
+
+    base: str
+    loopback: bool
+
+    @classmethod
+    def parse(cls, address: str) -> Server:
+        """Check an address that a person typed.
+
+        :raises AgentError: ``bad_server`` or ``plain_http`` (HTTP is for this computer only: the key would travel
+            readable)
+        """
+        parts = urlsplit(address if "://" in address else f"https://{address}")
+        host = parts.hostname or ""
+        if parts.scheme not in ("http", "https") or not host or parts.username or parts.query or parts.fragment:
+            raise AgentError("bad_server", text("bad_server"))
+        loopback = _is_loopback(host)
+        if parts.scheme == "http" and not loopback:
+            raise AgentError("plain_http", text("plain_http"))
+        return cls(urlunsplit((parts.scheme, parts.netloc, parts.path.rstrip("/"), "", "")), loopback)
+
+    @property
+    def websocket(self) -> str:
+        """Address of Odoo's bus."""
+        return "ws" + self.base[len("http") :] + "/websocket"
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+@dataclass
+class Credentials:
+    """Who this computer is for the server; shared by the clients of all threads, so a renewed key reaches each.
+
+    :param key: the API key; empty only while pairing
+    :param agent: the device's UUID
+    """
+
+    key: str = ""
+    agent: str = ""
+
+
+class Client:
+    """One connection to the server; not shared between threads."""
+
+    def __init__(self, server: Server, database: str = "", credentials: Credentials | None = None) -> None:
+        self.server = server
+        self.database = database
+        self.credentials = credentials or Credentials()
+        self._session = requests.Session()
+        self._session.headers["User-Agent"] = f"ibhxh-agent/{__version__}"
+        if server.loopback:
+            # A proxy must never see a request to this computer, whatever the environment says.
+            self._session.trust_env = False
+        if database:
+            self._session.headers["X-Odoo-Database"] = database
+
+    def another(self) -> Client:
+        """A second client of the same server and credentials, for another thread."""
+        return Client(self.server, self.database, self.credentials)
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._session.close()
+
+    def pair(self, code: str, name: str) -> dict[str, Any]:
+        """Exchange a one-time code for ``{agent, key, expires_at, server_time, user, database}``."""
+        body = {"code": code, "name": name, "os": f"{platform.system()} {platform.release()}", "version": __version__}
+        return _object(self._post("pair", body), "agent", "key", "expires_at")
+
+    def heartbeat(self, certificates: list[str], tokens: list[dict[str, Any]]) -> dict[str, Any]:
+        """Report what is plugged in; → ``{poll_after, doorbell, pending, server_time, …}``."""
+        body = {"certificates": certificates, "tokens": tokens, "version": __version__}
+        return _object(self._post("heartbeat", body), "poll_after")
+
+    def claim(self, fingerprints: list[str], limit: int) -> list[dict[str, Any]]:
+        """Take the requests that wait for these certificates."""
+        answer = self._post("requests/claim", {"fingerprints": fingerprints, "limit": limit})
+        if not isinstance(answer, list) or not all(isinstance(entry, dict) for entry in answer):
+            raise _not_ours()
+        return answer
+
+    def renew(self, request: str) -> dict[str, Any]:
+        """Keep the lease of a claimed request."""
+        return _object(self._post(f"requests/{quote(request, safe='')}/renew", {}))
+
+    def signed(self, request: str, document: str) -> dict[str, Any]:
+        """Deliver a signed document (base64); the same delivery may be repeated."""
+        return _object(self._post(f"requests/{quote(request, safe='')}/signed", {"document": document}))
+
+    def failed(self, request: str, code: str, message: str) -> dict[str, Any]:
+        """Say why a request was not signed."""
+        return _object(self._post(f"requests/{quote(request, safe='')}/failed", {"code": code, "message": message}))
+
+    def release(self, request: str) -> dict[str, Any]:
+        """Give a request back without an answer."""
+        return _object(self._post(f"requests/{quote(request, safe='')}/release", {}))
+
+    def new_key(self) -> dict[str, Any]:
+        """A new key; the old one dies when the new one is used first."""
+        return _object(self._post("key", {}), "key", "expires_at")
+
+    def _post(self, path: str, body: dict[str, Any]) -> Any:
+        """One call; repeated once when the key was renewed by another thread meanwhile.
+
+        :raises ServerError: the server said no
+        :raises Unreachable: no answer, or none of this protocol
+        """
+        key = self.credentials.key
+        try:
+            return self._post_with(key, path, body)
+        except ServerError as error:
+            if error.status != 401 or key == self.credentials.key:
+                raise
+        return self._post_with(self.credentials.key, path, body)
+
+    def _post_with(self, key: str, path: str, body: dict[str, Any]) -> Any:
+        headers = {"Authorization": f"Bearer {key}", "X-Ibhxh-Agent": self.credentials.agent} if key else {}
+        try:
+            # No redirects: they would carry the key to another address.
+            with self._session.post(
+                self.server.base + PREFIX + path,
+                json=body,
+                headers=headers,
+                timeout=TIMEOUT,
+                allow_redirects=False,
+                stream=True,
+            ) as response:
+                content = response.raw.read(MAX_ANSWER + 1, decode_content=True)
+                status, retry_after = response.status_code, response.headers.get("Retry-After", "")
+        except requests.exceptions.SSLError as error:
+            raise Unreachable("tls", text("tls", server=self.server.base)) from error
+        except (requests.RequestException, OSError, ValueError) as error:
+            raise Unreachable("unreachable", text("unreachable", server=self.server.base)) from error
+        except Exception as error:
+            # urllib3 raises its own errors while the body is read
+            raise Unreachable("unreachable", text("unreachable", server=self.server.base)) from error
+        return self._answer(status, content, retry_after)
+
+    def _answer(self, status: int, content: bytes, retry_after: str) -> Any:
+        if len(content) > MAX_ANSWER:
+            raise _not_ours()
+        try:
+            answer = json.loads(content)
+        except ValueError:
+            answer = None
+        if 200 <= status < 300 and answer is not None:
+            return answer
+        if 400 <= status < 500 and isinstance(answer, dict) and isinstance(answer.get("error"), str):
+            seconds = float(retry_after) if retry_after.isdigit() else None
+            raise ServerError(status, answer["error"], str(answer.get("message", "")), seconds)
+        raise _not_ours(status)
+
+
+def _not_ours(status: int = 200) -> Unreachable:
+    return Unreachable("not_protocol", text("not_protocol", status=status))
+
+
+def _object(answer: Any, *needed: str) -> dict[str, Any]:
+    if not isinstance(answer, dict) or any(name not in answer for name in needed):
+        raise _not_ours()
+    return answer

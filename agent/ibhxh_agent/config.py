@@ -1,0 +1,106 @@
+"""The agent's settings: one JSON file in the settings folder, and which folders it uses."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import platformdirs
+
+from ibhxh_agent.errors import AgentError
+from ibhxh_agent.texts import text
+
+APP = "ibhxh-agent"
+
+
+@dataclass(frozen=True)
+class Pairing:
+    """The Odoo server that this computer is paired with; the key itself is in the secret store.
+
+    :param agent: the device's UUID that the server gave
+    :param expires_at: ISO 8601 UTC, when the key ends
+    """
+
+    server: str
+    database: str
+    agent: str
+    name: str
+    user: str = ""
+    expires_at: str = ""
+
+
+@dataclass
+class Settings:
+    """What is kept between runs. No secret is in here.
+
+    :param libraries: PKCS#11 libraries or folders that the user added
+    """
+
+    pairing: Pairing | None = None
+    libraries: list[str] = field(default_factory=list)
+
+
+class Folder:
+    """The settings folder, ``--config-dir`` or the system's usual place; private to the user (0700)."""
+
+    def __init__(self, path: Path | None = None) -> None:
+        self.path = path or Path(platformdirs.user_config_dir(APP, appauthor=False))
+
+    @property
+    def settings_file(self) -> Path:
+        """JSON, see :class:`Settings`."""
+        return self.path / "settings.json"
+
+    @property
+    def log_file(self) -> Path:
+        """The rotating log."""
+        return self.path / "agent.log"
+
+    def load(self) -> Settings:
+        """The settings, or fresh ones where there are none.
+
+        :raises AgentError: ``bad_settings``, the file cannot be understood
+        """
+        try:
+            raw = json.loads(self.settings_file.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return Settings()
+        except (OSError, ValueError) as error:
+            raise AgentError("bad_settings", text("bad_settings", path=self.settings_file)) from error
+        try:
+            pairing = Pairing(**raw["pairing"]) if raw.get("pairing") else None
+            return Settings(pairing=pairing, libraries=[str(entry) for entry in raw.get("libraries", [])])
+        except (AttributeError, TypeError) as error:
+            raise AgentError("bad_settings", text("bad_settings", path=self.settings_file)) from error
+
+    def save(self, settings: Settings) -> None:
+        """Write the settings; a crash leaves the old file or the new one, never half of one."""
+        write_private(self.settings_file, json.dumps(asdict(settings), ensure_ascii=False, indent=2))
+
+    def paired(self) -> Pairing:
+        """The pairing.
+
+        :raises AgentError: ``not_paired``
+        """
+        pairing = self.load().pairing
+        if pairing is None:
+            raise AgentError("not_paired", text("not_paired"))
+        return pairing
+
+
+def write_private(path: Path, content: str) -> None:
+    """Replace a file whole, readable by its owner only (0600 in a 0700 folder)."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as stream:  # mkstemp made it 0600
+            stream.write(content)
+            stream.flush()
+            os.fsync(stream.fileno())
+        os.replace(temporary, path)
+    except BaseException:
+        os.unlink(temporary)
+        raise

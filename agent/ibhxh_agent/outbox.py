@@ -1,0 +1,181 @@
+"""Delivers answers to the server, and keeps the leases of requests that are being worked on.
+
+Both run beside the main loop: a person may take minutes to enter a PIN, and a lost connection must not lose a
+signature. Answers are kept in memory only, and repeated until the server has said yes or no; the server answers a
+repeated delivery the same.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from ibhxh_agent.backoff import Backoff
+from ibhxh_agent.client import Client, ServerError, Unreachable
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """One answer: ``kind`` is ``signed`` (with ``document``, base64), ``failed`` (code and message) or ``release``."""
+
+    request: str
+    kind: str
+    document: str = ""
+    code: str = ""
+    message: str = ""
+
+
+class Outbox:
+    """A thread with the answers that the server has not acknowledged yet.
+
+    :param client: of its own, not shared
+    :param on_done: called in the thread with each delivery that is over and the error code ('' = accepted)
+    """
+
+    def __init__(
+        self, client: Client, on_done: Callable[[Delivery, str], None] = lambda _delivery, _code: None
+    ) -> None:
+        self._client = client
+        self._on_done = on_done
+        self._waiting: OrderedDict[str, Delivery] = OrderedDict()
+        self._changed = threading.Condition()
+        self._stopping = False
+        self._thread = threading.Thread(target=self._run, name="outbox", daemon=True)
+        self._thread.start()
+
+    def put(self, delivery: Delivery) -> None:
+        """Deliver as soon as possible."""
+        with self._changed:
+            self._waiting[delivery.request] = delivery
+            self._changed.notify_all()
+
+    @property
+    def pending(self) -> int:
+        """How many answers are not acknowledged yet."""
+        with self._changed:
+            return len(self._waiting)
+
+    def holds(self, request: str) -> bool:
+        """An answer to this request is on its way already."""
+        with self._changed:
+            return request in self._waiting
+
+    def wait_empty(self, timeout: float) -> bool:
+        """Wait at most ``timeout`` seconds until everything is delivered."""
+        with self._changed:
+            return self._changed.wait_for(lambda: not self._waiting, timeout)
+
+    def stop(self) -> None:
+        """End the thread; what is not delivered is lost (the server's lease lapses and the request returns)."""
+        with self._changed:
+            self._stopping = True
+            self._changed.notify_all()
+        self._thread.join(timeout=5)
+
+    def _run(self) -> None:
+        backoff = Backoff(longest=30)
+        while True:
+            with self._changed:
+                self._changed.wait_for(lambda: self._waiting or self._stopping)
+                if self._stopping:
+                    return
+                delivery = next(iter(self._waiting.values()))
+            wait = self._deliver(delivery, backoff)
+            if wait:
+                with self._changed:
+                    self._changed.wait_for(lambda: self._stopping, wait)
+
+    def _deliver(self, delivery: Delivery, backoff: Backoff) -> float:
+        """Try once; the seconds to wait when it has to be tried again."""
+        try:
+            if delivery.kind == "signed":
+                self._client.signed(delivery.request, delivery.document)
+            elif delivery.kind == "failed":
+                self._client.failed(delivery.request, delivery.code, delivery.message)
+            else:
+                self._client.release(delivery.request)
+            code = ""
+        except Unreachable as error:
+            log.info("delivery of %s waits: %s", delivery.request, error.code)
+            return backoff.next()
+        except ServerError as error:
+            if error.status == 429:
+                return error.retry_after or backoff.next()
+            code = error.code
+            log.warning("the server refused the answer to %s: %s", delivery.request, error.code)
+        backoff.reset()
+        with self._changed:
+            self._waiting.pop(delivery.request, None)
+            self._changed.notify_all()
+        self._on_done(delivery, code)
+        return 0.0
+
+
+class Leases:
+    """Renews the leases of the requests that a batch is working on.
+
+    :param client: of its own, not shared
+    :param every: seconds between two renewals of the same request
+    """
+
+    def __init__(self, client: Client, every: float = 30.0) -> None:
+        self._client = client
+        self._every = every
+        self._held: dict[str, float] = {}
+        self._lost: set[str] = set()
+        self._changed = threading.Condition()
+        self._stopping = False
+        self._thread = threading.Thread(target=self._run, name="leases", daemon=True)
+        self._thread.start()
+
+    def hold(self, requests: list[str]) -> None:
+        """Keep these from now on."""
+        with self._changed:
+            self._lost.difference_update(requests)
+            self._held.update(dict.fromkeys(requests, time.monotonic() + self._every))
+            self._changed.notify_all()
+
+    def drop(self, request: str) -> None:
+        """Answered or given up."""
+        with self._changed:
+            self._held.pop(request, None)
+
+    def lost(self, request: str) -> bool:
+        """The server gave the request to somebody else: do not sign it."""
+        with self._changed:
+            return request in self._lost
+
+    def stop(self) -> None:
+        """End the thread."""
+        with self._changed:
+            self._stopping = True
+            self._changed.notify_all()
+        self._thread.join(timeout=5)
+
+    def _run(self) -> None:
+        while True:
+            with self._changed:
+                if self._stopping:
+                    return
+                due = min(self._held.items(), key=lambda item: item[1], default=None)
+                now = time.monotonic()
+                if due is None or due[1] > now:
+                    self._changed.wait(None if due is None else due[1] - now)
+                    continue
+                request = due[0]
+                self._held[request] = now + self._every
+            try:
+                self._client.renew(request)
+            except Unreachable as error:
+                log.info("lease of %s not renewed: %s", request, error.code)
+            except ServerError as error:
+                log.info("lease of %s is lost: %s", request, error.code)
+                with self._changed:
+                    self._held.pop(request, None)
+                    self._lost.add(request)

@@ -1,0 +1,1 @@
+"""Asking the token's holder: what will be signed, and the PIN."""

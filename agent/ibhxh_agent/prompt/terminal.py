@@ -1,0 +1,68 @@
+"""Asking in a terminal."""
+
+from __future__ import annotations
+
+import getpass
+import sys
+from typing import TextIO
+
+from ibhxh_agent.prompt.base import Answer, Question
+from ibhxh_agent.secret import Secret
+from ibhxh_agent.texts import text
+
+_SHOWN = 20
+
+
+class TerminalPrompt:
+    """Shows the question as text and reads the PIN without echo; an empty PIN cancels."""
+
+    def __init__(self, out: TextIO | None = None) -> None:
+        self._out = out or sys.stderr
+
+    def ask(self, question: Question) -> Answer:
+        """Wait at the terminal for as long as it takes."""
+        for line in describe(question):
+            print(line, file=self._out)
+        try:
+            if question.pin_pad or question.pin_kept:
+                reply = input(text("ask_pin_pad" if question.pin_pad else "ask_yes") + " ").strip().lower()
+                return Answer("sign") if reply in ("", "y", "c", "có") else Answer("refuse")
+            typed = getpass.getpass(text("ask_pin") + " ", stream=self._out)
+        except (EOFError, KeyboardInterrupt):
+            return Answer("cancel")
+        if not typed:
+            return Answer("refuse")
+        return Answer("sign", Secret(bytearray(typed.encode())))
+
+    def progress(self, done: int, total: int) -> bool:
+        """One line that is written over; Ctrl-C stops the batch through the usual signal."""
+        print(f"\r{done}/{total}", end="" if done < total else "\n", file=self._out, flush=True)
+        return True
+
+    def done(self, message: str) -> None:
+        """Print the result."""
+        print(message, file=self._out)
+
+
+def describe(question: Question) -> list[str]:
+    """The question as lines of text."""
+    certificate = question.certificate
+    lines = [
+        text("ask_title"),
+        f"  {text('label_server')}: {question.server}",
+        f"  {text('label_certificate')}: {certificate.common_name} ({certificate.issuer_name}, {certificate.serial})",
+        f"  {text('label_validity')}: {certificate.not_before:%d/%m/%Y} – {certificate.not_after:%d/%m/%Y}",
+        f"  {text('label_token')}: {question.token_label}",
+    ]
+    for item in question.items[:_SHOWN]:
+        lines += [
+            f"  • {item.title}",
+            f"    {text('label_company')}: {item.company} ({item.tax_code})",
+            f"    {text('label_email')}: {item.email}; {text('label_phone')}: {item.phone}",
+            f"    {text('label_requested_by')}: {item.requested_by}",
+        ]
+        lines += [f"    {name}: {value}" for name, value in item.details]
+    if len(question.items) > _SHOWN:
+        lines.append("  " + text("more_items", count=len(question.items) - _SHOWN))
+    lines += [f"  !! {warning}" for warning in question.warnings]
+    return lines

@@ -1,0 +1,188 @@
+"""The agent at work: looks at the tokens, tells the server, takes requests, has them signed, waits."""
+
+from __future__ import annotations
+
+import base64
+import logging
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from typing import Any
+
+from ibhxh_agent.backoff import Backoff
+from ibhxh_agent.batch import BatchSigner
+from ibhxh_agent.client import FINAL_CODES, Client, ServerError, Unreachable
+from ibhxh_agent.config import Folder
+from ibhxh_agent.errors import AgentError
+from ibhxh_agent.outbox import Outbox
+from ibhxh_agent.secretstore import SecretStore
+from ibhxh_agent.texts import text
+from ibhxh_agent.tokens.manager import TokenManager
+
+log = logging.getLogger(__name__)
+
+#: Most requests that are taken at once (protocol v1).
+CLAIM_LIMIT = 500
+#: Seconds between two idle heartbeats, at least: never more than two requests a minute.
+SLOWEST_POLL, FASTEST_POLL = 300.0, 30.0
+#: Seconds between two looks at the tokens.
+TOKEN_POLL = 2.0
+#: Seconds the clocks may differ before the person is told.
+ALLOWED_SKEW = 120.0
+
+
+@dataclass
+class State:
+    """What ``status`` and the tray icon show."""
+
+    online: bool = False
+    message: str = ""
+    clock_skew: float = 0.0
+    outdated: str = ""
+
+
+class Agent:
+    """The main loop.
+
+    :param poll_interval: seconds between heartbeats instead of what the server asks for (tests, demo)
+    :param wake: set from outside (doorbell) to look for requests at once
+    """
+
+    def __init__(
+        self,
+        client: Client,
+        manager: TokenManager,
+        signer: BatchSigner,
+        outbox: Outbox,
+        folder: Folder,
+        store: SecretStore,
+        poll_interval: float | None = None,
+        wall_clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._client = client
+        self._manager = manager
+        self._signer = signer
+        self._outbox = outbox
+        self._folder = folder
+        self._store = store
+        self._poll_interval = poll_interval
+        self._wall_clock = wall_clock
+        self._backoff = Backoff()
+        self.wake = threading.Event()
+        self.stopping = threading.Event()
+        self.state = State()
+
+    def run(self) -> None:
+        """Work until :attr:`stopping` is set.
+
+        :raises AgentError: the server does not accept this computer any more
+        """
+        due = 0.0
+        while not self.stopping.is_set():
+            self._signer.pins.expire()
+            changed = self._manager.refresh()
+            self._signer.pins.keep_only({token.identity for token in self._manager.tokens})
+            rung = self.wake.is_set()
+            self.wake.clear()
+            if changed or rung or self._wall_clock() >= due:
+                due = self._wall_clock() + self._turn(rung)
+            self._pause(due)
+
+    def once(self) -> None:
+        """One round for unattended use: report, take what waits, sign, deliver.
+
+        :raises AgentError: the server cannot be reached or does not accept this computer
+        """
+        self._manager.refresh()
+        if self.beat().get("pending", 1):
+            self.take()
+        if not self._outbox.wait_empty(60):
+            raise AgentError("unreachable", text("unreachable", server=self._client.server.base))
+
+    def beat(self) -> dict[str, Any]:
+        """One heartbeat and what follows from its answer."""
+        answer = self._client.heartbeat(
+            [base64.b64encode(certificate.der).decode() for certificate in self._manager.certificates()],
+            [
+                {
+                    "label": token.label,
+                    "serial": token.serial,
+                    "model": token.model,
+                    "manufacturer": token.manufacturer,
+                    "pin_flags": sorted(token.flags),
+                }
+                for token in self._manager.tokens
+            ],
+        )
+        self._tell_skew(answer)
+        if answer.get("outdated"):
+            self.state.outdated = text("outdated", minimum=answer.get("minimum_version", "?"))
+            log.warning("outdated: the server needs %s", answer.get("minimum_version"))
+        if answer.get("renew_key"):
+            self._renew_key()
+        return answer
+
+    def take(self) -> None:
+        """Claim and sign until nothing is left."""
+        while not self.stopping.is_set():
+            fingerprints = [certificate.fingerprint for certificate in self._manager.certificates()]
+            requests = self._client.claim(fingerprints, CLAIM_LIMIT) if fingerprints else []
+            if not requests:
+                return
+            log.info("claimed %d requests", len(requests))
+            self._signer.work(requests)
+            self._outbox.wait_empty(5)
+
+    def _turn(self, rung: bool) -> float:
+        """Talk to the server once; seconds until the next time."""
+        try:
+            answer = {} if rung else self.beat()
+            if rung or answer.get("pending"):
+                self.take()
+        except Unreachable as error:
+            self.state.online, self.state.message = False, error.message
+            wait = self._backoff.next()
+            log.info("%s; again in %.0f s", error.code, wait)
+            return wait
+        except ServerError as error:
+            if error.code in FINAL_CODES:
+                self.stopping.set()
+                raise AgentError(error.code, text("stopped_final", message=error.message or error.code)) from error
+            self.state.message = error.message
+            return error.retry_after or self._backoff.next()
+        self._backoff.reset()
+        self.state.online, self.state.message = True, ""
+        if self._poll_interval is not None:
+            return self._poll_interval
+        return min(max(float(answer.get("poll_after") or FASTEST_POLL), FASTEST_POLL), SLOWEST_POLL)
+
+    def _pause(self, due: float) -> None:
+        """Wait for the next look at the tokens, or less: for the bell, the end, or the next heartbeat."""
+        self.wake.wait(max(0.0, min(TOKEN_POLL, due - self._wall_clock())))
+
+    def _tell_skew(self, answer: dict[str, Any]) -> None:
+        try:
+            theirs = datetime.fromisoformat(str(answer["server_time"]).replace("Z", "+00:00"))
+        except (KeyError, ValueError):
+            return
+        if theirs.tzinfo is None:
+            theirs = theirs.replace(tzinfo=timezone.utc)
+        skew = self._wall_clock() - theirs.timestamp()
+        if abs(skew) > ALLOWED_SKEW and abs(self.state.clock_skew) <= ALLOWED_SKEW:
+            log.warning("the clock is %.0f s off the server's", skew)
+        self.state.clock_skew = skew
+
+    def _renew_key(self) -> None:
+        """Get a new key, store it, then use it: a crash in between leaves one that works."""
+        answer = self._client.new_key()
+        settings = self._folder.load()
+        self._store.set(self._client.credentials.agent, str(answer["key"]))
+        self._client.credentials.key = str(answer["key"])
+        if settings.pairing is not None:
+            settings.pairing = type(settings.pairing)(
+                **{**settings.pairing.__dict__, "expires_at": str(answer["expires_at"])}
+            )
+            self._folder.save(settings)
+        log.info("the key was renewed, it ends %s", answer["expires_at"])

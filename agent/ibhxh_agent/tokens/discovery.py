@@ -1,0 +1,122 @@
+"""Finds PKCS#11 libraries on this computer: by the names of ``libraries.json``, and by what the user added."""
+
+from __future__ import annotations
+
+import glob
+import json
+import os
+import sys
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+
+from ibhxh_agent.tokens.exports import inspect, this_process
+
+_SUFFIXES = (".dll", ".so", ".dylib")
+
+
+@dataclass(frozen=True)
+class Found:
+    """A candidate that exists.
+
+    :param verdict: ``usable``, ``wrong_bits`` (needs an agent of the other bitness), ``not_pkcs11``
+    :param origin: vendor from the list, ``p11-kit``, or ``settings``
+    """
+
+    path: Path
+    origin: str
+    verdict: str
+
+    @property
+    def usable(self) -> bool:
+        """May be loaded, in a child process."""
+        return self.verdict == "usable"
+
+
+@dataclass(frozen=True)
+class Places:
+    """Where to look on one system; a seam for tests.
+
+    :param platform: as ``sys.platform``
+    :param environment: for ``%SystemRoot%`` and the like
+    :param root: put before every absolute folder
+    """
+
+    platform: str = sys.platform
+    environment: Mapping[str, str] | None = None
+    root: str = ""
+
+    def expand(self, folder: str) -> list[Path]:
+        """A folder of the data file → the folders that exist; unknown variables drop it."""
+        environment = os.environ if self.environment is None else self.environment
+        for name, value in environment.items():
+            folder = folder.replace(f"%{name}%", value)
+        if "%" in folder:
+            return []
+        folder = os.path.expanduser(folder)
+        return [Path(path) for path in sorted(glob.glob(self.root + folder)) if os.path.isdir(path)]
+
+
+def system_name(platform: str) -> str:
+    """The data file's name of a ``sys.platform``."""
+    return {"win32": "windows", "darwin": "macos"}.get(platform, "linux")
+
+
+def find_libraries(added: Iterable[str] = (), places: Places | None = None) -> list[Found]:
+    """Everything that looks like a PKCS#11 library; each real file once, the user's own first.
+
+    :param added: files, or folders whose libraries are all looked at
+    """
+    places = places or Places()
+    found: dict[Path, Found] = {}
+    for path, origin in [*_added(added), *_listed(places), *_p11_kit(places)]:
+        real = path.resolve()
+        if real not in found:
+            verdict = _verdict(real)
+            if verdict != "not_pkcs11" or origin == "settings":
+                found[real] = Found(path, origin, verdict)
+    return list(found.values())
+
+
+def _added(added: Iterable[str]) -> Iterator[tuple[Path, str]]:
+    for entry in map(Path, added):
+        if entry.is_dir():
+            for path in sorted(entry.iterdir()):
+                if path.suffix.lower() in _SUFFIXES and _verdict(path) != "not_pkcs11":
+                    yield path, "settings"
+        else:
+            yield entry, "settings"
+
+
+def _listed(places: Places) -> Iterator[tuple[Path, str]]:
+    data = json.loads(resources.files("ibhxh_agent.tokens").joinpath("libraries.json").read_text(encoding="utf-8"))
+    system = data[system_name(places.platform)]
+    wanted = {name.lower(): vendor for vendor, names in system["vendors"].items() for name in names}
+    for folder in system["folders"]:
+        for place in places.expand(folder):
+            # One listing per folder instead of a question per name; System32 compares names without case.
+            with os.scandir(place) as entries:
+                for entry in sorted(entries, key=lambda entry: entry.name):
+                    if entry.name.lower() in wanted:
+                        yield Path(entry.path), wanted[entry.name.lower()]
+
+
+def _p11_kit(places: Places) -> Iterator[tuple[Path, str]]:
+    """Modules registered with p11-kit (pkcs11.conf(5)): whatever the vendor's package installed on Linux."""
+    if system_name(places.platform) != "linux":
+        return
+    for folder in ("/usr/share/p11-kit/modules", "/etc/pkcs11/modules"):
+        for place in places.expand(folder):
+            for file in sorted(place.glob("*.module")):
+                for line in file.read_text(encoding="utf-8", errors="replace").splitlines():
+                    name, _, value = line.partition(":")
+                    if name.strip() == "module" and os.path.isabs(value.strip()):
+                        yield Path(places.root + value.strip()), "p11-kit"
+
+
+def _verdict(path: Path) -> str:
+    library = inspect(path)
+    if library is None or not library.exports:
+        return "not_pkcs11"
+    return "usable" if library.loads_in(*this_process()) else "wrong_bits"

@@ -1,0 +1,174 @@
+"""The agent's side of one PKCS#11 library: a child process that is started when needed and replaced when it fails."""
+
+from __future__ import annotations
+
+import base64
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from ibhxh_agent.children import Child, ChildError
+from ibhxh_agent.errors import FinalTryWarning, SigningError
+from ibhxh_agent.secret import Secret
+from ibhxh_agent.texts import text
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Timeouts:
+    """How long a library may take, in seconds, before its process is killed."""
+
+    load: float = 20
+    list: float = 15
+    login: float = 45
+    #: A PIN pad waits for a person.
+    pin_pad: float = 120
+    sign: float = 30
+    close: float = 3
+
+
+class LibraryProcess:
+    """One library in one child process.
+
+    After each failure of the child the library rests: 5 s, 10 s, 20 s, … at most 10 minutes; until then
+    :attr:`resting` is true and the agent leaves it alone, except when a person waits for a signature.
+
+    :param path: of the PKCS#11 library
+    :param monotonic: clock in seconds
+    """
+
+    FIRST_REST = 5.0
+    LONGEST_REST = 600.0
+
+    def __init__(
+        self, path: str, timeouts: Timeouts | None = None, monotonic: Callable[[], float] = time.monotonic
+    ) -> None:
+        self.path = path
+        self.timeouts = timeouts or Timeouts()
+        #: Why the library could not be used the last time, as a sentence for people; empty when all is well.
+        self.problem = ""
+        self.description = ""
+        self._monotonic = monotonic
+        self._child: Child | None = None
+        self._failures = 0
+        self._rest_until = 0.0
+
+    @property
+    def resting(self) -> bool:
+        """Failed lately; leave it alone for now."""
+        return self._monotonic() < self._rest_until
+
+    @property
+    def pid(self) -> int | None:
+        """Process id of the running child, if any."""
+        return self._child.pid if self._child is not None else None
+
+    def tokens(self) -> list[dict[str, Any]]:
+        """The tokens that are plugged in now, as the worker tells them.
+
+        :raises SigningError: ``driver_error``
+        """
+        found = self._call({"op": "tokens"}, self.timeouts.list).get("tokens")
+        if not isinstance(found, list):
+            raise self._failed("garbage")
+        self._failures = 0
+        self.problem = ""
+        return found
+
+    def certificates(self, slot: int, serial: str) -> list[bytes]:
+        """DER of the certificates on one token.
+
+        :raises SigningError: ``driver_error`` or ``token_removed``
+        """
+        answer = self._call({"op": "certificates", "slot": slot, "serial": serial}, self.timeouts.list)
+        return [base64.b64decode(text_) for text_ in answer.get("certificates", [])]
+
+    def open(
+        self, slot: int, serial: str, fingerprint: str, pin: Secret | None, *, warned: bool, pin_pad: bool = False
+    ) -> dict[str, Any]:
+        """Log in, once, on the token that holds the certificate.
+
+        :param warned: the person was told that this is the last try
+        :raises FinalTryWarning: one try is left and ``warned`` is false; nothing was tried
+        :raises SigningError: with ``login_used`` when a login reached the token
+        """
+        message = {"op": "open", "slot": slot, "serial": serial, "fingerprint": fingerprint, "warned": warned}
+        return self._call(message, self.timeouts.pin_pad if pin_pad else self.timeouts.login, pin, login=True)
+
+    def sign(self, data: bytes) -> bytes:
+        """RSASSA-PKCS1-v1_5 with SHA-256 over ``data``, made by the token.
+
+        :raises SigningError: the token or its driver failed
+        """
+        message = {"op": "sign", "data": base64.b64encode(data).decode()}
+        answer = self._call(message, self.timeouts.sign)
+        return base64.b64decode(str(answer.get("signature", "")))
+
+    def close(self) -> None:
+        """Log out, release the library and end the child. The next call starts a fresh one."""
+        child, self._child = self._child, None
+        if child is None:
+            return
+        try:
+            if child.alive:
+                child.send({"op": "close"})
+                child.receive(self.timeouts.close)
+        except ChildError as error:
+            log.warning("library %s did not close: %s", self.path, error.reason)
+        finally:
+            child.finish(self.timeouts.close)
+
+    def _call(
+        self, message: dict[str, Any], timeout: float, secret: Secret | None = None, *, login: bool = False
+    ) -> dict[str, Any]:
+        try:
+            child = self._started()
+            child.send(message, secret)
+            answer, _ = child.receive(timeout)
+        except ChildError as error:
+            # When the child dies during a login nobody knows whether the token counted it: treat it as used.
+            raise self._failed(error.reason, login_used=login) from None
+        if answer.get("ok") is True:
+            return answer
+        raise self._refused(answer, login)
+
+    def _started(self) -> Child:
+        if self._child is None or not self._child.alive:
+            self._child = Child("token")
+            self._child.send({"op": "load", "path": self.path})
+            answer, _ = self._child.receive(self.timeouts.load)
+            if answer.get("ok") is not True:
+                raise ChildError("load")
+            self.description = str(answer.get("description", ""))
+        return self._child
+
+    def _failed(self, reason: str, *, login_used: bool = False) -> SigningError:
+        child, self._child = self._child, None
+        if child is not None:
+            child.kill()
+        rest = min(self.FIRST_REST * 2**self._failures, self.LONGEST_REST)
+        self._failures += 1
+        self._rest_until = self._monotonic() + rest
+        self.problem = text(f"driver_{reason}", library=self.path)
+        log.warning("library %s failed (%s); resting %.0f s", self.path, reason, rest)
+        return SigningError("driver_error", self.problem, login_used=login_used, detail=reason)
+
+    def _refused(self, answer: dict[str, Any], login: bool) -> SigningError:
+        code, detail = str(answer.get("code", "driver_error")), str(answer.get("detail", ""))
+        used = login and bool(answer.get("login_used"))
+        if code == "final_try":
+            return FinalTryWarning("pin_cancelled", text("final_try"))
+        if code == "driver_error":
+            key = "login_general_error" if used else "driver_call"
+            if not used:
+                return self._failed_call(detail)
+            return SigningError(code, text(key, detail=detail), login_used=used, detail=detail)
+        return SigningError(code, text(code), login_used=used, detail=detail)
+
+    def _failed_call(self, detail: str) -> SigningError:
+        error = self._failed("call")
+        error.detail = detail
+        return error

@@ -1,0 +1,113 @@
+"""Tokens, a server and a started agent for the tests."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pki
+import pytest
+import softhsm
+from fake_odoo import FakeOdoo
+
+from ibhxh_agent.certificate import TokenCertificate
+
+
+@pytest.fixture(autouse=True)
+def _private_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing of the person who runs the tests is read or written: no keyring, no settings, no proxy, no locks."""
+    monkeypatch.setenv("PYTHON_KEYRING_BACKEND", "keyring.backends.fail.Keyring")
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path / "runtime"))
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config-home"))
+    (tmp_path / "runtime").mkdir(mode=0o700)
+    for name in ("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture(scope="session")
+def first_certificate() -> TokenCertificate:
+    """The certificate of the token ``hsm``."""
+    return TokenCertificate.from_der(pki.certificate(pki.key(0)))
+
+
+@pytest.fixture(scope="session")
+def _filled(first_certificate: TokenCertificate) -> Iterator[softhsm.SoftHsm]:
+    with tempfile.TemporaryDirectory() as folder:
+        hsm = softhsm.SoftHsm(Path(folder) / "hsm")
+        hsm.add("Kế toán", [(pki.key(0), first_certificate.der)])
+        yield hsm
+
+
+@pytest.fixture
+def hsm(_filled: softhsm.SoftHsm, monkeypatch: pytest.MonkeyPatch) -> softhsm.SoftHsm:
+    """SoftHSM2 with one token that holds one key; shared by the tests, which must not change it."""
+    monkeypatch.setenv("SOFTHSM2_CONF", str(_filled.config))
+    return _filled
+
+
+@pytest.fixture
+def own_hsm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> softhsm.SoftHsm:
+    """An empty SoftHSM2 for one test."""
+    made = softhsm.SoftHsm(tmp_path / "own-hsm")
+    monkeypatch.setenv("SOFTHSM2_CONF", str(made.config))
+    return made
+
+
+@pytest.fixture
+def odoo() -> Iterator[FakeOdoo]:
+    """A server of protocol v1."""
+    server = FakeOdoo().start()
+    yield server
+    server.stop()
+
+
+Started = subprocess.Popen[str]
+
+
+@pytest.fixture
+def agent(tmp_path: Path) -> Iterator[Callable[..., Started]]:
+    """Starts the real command in its own process; ``pin`` is handed over by a file descriptor."""
+    running: list[Started] = []
+
+    def start(*arguments: str, pin: str | None = None, library: str = softhsm.LIBRARY, **env: str) -> Started:
+        command = [sys.executable, "-m", "ibhxh_agent", "--config-dir", str(tmp_path / "config"), "--library", library]
+        fds: tuple[int, ...] = ()
+        arguments_ = list(arguments)
+        if pin is not None:
+            reading, writing = os.pipe()
+            os.write(writing, pin.encode() + b"\n")
+            os.close(writing)
+            fds = (reading,)
+            arguments_ += ["--pin-fd", str(reading)]
+        process = subprocess.Popen(
+            command + arguments_,
+            env={**os.environ, **env},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            pass_fds=fds,
+        )
+        for descriptor in fds:
+            os.close(descriptor)
+        running.append(process)
+        return process
+
+    yield start
+    for process in running:
+        if process.poll() is None:
+            process.kill()
+        process.communicate()
+
+
+@pytest.fixture
+def paired(agent: Callable[..., Started], odoo: FakeOdoo) -> FakeOdoo:
+    """The agent of this test is paired with :func:`odoo`."""
+    process = agent("pair", "--server", odoo.url, "--database", odoo.database, "--code", odoo.code)
+    out, err = process.communicate(timeout=30)
+    assert process.returncode == 0, out + err
+    return odoo

@@ -1,0 +1,138 @@
+"""Makes tokens with SoftHSM2. Run as a program it fills one token, because a library cannot be told of new tokens."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+
+LIBRARY = next(
+    path
+    for path in (
+        "/usr/lib/softhsm/libsofthsm2.so",
+        "/usr/lib64/pkcs11/libsofthsm2.so",
+        "/usr/lib64/softhsm/libsofthsm2.so",
+        "/usr/local/lib/softhsm/libsofthsm2.so",
+    )
+    if os.path.exists(path)
+)
+PIN = "Pin-7319-bí"
+SO_PIN = "so-pin-5521"
+
+
+@dataclass
+class SoftHsm:
+    """A folder with tokens; :attr:`environment` makes a program see them."""
+
+    folder: Path
+    labels: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        (self.folder / "tokens").mkdir(parents=True)
+        self.config.write_text(f"directories.tokendir = {self.folder}/tokens\nlog.level = ERROR\n")
+
+    @property
+    def config(self) -> Path:
+        return self.folder / "softhsm2.conf"
+
+    @property
+    def environment(self) -> dict[str, str]:
+        return {**os.environ, "SOFTHSM2_CONF": str(self.config)}
+
+    def add(self, label: str, entries: list[tuple[object, bytes]], pin: str = PIN, **attributes: bool) -> None:
+        """A token with these (private key, certificate DER) pairs."""
+        from cryptography.hazmat.primitives import serialization
+
+        init = ["softhsm2-util", "--init-token", "--free", "--label", label, "--pin", pin, "--so-pin", SO_PIN]
+        subprocess.run(init, env=self.environment, check=True, capture_output=True)
+        plan = {
+            "label": label,
+            "pin": pin,
+            "attributes": attributes,
+            "entries": [
+                {
+                    "key": base64.b64encode(
+                        private.private_bytes(  # type: ignore[attr-defined]
+                            serialization.Encoding.DER,
+                            serialization.PrivateFormat.PKCS8,
+                            serialization.NoEncryption(),
+                        )
+                    ).decode(),
+                    "certificate": base64.b64encode(der).decode(),
+                }
+                for private, der in entries
+            ],
+        }
+        subprocess.run(
+            [sys.executable, __file__],
+            env=self.environment,
+            input=json.dumps(plan).encode(),
+            check=True,
+            capture_output=True,
+        )
+        self.labels.append(label)
+
+    def remove(self, label: str) -> None:
+        """Pull the token out."""
+        delete = ["softhsm2-util", "--delete-token", "--token", label]
+        subprocess.run(delete, env=self.environment, check=True, capture_output=True)
+
+
+def _fill() -> None:
+    import pkcs11
+    from cryptography.hazmat.primitives.asymmetric import rsa
+    from cryptography.hazmat.primitives.serialization import load_der_private_key
+    from pkcs11 import Attribute, KeyType, ObjectClass
+
+    plan = json.load(sys.stdin)
+    token = pkcs11.lib(LIBRARY).get_token(token_label=plan["label"])
+    with token.open(rw=True, user_pin=plan["pin"]) as session:
+        for number, entry in enumerate(plan["entries"], start=1):
+            session.create_object(
+                {
+                    Attribute.CLASS: ObjectClass.CERTIFICATE,
+                    Attribute.CERTIFICATE_TYPE: pkcs11.CertificateType.X_509,
+                    Attribute.TOKEN: True,
+                    Attribute.PRIVATE: False,
+                    Attribute.ID: bytes([number]),
+                    Attribute.SUBJECT: b"0\x00",
+                    Attribute.VALUE: base64.b64decode(entry["certificate"]),
+                }
+            )
+            private = load_der_private_key(base64.b64decode(entry["key"]), None)
+            if not isinstance(private, rsa.RSAPrivateKey):
+                continue
+            numbers = private.private_numbers()
+
+            def raw(value: int) -> bytes:
+                return value.to_bytes((value.bit_length() + 7) // 8, "big")
+
+            session.create_object(
+                {
+                    Attribute.CLASS: ObjectClass.PRIVATE_KEY,
+                    Attribute.KEY_TYPE: KeyType.RSA,
+                    Attribute.TOKEN: True,
+                    Attribute.PRIVATE: True,
+                    Attribute.SENSITIVE: True,
+                    Attribute.EXTRACTABLE: False,
+                    Attribute.SIGN: True,
+                    Attribute.ALWAYS_AUTHENTICATE: bool(plan["attributes"].get("always_authenticate")),
+                    Attribute.ID: bytes([number]),
+                    Attribute.MODULUS: raw(numbers.public_numbers.n),
+                    Attribute.PUBLIC_EXPONENT: raw(numbers.public_numbers.e),
+                    Attribute.PRIVATE_EXPONENT: raw(numbers.d),
+                    Attribute.PRIME_1: raw(numbers.p),
+                    Attribute.PRIME_2: raw(numbers.q),
+                    Attribute.EXPONENT_1: raw(numbers.dmp1),
+                    Attribute.EXPONENT_2: raw(numbers.dmq1),
+                    Attribute.COEFFICIENT: raw(numbers.iqmp),
+                }
+            )
+
+
+if __name__ == "__main__":
+    _fill()
