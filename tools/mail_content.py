@@ -1,4 +1,4 @@
-"""A mail taken apart without believing it: headers, readable text, links, XML attachments. Bounded and never raising."""
+"""A mail taken apart without believing it: headers, readable text, links, XML attachments. Bounded."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _ADDRESS = re.compile(r"[A-Za-z0-9._%+\-]{1,64}@[A-Za-z0-9.\-]{1,190}\.[A-Za-z]{
 _INVISIBLE = dict.fromkeys(map(ord, "\u200b\u200c\u200d\u2060\ufeff\u00ad\u200e\u200f"))
 _TEXTS = {"text/plain", "text/html"}
 _SKIPPED = {"script", "style", "head", "title", "template", "noscript"}
-_INLINE = set(["a", "b", "strong", "i", "em", "u", "span", "font", "code", "mark", "small", "big", "tt", "wbr", "sub", "sup"])
+_INLINE = {"a", "b", "strong", "i", "em", "u", "span", "font", "code", "mark", "small", "big", "tt", "wbr"}
 
 
 @dataclass(frozen=True)
@@ -49,6 +49,7 @@ class MailContent:
     sent_at: datetime | None
     message_id: str
     xml_attachments: tuple[bytes, ...]
+    authentication_results: tuple[str, ...]
 
 
 def take_apart(message: Message | bytes) -> MailContent:
@@ -86,6 +87,7 @@ def take_apart(message: Message | bytes) -> MailContent:
         sent_at=_time(headers.get("date", [""])[0]),
         message_id=headers.get("message-id", [""])[0].strip()[:500],
         xml_attachments=tuple(notifications),
+        authentication_results=tuple(headers.get("authentication-results", [])),
     )
 
 

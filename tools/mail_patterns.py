@@ -159,11 +159,14 @@ def _labelled(label_name: str, labels: tuple[str, ...], name: str, value: str) -
 
 
 def _link(path: str) -> re.Pattern[str]:
-    """An https address that ends in the path and 64 hexadecimal digits, which a mail program may have wrapped."""
+    """An https address that ends in the path and 64 hexadecimal digits, which a mail program may have wrapped.
+
+    Plain http counts on this computer only, where a stand-in of the portal may run.
+    """
     if not path or len(path) > _MAX_LENGTH:
         raise PatternError("too_long", "link_path", f"1 to {_MAX_LENGTH} characters")
     wrapped = r"(?:[0-9A-Fa-f](?:\r?\n[> ]{0,4})?){64}(?![0-9A-Fa-f])"
-    return re.compile(rf"https://[^\s\"'<>()#]{{3,255}}{re.escape(path)}{wrapped}")
+    return re.compile(rf"(?:https://|http://(?:127\.0\.0\.1|localhost)(?=[:/]))[^\s\"'<>()#]{{1,255}}{re.escape(path)}{wrapped}")
 
 
 def _value(name: str, pattern: str) -> str:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from email.message import Message
 from typing import Literal
@@ -17,7 +17,7 @@ from . import mail_content
 from .certificate import normalise_tax_code
 from .mail_patterns import DEFAULT, Compiled, MailPatterns, PatternError, compile_patterns, fold, from_mapping
 
-__all__ = ["DEFAULT", "MailPatterns", "MailReading", "PatternError", "from_mapping", "read", "redact"]
+__all__ = ["DEFAULT", "MailPatterns", "MailReading", "PatternError", "from_mapping", "read", "read_text", "redact"]
 
 Kind = Literal["activation", "confirmation", "notification", "unknown"]
 
@@ -27,6 +27,8 @@ _HIDDEN_CODE = "••••••••••"
 _HIDDEN_LINK = "[…]"
 _HEX = re.compile(r"(?<![0-9A-Fa-f])(?:[0-9A-Fa-f](?:=?\r?\n[> ]{0,4})?){64}(?![0-9A-Fa-f])")
 _QUOTED_LINE = re.compile(r"^[ \t]{0,4}>.*$", re.MULTILINE)
+_QUOTED_STRING = re.compile(r'"(?:[^"\\]|\\.)*"')
+_COMMENT = re.compile(r"\([^()]*\)")
 _MIXED = re.compile(r"(?=[A-Z0-9]*[0-9])(?=[A-Z0-9]*[A-Z])[A-Z0-9]+")
 # Between a label and a code of digits only, or of letters only, nothing may stand but these words and punctuation.
 _FILLER = re.compile(r"(?i:[\W_]|\b(?:cua|don|vi|ban|la|nhu|sau|quy|is|your|dang|ky)\b)*")
@@ -57,6 +59,31 @@ class MailReading:
     client_reference: str | None = None
     notifications: tuple[bytes, ...] = ()
     readable: bool = True
+    authentication_results: tuple[str, ...] = field(default=(), repr=False)
+
+    def is_authenticated_by(self, server: str) -> bool:
+        """Whether the mail server ``server`` (authserv-id of RFC 8601) says that the sender's domain sent this mail.
+
+        Counts DMARC, or DKIM of the sender's domain. Only the topmost header of that server is read: what is further
+        down came with the mail. One's own server must strip headers that strangers write in its name (RFC 8601, 5).
+        """
+        for header in self.authentication_results:
+            bare = _COMMENT.sub(" ", _QUOTED_STRING.sub("_", header))
+            identity, *results = bare.split(";")
+            if identity.lower().split()[:1] != [server.strip().lower()]:
+                continue
+            return any(_passes(result.lower(), self.sender_domain) for result in results)
+        return False
+
+
+def _passes(result: str, sender_domain: str) -> bool:
+    method = re.match(r"\s*(dmarc|dkim)\s*=\s*pass(?![\w-])", result)
+    if method is None:
+        return False
+    domain = re.search(r"\sheader\.d\s*=\s*([a-z0-9.-]+)", result)
+    return method.group(1) == "dmarc" or bool(
+        domain and sender_domain and (sender_domain == domain[1] or sender_domain.endswith("." + domain[1]))
+    )
 
 
 def read(message: Message | bytes, patterns: MailPatterns = DEFAULT) -> MailReading:
@@ -87,6 +114,7 @@ def read(message: Message | bytes, patterns: MailPatterns = DEFAULT) -> MailRead
         message_id=content.message_id,
         subject=content.subject,
         notifications=content.xml_attachments,
+        authentication_results=content.authentication_results,
     )
 
 
