@@ -1,0 +1,225 @@
+import base64
+import binascii
+import json
+from functools import wraps
+
+from odoo import http
+from odoo.exceptions import AccessDenied, LockError
+from odoo.fields import Domain
+from odoo.http import request
+
+PREFIX = "/l10n_vn_ibhxh/agent/v1"
+MAX_BODY_BYTES = 8 * 2**20
+MAX_CERTIFICATE_BYTES = 64 * 2**10
+MAX_CLAIM = 500
+DEFAULT_CLAIM = 20
+WRONG_CODE = "wrong pairing code"
+STATUS = {
+    "bad_request": 400,
+    "invalid_code": 403,
+    "not_found": 404,
+    "already_done": 409,
+    "lease_lost": 409,
+    "rejected": 422,
+    "throttled": 429,
+    "server_error": 503,
+}
+# Own authentication (API key and device id), so no session and no CSRF token; see ir_http.py.
+ROUTE = {
+    "type": "http",
+    "auth": "l10n_vn_ibhxh_agent",
+    "methods": ["POST"],
+    "csrf": False,
+    "save_session": False,
+    "max_content_length": MAX_BODY_BYTES,
+}
+
+
+class ProtocolError(Exception):
+    """An answer other than success: a code of `STATUS` and details for the JSON body."""
+
+    def __init__(self, code, **details):
+        super().__init__(code)
+        self.code = code
+        self.details = details
+
+
+def endpoint(function):
+    """Turn a method `(self, agent, body) -> JSON` into a route handler that answers every error as JSON."""
+
+    @wraps(function)
+    def handler(self, **path):
+        try:
+            answer = function(self, _agent(), _body(), **path)
+        except ProtocolError as error:
+            return _error(error.code, **error.details)
+        except LockError:
+            return _error("server_error")
+        return request.make_json_response(answer)
+
+    return handler
+
+
+def _agent():
+    """Return the computer that `_auth_method_l10n_vn_ibhxh_agent` let in."""
+    agent = request.env["l10n_vn_ibhxh.agent"].sudo().browse(request.env.context["l10n_vn_ibhxh_agent_id"])
+    if request.env.context["l10n_vn_ibhxh_key_is_next"]:
+        agent._promote_next_key()
+    return agent
+
+
+def _body():
+    try:
+        body = json.loads(request.httprequest.get_data() or b"{}")
+    except (ValueError, RecursionError) as error:
+        raise ProtocolError("bad_request") from error
+    if not isinstance(body, dict):
+        raise ProtocolError("bad_request")
+    return body
+
+
+def _error(code, **details):
+    message = request.env["l10n_vn_ibhxh.agent"].sudo()._error_message(code)
+    return request.make_json_response({"error": code, "message": message, **details}, status=STATUS[code])
+
+
+def _utc(value):
+    return value.isoformat() + "Z"
+
+
+def _text(body, key, limit, default=""):
+    value = body.get(key, default)
+    if not isinstance(value, str):
+        raise ProtocolError("bad_request")
+    return value.replace("\x00", "")[:limit]
+
+
+def _base64(value, limit):
+    if not isinstance(value, str) or len(value) > limit * 4 // 3 + 4:
+        raise ProtocolError("bad_request")
+    try:
+        return base64.b64decode(value, validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise ProtocolError("bad_request") from error
+
+
+def _strings(body, key, most):
+    values = body.get(key, [])
+    if not isinstance(values, list) or len(values) > most or not all(isinstance(value, str) for value in values):
+        raise ProtocolError("bad_request")
+    return values
+
+
+class AgentController(http.Controller):
+    """Protocol v1 between Odoo and `ibhxh-agent` (docs/agent-protocol.md). The agent calls, Odoo answers."""
+
+    @http.route(f"{PREFIX}/pair", **{**ROUTE, "auth": "public"})
+    def pair(self):
+        """Exchange a one-time code for the computer's id and key. Throttled by address, as logins are."""
+        try:
+            body = _body()
+            agent, key = self._pair(
+                _text(body, "code", 32), _text(body, "name", 64), _text(body, "os", 64), _text(body, "version", 32)
+            )
+        except ProtocolError as error:
+            return _error(error.code)
+        return request.make_json_response({
+            "agent": agent.device,
+            "key": key,
+            "expires_at": _utc(agent.key_expires_at),
+            "server_time": _utc(agent.last_seen_at),
+            "user": agent.user_id.name,
+            "database": request.env.cr.dbname,
+        })
+
+    def _pair(self, *args):
+        try:
+            with request.env["res.users"]._assert_can_auth(user="l10n_vn_ibhxh.pair"):
+                paired = request.env["l10n_vn_ibhxh.agent"].sudo()._pair(*args)
+                if not paired:
+                    # Odoo counts this as a failed login of the address, and throttles by that count.
+                    raise AccessDenied(WRONG_CODE)
+                return paired
+        except AccessDenied as error:
+            raise ProtocolError("invalid_code" if error.args == (WRONG_CODE,) else "throttled") from error
+
+    @http.route(f"{PREFIX}/heartbeat", **ROUTE)
+    @endpoint
+    def heartbeat(self, agent, body):
+        ders = [_base64(value, MAX_CERTIFICATE_BYTES) for value in _strings(body, "certificates", 64)]
+        tokens = body.get("tokens", [])
+        if not isinstance(tokens, list) or len(tokens) > 32 or len(json.dumps(tokens)) > 32 * 2**10:
+            raise ProtocolError("bad_request")
+        return agent._heartbeat(ders, tokens, _text(body, "version", 32))
+
+    @http.route(f"{PREFIX}/requests/claim", **ROUTE)
+    @endpoint
+    def claim(self, agent, body):
+        fingerprints = _strings(body, "fingerprints", 64)
+        limit = body.get("limit", DEFAULT_CLAIM)
+        if not isinstance(limit, int) or not 0 < limit <= MAX_CLAIM:
+            raise ProtocolError("bad_request")
+        claimed = request.env["l10n_vn_ibhxh.signing.request"].sudo()._claim(agent, fingerprints, limit, resume=body.get("resume") is True)
+        return [self._describe(signing) for signing in claimed]
+
+    @http.route(f"{PREFIX}/requests/<int:request_id>/renew", **ROUTE)
+    @endpoint
+    def renew(self, agent, body, request_id):
+        signing = self._find(agent, request_id)
+        if not signing._renew(agent):
+            raise ProtocolError("lease_lost")
+        return {"lease_until": _utc(signing.lease_until)}
+
+    @http.route(f"{PREFIX}/requests/<int:request_id>/signed", **ROUTE)
+    @endpoint
+    def signed(self, agent, body, request_id):
+        document = _base64(body.get("document"), MAX_BODY_BYTES)
+        signing = self._find(agent, request_id)
+        outcome, reason = signing._deliver(agent, document)
+        if outcome != "signed":
+            raise ProtocolError(outcome, reason=reason)
+        return {"state": "signed"}
+
+    @http.route(f"{PREFIX}/requests/<int:request_id>/failed", **ROUTE)
+    @endpoint
+    def failed(self, agent, body, request_id):
+        code, message = _text(body, "code", 32), _text(body, "message", 500)
+        signing = self._find(agent, request_id)
+        if not signing._refuse(agent, code, message):
+            raise ProtocolError("lease_lost")
+        return {"state": "failed"}
+
+    @http.route(f"{PREFIX}/requests/<int:request_id>/release", **ROUTE)
+    @endpoint
+    def release(self, agent, body, request_id):
+        signing = self._find(agent, request_id)
+        if not signing._release(agent):
+            raise ProtocolError("lease_lost")
+        return {"state": "pending"}
+
+    @http.route(f"{PREFIX}/key", **ROUTE)
+    @endpoint
+    def key(self, agent, body):
+        key, expires_at = agent._renew_key()
+        return {"key": key, "expires_at": _utc(expires_at)}
+
+    def _find(self, agent, request_id):
+        """Return the signing request if it is one that `agent` may sign; its existence is nobody else's business."""
+        requests = request.env["l10n_vn_ibhxh.signing.request"].sudo()
+        signing = requests.search(requests._domain_for(agent) & Domain("id", "=", request_id))
+        if not signing:
+            raise ProtocolError("not_found")
+        return signing
+
+    def _describe(self, signing):
+        """Return what the token's holder has to see before deciding, and the document itself."""
+        return {
+            "id": signing.id,
+            "title": signing.title,
+            "company": signing.company_id.name,
+            "requested_by": signing.user_id.name,
+            "document": signing.document.decode(),
+            "sha256": signing.sha256,
+            "fingerprint": signing.certificate_id.fingerprint,
+            "lease_until": _utc(signing.lease_until),
+        }

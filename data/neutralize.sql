@@ -1,0 +1,14 @@
+-- A copied database must neither sign nor send: computers lose their keys, open work stops, gateways become manual.
+DELETE FROM res_users_apikeys WHERE scope = 'l10n_vn_ibhxh.agent';
+UPDATE l10n_vn_ibhxh_agent
+   SET key_hash = NULL, next_key_hash = NULL, doorbell = NULL, revoked = TRUE;
+DELETE FROM l10n_vn_ibhxh_agent_pairing;
+UPDATE l10n_vn_ibhxh_signing_request
+   SET state = 'cancelled', lease_until = NULL
+ WHERE state IN ('pending', 'claimed');
+UPDATE l10n_vn_ibhxh_provider
+   SET gateway = 'manual', client_id = NULL, client_secret = NULL, url = NULL,
+       active = active AND gateway = 'manual';
+UPDATE l10n_vn_ibhxh_registration
+   SET activation_code = NULL, activation_url = NULL, retry_at = NULL, poll_at = NULL;
+UPDATE l10n_vn_ibhxh_mail SET source = NULL;

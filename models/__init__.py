@@ -1,0 +1,17 @@
+from . import (
+    ir_http,
+    l10n_vn_ibhxh_agency,
+    l10n_vn_ibhxh_agent,
+    l10n_vn_ibhxh_certificate,
+    l10n_vn_ibhxh_form,
+    l10n_vn_ibhxh_mail,
+    l10n_vn_ibhxh_provider,
+    l10n_vn_ibhxh_registration,
+    l10n_vn_ibhxh_registration_follow,
+    l10n_vn_ibhxh_registration_step,
+    l10n_vn_ibhxh_result_code,
+    l10n_vn_ibhxh_signing_request,
+    mail_thread,
+    res_company,
+    res_config_settings,
+)

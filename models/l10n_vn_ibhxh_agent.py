@@ -1,0 +1,242 @@
+import hashlib
+import secrets
+from datetime import timedelta
+
+from odoo import api, fields, models
+from odoo.exceptions import AccessError
+from odoo.fields import Command
+from odoo.tools.translate import LazyTranslate
+
+from .ir_http import AGENT_KEY_SCOPE
+
+_lt = LazyTranslate(__name__)
+
+# An agent older than this still works, but its user is told to update it.
+MINIMUM_VERSION = "1.0.0"
+POLL_BUSY_SECONDS = 2
+POLL_IDLE_SECONDS = 30
+# Longer than two idle polls: one lost request does not make a computer look switched off.
+ONLINE_SECONDS = 90
+KEY_DAYS = 90
+KEY_RENEW_DAYS = 30
+MAX_CERTIFICATES = 64
+MAX_TOKENS = 32
+
+ERRORS = {
+    "bad_request": _lt("The program on the computer sent something Odoo cannot read. Update ibhxh-agent."),
+    "invalid_key": _lt("The computer's key is not valid or has ended. Pair this computer again."),
+    "wrong_device": _lt("This key does not belong to this computer. Pair this computer again."),
+    "revoked": _lt("This computer was revoked in Odoo. Pair it again if that was not meant."),
+    "invalid_code": _lt("The pairing code is wrong or older than 10 minutes. Make a new one in Odoo."),
+    "throttled": _lt("Too many attempts. Wait a minute, then try again."),
+    "not_found": _lt("There is no such signing request for this computer."),
+    "lease_lost": _lt("Another computer took over this signing request, or it was withdrawn."),
+    "already_done": _lt("This document was signed already. Nothing more needs to be done."),
+    "too_large": _lt("The message is too large."),
+    "rejected": _lt("Odoo refused the signature, because it does not fit the document it was asked for."),
+    "server_error": _lt("Odoo could not answer. The program tries again by itself."),
+}
+
+
+class L10n_Vn_IbhxhAgent(models.Model):
+    """A paired computer: the companion program `ibhxh-agent` of one user on one PC.
+
+    Times are UTC. The API key itself is never kept: Odoo keeps its own hash of it in `res.users.apikeys`, and a
+    SHA-256 is kept here, which binds the key to this computer.
+    """
+
+    _name = "l10n_vn_ibhxh.agent"
+    _description = "Paired computer"
+    _order = "last_seen_at desc, id desc"
+
+    name = fields.Char(required=True)
+    user_id = fields.Many2one("res.users", string="User", required=True, readonly=True, index=True, ondelete="cascade")
+    device = fields.Char(required=True, readonly=True, copy=False, index=True)
+    os = fields.Char(string="Operating system", readonly=True)
+    version = fields.Char(readonly=True)
+    last_seen_at = fields.Datetime(string="Last seen", readonly=True)
+    is_online = fields.Boolean(string="Online", compute="_compute_is_online")
+    is_outdated = fields.Boolean(string="Outdated", compute="_compute_is_outdated")
+    revoked = fields.Boolean(readonly=True, copy=False)
+    revoked_at = fields.Datetime(readonly=True, copy=False)
+    revoked_by_id = fields.Many2one("res.users", string="Revoked by", readonly=True, copy=False)
+    certificate_ids = fields.Many2many(
+        "l10n_vn_ibhxh.certificate",
+        "l10n_vn_ibhxh_agent_certificate_rel",
+        "agent_id",
+        "certificate_id",
+        string="Certificates",
+        readonly=True,
+    )
+    tokens = fields.Json(readonly=True, help="Tokens plugged in at the last contact: label, model, PIN flags.")
+    key_hash = fields.Char(readonly=True, copy=False, groups=fields.NO_ACCESS, export_string_translation=False)
+    next_key_hash = fields.Char(readonly=True, copy=False, groups=fields.NO_ACCESS, export_string_translation=False)
+    key_expires_at = fields.Datetime(string="Key valid until", readonly=True, copy=False)
+    next_key_expires_at = fields.Datetime(readonly=True, copy=False, export_string_translation=False)
+    doorbell = fields.Char(
+        readonly=True, copy=False, groups=fields.NO_ACCESS, export_string_translation=False
+    )
+
+    _device_unique = models.Constraint("UNIQUE (device)", "This device id exists already.")
+
+    @api.depends("last_seen_at", "revoked")
+    def _compute_is_online(self):
+        limit = fields.Datetime.now() - timedelta(seconds=ONLINE_SECONDS)
+        for agent in self:
+            agent.is_online = bool(not agent.revoked and agent.last_seen_at and agent.last_seen_at >= limit)
+
+    @api.depends("version")
+    def _compute_is_outdated(self):
+        for agent in self:
+            agent.is_outdated = _version_key(agent.version) < _version_key(MINIMUM_VERSION)
+
+    @api.model
+    def _error_message(self, code):
+        """Return the sentence for a protocol error, in the user's language, Vietnamese when nobody is known yet."""
+        lang = self.env.user.lang if self.env.user and not self.env.user._is_public() else "vi_VN"
+        return self.with_context(lang=lang).env._(ERRORS.get(code, ERRORS["server_error"]))
+
+    def write(self, vals):
+        """Besides the name, everything follows from pairing and contact: RPC cannot claim another certificate."""
+        if not self.env.su and vals.keys() - {"name"}:
+            raise AccessError(self.env._("Only the name of a computer can be changed."))
+        return super().write(vals)
+
+    # -- pairing and keys --------------------------------------------------------------------------------------------
+
+    @api.model
+    def _pair(self, code, name, os, version):
+        """Exchange a one-time pairing code for a device id and a key.
+
+        Returns `(agent, key)`, or None when the code is wrong, used or older than 10 minutes. A code is used up by
+        the row lock that finds it, so of two computers that race for it one gets in.
+        """
+        pairing = self.env["l10n_vn_ibhxh.agent.pairing"].sudo()._take(code)
+        if not pairing:
+            return None
+        user = pairing.user_id
+        pairing.unlink()
+        agent = self.sudo().create({
+            "name": (name or user.name)[:64],
+            "user_id": user.id,
+            "device": secrets.token_hex(16),
+            "os": (os or "")[:64],
+            "version": (version or "")[:32],
+            "doorbell": f"l10n_vn_ibhxh.{secrets.token_hex(24)}",
+        })
+        key, expires_at = agent._new_key()
+        agent.write({"key_hash": _sha256(key), "key_expires_at": expires_at, "last_seen_at": fields.Datetime.now()})
+        return agent, key
+
+    def _new_key(self):
+        self.ensure_one()
+        expires_at = fields.Datetime.now() + timedelta(days=KEY_DAYS)
+        # The name is unique per key, because a key can only be found again by it.
+        name = f"ibhxh-agent {self.device} {fields.Datetime.to_string(expires_at)}"
+        key = self.env["res.users.apikeys"].with_user(self.user_id).sudo()._generate(AGENT_KEY_SCOPE, name, expires_at)
+        return key, expires_at
+
+    def _renew_key(self):
+        """Return `(key, expires_at)`: a new key; the present one stays valid until the new one is first used."""
+        key, expires_at = self._new_key()
+        self.sudo().write({"next_key_hash": _sha256(key), "next_key_expires_at": expires_at})
+        return key, expires_at
+
+    def _promote_next_key(self):
+        """Drop the old key once the renewed one has been used."""
+        agent = self.sudo()
+        agent._remove_keys(keep=agent.next_key_expires_at)
+        agent.write({
+            "key_hash": agent.next_key_hash,
+            "key_expires_at": agent.next_key_expires_at,
+            "next_key_hash": False,
+            "next_key_expires_at": False,
+        })
+
+    def _remove_keys(self, keep=None):
+        for agent in self.sudo():
+            domain = [("name", "=like", f"ibhxh-agent {agent.device} %"), ("user_id", "=", agent.user_id.id)]
+            if keep:
+                domain.append(("name", "!=", f"ibhxh-agent {agent.device} {fields.Datetime.to_string(keep)}"))
+            self.env["res.users.apikeys"].sudo().search(domain).unlink()
+
+    def action_revoke(self):
+        """Take the computer's key away at once; what it had claimed goes back to the queue."""
+        self.check_access("write")
+        for agent in self.filtered(lambda a: not a.revoked):
+            agent._remove_keys()
+            agent.sudo().write({
+                "revoked": True,
+                "revoked_at": fields.Datetime.now(),
+                "revoked_by_id": self.env.user.id,
+                "key_hash": False,
+                "next_key_hash": False,
+                "certificate_ids": [Command.clear()],
+            })
+            agent._ring()
+        self.env["l10n_vn_ibhxh.signing.request"].sudo()._release_of(self)
+        return True
+
+    @api.ondelete(at_uninstall=True)
+    def _unlink_keys(self):
+        self._remove_keys()
+
+    # -- contact -----------------------------------------------------------------------------------------------------
+
+    def _heartbeat(self, ders, tokens, version):
+        """Take note of what is plugged in and return the answer of the protocol (times in seconds)."""
+        self.ensure_one()
+        agent = self.sudo()
+        certificates = self.env["l10n_vn_ibhxh.certificate"]._from_der(ders[:MAX_CERTIFICATES])
+        vals = {"last_seen_at": fields.Datetime.now()}
+        if version and version != agent.version:
+            vals["version"] = version[:32]
+        tokens = tokens[:MAX_TOKENS]
+        if tokens != agent.tokens:
+            vals["tokens"] = tokens
+        changed = certificates ^ agent.certificate_ids
+        was_online = agent.is_online
+        if changed:
+            vals["certificate_ids"] = [Command.set(certificates.ids)]
+        agent.write(vals)
+        if changed:
+            changed._update_companies()
+        if changed or not was_online:
+            agent._notify_people()
+        pending = self.env["l10n_vn_ibhxh.signing.request"].sudo()._count_for(agent)
+        return {
+            "poll_after": POLL_BUSY_SECONDS if pending else POLL_IDLE_SECONDS,
+            "doorbell": agent.doorbell,
+            "pending": pending,
+            "server_time": fields.Datetime.now().isoformat() + "Z",
+            "outdated": agent.is_outdated,
+            "minimum_version": MINIMUM_VERSION,
+            "renew_key": bool(
+                agent.key_expires_at
+                and agent.key_expires_at < fields.Datetime.now() + timedelta(days=KEY_RENEW_DAYS)
+            ),
+        }
+
+    def _ring(self):
+        """Ring the doorbell: an empty message on the computer's random channel. Polling works without it."""
+        for agent in self.sudo().filtered("doorbell"):
+            self.env["bus.bus"]._sendone(agent.doorbell, "l10n_vn_ibhxh/doorbell", {})
+
+    def _notify_people(self):
+        """Tell open pages of the people concerned that a computer or token came or went."""
+        for agent in self.sudo():
+            companies = agent.certificate_ids.company_ids
+            group = self.env.ref("l10n_vn_ibhxh.group_l10n_vn_ibhxh_user")
+            people = group.all_user_ids.filtered(
+                lambda user, agent=agent, companies=companies: user == agent.user_id or user.company_ids & companies
+            )
+            for user in people:
+                user._bus_send("l10n_vn_ibhxh/tokens", {})
+
+
+def _sha256(text):
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _version_key(version):
+    return tuple(int(part) if part.isdigit() else 0 for part in (version or "0").split("."))

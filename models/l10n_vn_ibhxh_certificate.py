@@ -1,0 +1,182 @@
+import base64
+
+from odoo import api, fields, models
+from odoo.exceptions import UserError
+
+from ..tools import certificate as x509
+from ..tools import contact
+
+
+class L10n_Vn_IbhxhCertificate(models.Model):
+    """The public certificate of a token: the DER bytes and what is parsed from them. Never a key.
+
+    Tax codes come from the subject's UID (`MST:…`), see reference RFC 4519 `uid`; the serial is upper-case
+    hexadecimal; both validity limits are UTC.
+    """
+
+    _name = "l10n_vn_ibhxh.certificate"
+    _description = "Certificate of a signing token"
+    _order = "not_after desc, id desc"
+    _rec_names_search = ["name", "tax_code", "serial"]
+
+    name = fields.Char(string="Holder", required=True, readonly=True)
+    der = fields.Binary(string="Certificate (DER)", required=True, readonly=True, attachment=False)
+    fingerprint = fields.Char(required=True, readonly=True, help="SHA-256 of the DER bytes, hexadecimal.")
+    subject = fields.Char(readonly=True)
+    issuer = fields.Char(readonly=True)
+    issuer_name = fields.Char(string="Certification authority", readonly=True)
+    serial = fields.Char(string="Serial number", readonly=True)
+    tax_code = fields.Char(readonly=True, index=True)
+    not_before = fields.Datetime(string="Valid from", readonly=True)
+    not_after = fields.Datetime(string="Valid until", readonly=True)
+    key_type = fields.Char(readonly=True)
+    key_bits = fields.Integer(readonly=True)
+    agent_ids = fields.Many2many(
+        "l10n_vn_ibhxh.agent",
+        "l10n_vn_ibhxh_agent_certificate_rel",
+        "certificate_id",
+        "agent_id",
+        string="Computers",
+        readonly=True,
+        help="Computers that reported this certificate as plugged in.",
+    )
+    company_ids = fields.Many2many(
+        "res.company",
+        "l10n_vn_ibhxh_certificate_company_rel",
+        "certificate_id",
+        "company_id",
+        string="Companies",
+        readonly=True,
+        help="Companies that may be registered with this certificate: same tax code, and reported by a computer "
+        "whose user may access the company.",
+    )
+    is_online = fields.Boolean(string="Plugged in", compute="_compute_is_online")
+    days_left = fields.Integer(compute="_compute_days_left")
+
+    _fingerprint_unique = models.Constraint("UNIQUE (fingerprint)", "This certificate is known already.")
+
+    @api.depends("agent_ids.is_online")
+    def _compute_is_online(self):
+        for certificate in self:
+            # Whether a colleague's computer is on is no secret, but the computer's record is.
+            certificate.is_online = any(certificate.sudo().agent_ids.mapped("is_online"))
+
+    @api.depends("not_after")
+    def _compute_days_left(self):
+        now = fields.Datetime.now()
+        for certificate in self:
+            certificate.days_left = (certificate.not_after - now).days if certificate.not_after else 0
+
+    @api.depends("name", "issuer_name", "not_after", "serial")
+    def _compute_display_name(self):
+        for certificate in self:
+            until = fields.Date.to_string(certificate.not_after) if certificate.not_after else "?"
+            certificate.display_name = f"{certificate.name} · {certificate.issuer_name or '?'} · {until}"
+
+    @api.model
+    def _from_der(self, der_list):
+        """Return (creating where needed) the certificates of the DER byte strings; those that cannot be read are left out."""
+        wanted = {}
+        for der in der_list:
+            try:
+                info = x509.load(der)
+            except x509.CertificateError:
+                continue
+            wanted[info.fingerprint] = info
+        known = self.sudo().search([("fingerprint", "in", list(wanted))])
+        missing = [info for fingerprint, info in wanted.items() if fingerprint not in set(known.mapped("fingerprint"))]
+        return known | self.sudo().create([self._prepare_vals(info) for info in missing])
+
+    @api.model
+    def _prepare_vals(self, info):
+        return {
+            "name": info.common_name or info.subject,
+            "der": base64.b64encode(info.der),
+            "fingerprint": info.fingerprint,
+            "subject": info.subject,
+            "issuer": info.issuer,
+            "issuer_name": info.issuer_name,
+            "serial": info.serial,
+            "tax_code": info.tax_codes[0] if info.tax_codes else False,
+            "not_before": info.not_before.replace(tzinfo=None),
+            "not_after": info.not_after.replace(tzinfo=None),
+            "key_type": info.key_type,
+            "key_bits": info.key_bits,
+        }
+
+    def _der(self):
+        """Return the DER bytes."""
+        self.ensure_one()
+        return base64.b64decode(self.sudo().with_context(bin_size=False).der)
+
+    def _info(self):
+        """Return the parsed certificate (`tools.certificate.CertificateInfo`)."""
+        return x509.load(self._der())
+
+    def _update_companies(self):
+        """Recompute `company_ids`: same tax code and a reporting computer's user who may access the company.
+
+        Companies that already used the certificate keep it, so that their history stays readable.
+        """
+        certificates = self.sudo()
+        used = dict(
+            self.env["l10n_vn_ibhxh.registration"]
+            .sudo()
+            ._read_group(
+                [("certificate_id", "in", certificates.ids)], ["certificate_id"], ["company_id:recordset"]
+            )
+        )
+        for certificate in certificates:
+            info = certificate._info()
+            reachable = certificate.agent_ids.filtered(lambda agent: not agent.revoked).user_id.company_ids
+            companies = reachable.filtered(lambda company, info=info: x509.matches_tax_code(info, company.vat or ""))
+            companies |= used.get(certificate, self.env["res.company"])
+            if companies != certificate.company_ids:
+                certificate.company_ids = companies
+
+    def _check_usable_for(self, company):
+        """Raise `UserError` with the reason and the cure when `company` may not sign with this certificate now."""
+        self.ensure_one()
+        info = self._info()
+        if not x509.matches_tax_code(info, company.vat or ""):
+            raise UserError(
+                self.env._(
+                    "This certificate belongs to tax code %(certificate)s, the company %(company)s has %(vat)s. Plug in "
+                    "the company's own token, or correct the company's tax code.",
+                    certificate=", ".join(info.tax_codes) or self.env._("(none)"),
+                    company=company.name,
+                    vat=company.vat or self.env._("(none)"),
+                )
+            )
+        now = fields.Datetime.now()
+        if now > self.not_after:
+            raise UserError(
+                self.env._(
+                    "The certificate expired on %(date)s. Renew it with %(issuer)s, or choose another one.",
+                    date=self.not_after.date(),
+                    issuer=self.issuer_name,
+                )
+            )
+        if now < self.not_before:
+            raise UserError(
+                self.env._(
+                    "The certificate is valid from %(date)s only. Wait until then, or choose another one.",
+                    date=self.not_before.date(),
+                )
+            )
+        if company not in self.sudo().company_ids:
+            raise UserError(
+                self.env._(
+                    "No computer of a user of %(company)s has reported this certificate. Start ibhxh-agent on the "
+                    "computer with the token.",
+                    company=company.name,
+                )
+            )
+
+    @api.model
+    def _same_tax_code(self, left, right):
+        """Whether two tax codes as typed are the same one."""
+        try:
+            return contact.tax_code(left or "") == contact.tax_code(right or "")
+        except contact.ContactError:
+            return False

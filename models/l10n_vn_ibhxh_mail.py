@@ -1,0 +1,280 @@
+import base64
+import hashlib
+import logging
+from datetime import timezone
+from email.message import EmailMessage
+
+from odoo import api, fields, models
+from odoo.exceptions import AccessError, UserError
+from odoo.fields import Domain
+
+from ..tools import vss_mail
+from .l10n_vn_ibhxh_registration import TRANSITIONS
+
+_logger = logging.getLogger(__name__)
+
+SOURCE_KEY = "l10n_vn_ibhxh_source"
+MAX_SOURCE_BYTES = 10 * 2**20
+
+
+class L10n_Vn_IbhxhMail(models.Model):
+    """A mail that reached the BHXH mailbox: what was read from it and what was done with it.
+
+    The mail itself is kept here, out of the chatter, because it may hold an activation code. Nothing is ever dropped:
+    what cannot be placed with certainty waits here for a person. Times are UTC.
+    """
+
+    _name = "l10n_vn_ibhxh.mail"
+    _description = "Mail of the BHXH mailbox"
+    _inherit = ["mail.thread", "mail.activity.mixin"]
+    _order = "id desc"
+    _rec_name = "subject"
+
+    subject = fields.Char(readonly=True)
+    sender = fields.Char(readonly=True)
+    received_at = fields.Datetime(string="Received", readonly=True, default=fields.Datetime.now)
+    message_id = fields.Char(readonly=True, index="btree_not_null")
+    source = fields.Binary(
+        string="Mail as it came",
+        readonly=True,
+        attachment=False,
+        groups="l10n_vn_ibhxh.group_l10n_vn_ibhxh_manager",
+    )
+    source_name = fields.Char(compute="_compute_source_name")
+    source_sha256 = fields.Char(readonly=True)
+    kind = fields.Selection(
+        [
+            ("activation", "Activation code"),
+            ("confirmation", "Confirmation"),
+            ("notification", "Notification 01/TB-GD"),
+            ("unknown", "Not recognised"),
+        ],
+        readonly=True,
+        required=True,
+        default="unknown",
+    )
+    state = fields.Selection(
+        [("done", "Applied"), ("waiting", "Waits for a person"), ("ignored", "Put aside")],
+        readonly=True,
+        required=True,
+        default="waiting",
+        index=True,
+    )
+    reason = fields.Char(readonly=True, help="Why it was not applied by itself.")
+    summary = fields.Char(string="What was read", readonly=True)
+    registration_id = fields.Many2one(
+        "l10n_vn_ibhxh.registration", string="Registration", index="btree_not_null", ondelete="set null"
+    )
+    company_id = fields.Many2one(related="registration_id.company_id", store=True, index=True)
+
+    def _compute_source_name(self):
+        for mail in self:
+            mail.source_name = f"bhxh-{mail.id}.eml"
+
+    def write(self, vals):
+        """A person only says which registration a mail belongs to; what was read stays as it was read."""
+        if not self.env.su and any(
+            name != "registration_id" and name in self._fields and not name.startswith(("activity_", "message_"))
+            for name in vals
+        ):
+            raise AccessError(self.env._("Only the registration of a mail can be changed."))
+        return super().write(vals)
+
+    # -- the mail gateway --------------------------------------------------------------------------------------------
+
+    @api.model
+    def message_new(self, msg_dict, custom_values=None):
+        """Take one mail from Odoo's mail gateway. The chatter gets a line without content, never the mail itself."""
+        source = msg_dict.pop(SOURCE_KEY, None) or self._rebuild_source(msg_dict)
+        mail = self._receive(source)
+        msg_dict.update(body=self.env._("A mail arrived; its content is kept out of the chatter."), attachments=[])
+        return mail
+
+    def message_update(self, msg_dict, update_vals=None):
+        """A reply to one of our notifications is a mail like any other, and its content is as confidential."""
+        source = msg_dict.pop(SOURCE_KEY, None) or self._rebuild_source(msg_dict)
+        self._receive(source)
+        msg_dict.update(body=self.env._("A mail arrived; its content is kept out of the chatter."), attachments=[])
+        return super().message_update(msg_dict, update_vals)
+
+    @api.model
+    def _rebuild_source(self, msg_dict):
+        """Return a mail (bytes) made from Odoo's parsed one, for mails that reached several aliases at once."""
+        message = EmailMessage()
+        for header, key in (("Subject", "subject"), ("From", "from"), ("To", "to"), ("Message-Id", "message_id")):
+            if msg_dict.get(key):
+                message[header] = " ".join(str(msg_dict[key]).split())
+        message.set_content(msg_dict.get("body") or "", subtype="html")
+        return message.as_bytes()
+
+    @api.model
+    def _receive(self, source):
+        """Store one mail (bytes), read it and apply it where that is certain; return its record. Never raises."""
+        reading = vss_mail.read(source[:MAX_SOURCE_BYTES])
+        subject = vss_mail.redact(reading.subject or "")[:200]
+        mail = self.sudo().create({
+            "subject": subject or self.env._("(no subject)"),
+            "sender": reading.sender,
+            "message_id": reading.message_id,
+            "source": base64.b64encode(source[:MAX_SOURCE_BYTES]),
+            "source_sha256": hashlib.sha256(source).hexdigest(),
+            "kind": reading.kind,
+            "summary": self._summary(reading),
+        })
+        try:
+            with self.env.cr.savepoint():
+                mail._process(reading)
+        except Exception:
+            # A mail must never be bounced or lost because of what is in it.
+            _logger.exception("Reading BHXH mail %s failed", mail.id)
+            mail._leave_to_person(self.env._("Odoo could not apply this mail. Open it and decide by hand."))
+        return mail
+
+    def _summary(self, reading):
+        """Return a line about the reading without any code or link."""
+        parts = [*reading.dossier_numbers, *reading.tax_codes, *reading.unit_codes]
+        return ", ".join(parts)[:200]
+
+    # -- matching ----------------------------------------------------------------------------------------------------
+
+    def _process(self, reading):
+        """Apply the mail to the one registration that waits for it, or leave it to a person."""
+        if reading.kind == "unknown":
+            self._leave_to_person(self.env._("No activation link, code or confirmation was recognised."))
+            return
+        untrusted = self._distrust(reading)
+        if untrusted:
+            self._leave_to_person(untrusted)
+            return
+        registration, reason = self._match(reading)
+        if not registration:
+            self._leave_to_person(reason)
+            return
+        self._apply(registration, reading)
+
+    def _distrust(self, reading):
+        """Return why the sender is not trusted, or None. The From header alone proves nothing; it only narrows down."""
+        parameters = self.env["ir.config_parameter"].sudo()
+        domains = (parameters.get_param("l10n_vn_ibhxh.mail_sender_domains") or "").lower().split()
+        sender = (reading.sender_domain or "").lower()
+        if domains and not any(sender == domain or sender.endswith("." + domain) for domain in domains):
+            return self.env._("The sender's domain “%(domain)s” is not on the list in the settings.", domain=sender)
+        server = parameters.get_param("l10n_vn_ibhxh.mail_authentication_server")
+        if server and not reading.is_authenticated_by(server):
+            return self.env._("The mail server %(server)s did not confirm the sender.", server=server)
+        return None
+
+    def _match(self, reading):
+        """Return `(registration, None)` for the one registration that waits for this mail, else `(empty, reason)`."""
+        registrations = self.env["l10n_vn_ibhxh.registration"].sudo()
+        waiting = Domain("state", "in", ("sent", "to_activate", "expired"))
+        if reading.dossier_numbers:
+            found = registrations.search(waiting & Domain("dossier_number", "in", reading.dossier_numbers))
+            if not found:
+                # VSS may have numbered a dossier that Odoo has no number for yet.
+                found = self._by_tax_code(reading, waiting & Domain("dossier_number", "=", False))
+        elif reading.tax_codes:
+            found = self._by_tax_code(reading, waiting)
+        else:
+            found = registrations.search(waiting & Domain("email", "in", reading.recipients))
+        if reading.tax_codes:
+            found = found.filtered(lambda registration: self._has_tax_code(registration, reading.tax_codes))
+        # An expired one counts only while nothing newer of the same company waits.
+        still_open = found.filtered(lambda registration: registration.state != "expired")
+        found = still_open or found.sorted("id", reverse=True)[:1]
+        if len(found) == 1:
+            return found, None
+        if found:
+            return registrations, self.env._("Several registrations wait for such a mail. Choose the right one.")
+        return registrations, self.env._("No registration waits for this mail.")
+
+    def _by_tax_code(self, reading, domain):
+        companies = self.env["res.company"].sudo().search([("l10n_vn_ibhxh_tax_code", "in", reading.tax_codes)])
+        return self.env["l10n_vn_ibhxh.registration"].sudo().search(domain & Domain("company_id", "in", companies.ids))
+
+    def _has_tax_code(self, registration, tax_codes):
+        return registration.company_id.l10n_vn_ibhxh_tax_code in tax_codes
+
+    def _apply(self, registration, reading):
+        """Do what the mail says to `registration`; refuse what it does not say clearly."""
+        received_at = self._received_at(reading)
+        if reading.dossier_numbers and not registration.dossier_number and len(reading.dossier_numbers) == 1:
+            registration.dossier_number = reading.dossier_numbers[0]
+        if reading.kind == "activation":
+            links = [url for url in reading.urls if registration.provider_id._is_portal_link(url)]
+            if len(reading.codes) != 1 or len(links) > 1:
+                self.registration_id = registration
+                self._leave_to_person(self.env._("The mail holds several codes or links. Choose the right one."))
+                return
+            if registration.activation_received_at and registration.activation_received_at > received_at:
+                self._done(registration, self.env._("An older code; a newer one is in use already."))
+                return
+            registration._activate(reading.codes[0], links[0] if links else False, received_at)
+        elif reading.kind == "confirmation":
+            if "confirmed" not in TRANSITIONS[registration.state]:
+                self._leave_to_person(self.env._("The registration cannot be confirmed in its present state."))
+                return
+            unit_codes = reading.unit_codes
+            registration._confirm(received_at, unit_code=unit_codes[0] if len(unit_codes) == 1 else None)
+        else:
+            self.registration_id = registration
+            self._leave_to_person(self.env._("A notification of VSS. Open it and decide by hand."))
+            return
+        self._done(registration)
+
+    def _received_at(self, reading):
+        """Return when the mail was received (UTC): its own date, unless that lies in the future or far back."""
+        now = fields.Datetime.now()
+        sent_at = reading.sent_at
+        if not sent_at:
+            return now
+        sent_at = sent_at.astimezone(timezone.utc).replace(tzinfo=None, microsecond=0)
+        return sent_at if 0 <= (now - sent_at).total_seconds() < 7 * 86400 else now
+
+    def _done(self, registration, reason=False):
+        self.write({"registration_id": registration.id, "state": "done", "reason": reason})
+        self.activity_unlink(["mail.mail_activity_data_todo"])
+
+    def _leave_to_person(self, reason):
+        self.write({"state": "waiting", "reason": reason})
+        if not self.activity_ids:
+            user = self.registration_id.user_id or self._inbox_user()
+            self.activity_schedule(
+                "mail.mail_activity_data_todo",
+                summary=self.env._("A BHXH mail waits for you"),
+                note=reason,
+                user_id=user.id,
+            )
+
+    @api.model
+    def _inbox_user(self):
+        """Return the person who looks after mails that cannot be placed."""
+        parameter = self.env["ir.config_parameter"].sudo().get_param("l10n_vn_ibhxh.mail_user_id")
+        user = self.env["res.users"].sudo().browse(int(parameter)).exists() if (parameter or "").isdigit() else None
+        return user if user and user.active else self.env.ref("base.user_admin")
+
+    # -- people ------------------------------------------------------------------------------------------------------
+
+    def action_apply(self):
+        """Apply the mail to the registration that the person chose."""
+        for mail in self:
+            mail.check_access("write")
+            if not mail.registration_id:
+                raise UserError(self.env._("Choose the registration that this mail belongs to first."))
+            mail.registration_id.check_access("write")
+            if mail.state == "done":
+                continue
+            reading = vss_mail.read(base64.b64decode(mail.sudo().with_context(bin_size=False).source))
+            if reading.kind == "unknown":
+                raise UserError(
+                    self.env._("No code, link or confirmation is recognised in this mail. Paste its text on the registration.")
+                )
+            mail.sudo()._apply(mail.registration_id.sudo(), reading)
+        return True
+
+    def action_ignore(self):
+        """Put the mail aside: it belongs to nobody here."""
+        self.check_access("write")
+        self.sudo().write({"state": "ignored"})
+        self.sudo().activity_unlink(["mail.mail_activity_data_todo"])
+        return True

@@ -1,0 +1,127 @@
+from urllib.parse import urlsplit
+
+from odoo import api, fields, models
+from odoo.exceptions import UserError, ValidationError
+
+from ..tools import gateways
+
+LOOPBACK = {"localhost", "127.0.0.1", "::1"}
+
+
+class L10n_Vn_IbhxhProvider(models.Model):
+    """An I-VAN organisation and how to reach it."""
+
+    _name = "l10n_vn_ibhxh.provider"
+    _description = "I-VAN organisation"
+    _order = "sequence, code"
+    _rec_names_search = ["code", "name"]
+    _check_company_auto = True
+
+    sequence = fields.Integer(default=10)
+    code = fields.Char(required=True, help="Code of the I-VAN organisation on the VSS portal, e.g. 00001.")
+    name = fields.Char(required=True)
+    active = fields.Boolean(default=True)
+    company_id = fields.Many2one(
+        "res.company", index=True, help="Leave empty to let every company use this connection."
+    )
+    gateway = fields.Selection(
+        [("manual", "By hand on the portal"), ("http", "HTTP (docs/gateway.md)"), ("sandbox", "Sandbox (tests only)")],
+        required=True,
+        default="manual",
+    )
+    url = fields.Char(string="Gateway address", help="Base address of the gateway, e.g. https://ivan.example.com/v1")
+    client_id = fields.Char(
+        string="Client code", copy=False, groups="l10n_vn_ibhxh.group_l10n_vn_ibhxh_manager"
+    )
+    client_secret = fields.Char(
+        string="Password", copy=False, groups="l10n_vn_ibhxh.group_l10n_vn_ibhxh_manager"
+    )
+    portal_hosts = fields.Char(
+        default="baohiemxahoi.gov.vn",
+        help="Hosts of activation links that may be shown, separated by spaces. Their sub-domains count too.",
+    )
+    portal_url = fields.Char(
+        string="Portal", help="Page on which dossiers are lodged by hand, shown to people when there is no gateway."
+    )
+
+    _code_company_unique = models.UniqueIndex(
+        "(code, gateway, COALESCE(company_id, 0)) WHERE active",
+        "This I-VAN organisation is already configured with that gateway.",
+    )
+
+    @api.depends("code", "name")
+    def _compute_display_name(self):
+        for provider in self:
+            provider.display_name = f"{provider.name} ({provider.code})" if provider.code else provider.name
+
+    @api.constrains("gateway", "url")
+    def _check_url(self):
+        for provider in self:
+            if provider.gateway == "manual" or not provider.url:
+                continue
+            parts = urlsplit(provider.url)
+            loopback = parts.hostname in LOOPBACK
+            if not parts.hostname or parts.scheme not in ("https", "http") or parts.username or parts.password:
+                raise ValidationError(
+                    self.env._("“%(url)s” is not a gateway address. Enter one such as https://host/path.", url=provider.url)
+                )
+            if parts.scheme == "http" and not loopback:
+                raise ValidationError(self.env._("Signed dossiers travel over HTTPS only: change http:// to https://."))
+            if provider.gateway == "sandbox" and not loopback:
+                raise ValidationError(self.env._("The sandbox runs on this computer only (address 127.0.0.1)."))
+
+    def _is_portal_link(self, url):
+        """Whether `url` may be shown as an activation link: https (or loopback) on a host of `portal_hosts`."""
+        self.ensure_one()
+        try:
+            parts = urlsplit(url or "")
+            host = (parts.hostname or "").lower()
+            port = f":{parts.port}" if parts.port else ""
+        except ValueError:
+            return False
+        if parts.username or parts.password or (parts.scheme != "https" and host not in LOOPBACK):
+            return False
+        allowed = (self.portal_hosts or "").lower().split()
+        return any(host + port == entry or (not port and (host == entry or host.endswith("." + entry))) for entry in allowed)
+
+    def _gateway(self):
+        """Return the gateway adapter (`tools.gateways`) of this provider.
+
+        Raises `UserError` when the provider is not configured. Credentials are read as superuser because only
+        managers may see them, while every user may send.
+        """
+        self.ensure_one()
+        provider = self.sudo()
+        if provider.gateway == "manual":
+            return gateways.make("manual")
+        if not provider.url:
+            raise UserError(
+                self.env._(
+                    "%(provider)s has no gateway address. Ask a BHXH manager to enter it under "
+                    "iBHXH > Configuration > I-VAN organisations.",
+                    provider=provider.name,
+                )
+            )
+        return gateways.make(
+            provider.gateway,
+            base_url=provider.url,
+            client_id=provider.client_id or "",
+            secret=provider.client_secret or "",
+        )
+
+    def action_check(self):
+        """Ask the gateway whether it is there, and say so."""
+        self.ensure_one()
+        self.check_access("read")
+        gateway = self._gateway()
+        if not gateway.can_submit:
+            message, kind = self.env._("Dossiers are lodged by hand on the portal: there is nothing to check."), "info"
+        else:
+            health = gateway.check()
+            kind = "success" if health.ok else "danger"
+            message = self.env._("The gateway answers.") if health.ok else health.message
+        return {
+            "type": "ir.actions.client",
+            "tag": "display_notification",
+            "params": {"title": self.display_name, "message": message, "type": kind},
+        }

@@ -1,0 +1,349 @@
+import base64
+import logging
+from datetime import timedelta
+
+from odoo import fields, models, modules, tools
+from odoo.exceptions import UserError
+from odoo.fields import Domain
+
+from ..tools import gateways
+from .l10n_vn_ibhxh_registration import TRANSITIONS
+
+_logger = logging.getLogger(__name__)
+
+ACTIVATION_HOURS = 24
+RETRY_MINUTES = (1, 5, 15, 60)
+# How long until the next look at the gateway, by the age of the submission (both in minutes).
+POLL_MINUTES = ((10, 1), (120, 5), (24 * 60, 30))
+POLL_MINUTES_LATER = 120
+BATCH = 500
+
+
+class L10n_Vn_IbhxhRegistrationFollow(models.Model):
+    """Sending a signed registration and following it: never twice, never lost.
+
+    The first attempt is committed before the gateway is called. Whatever happens after that, the gateway is asked by
+    `client_reference` before anything is sent again, and a receipt is stored before anything else happens.
+    """
+
+    _inherit = "l10n_vn_ibhxh.registration"
+
+    # -- sending -----------------------------------------------------------------------------------------------------
+
+    def action_send(self):
+        """Send now what is signed, instead of at the next turn of the scheduled action."""
+        for registration in self:
+            registration.check_access("write")
+            if registration.state != "to_send":
+                raise UserError(self.env._("%(name)s is not waiting to be sent.", name=registration.name))
+        self.sudo().write({"retry_at": False})
+        self.env.ref("l10n_vn_ibhxh.ir_cron_l10n_vn_ibhxh_send").sudo()._trigger()
+        return True
+
+    def _to_send_domain(self):
+        return (
+            Domain("state", "=", "to_send")
+            & Domain("provider_id.gateway", "!=", "manual")
+            & (Domain("retry_at", "=", False) | Domain("retry_at", "<=", fields.Datetime.now()))
+        )
+
+    def _cron_send(self):
+        """Send what is signed. One that fails never stops the others."""
+        commit = self.env["ir.cron"]._commit_progress
+        todo = self.search(self._to_send_domain(), order="id")
+        commit(remaining=len(todo))
+        for registration in todo:
+            try:
+                registration._send()
+            except Exception:
+                # A fault of ours or of one record: the others still have to go out, and this one is tried again.
+                self.env.cr.rollback()
+                _logger.exception("Sending BHXH registration %s failed", registration.id)
+                registration._postpone(self.env._("Odoo could not send the dossier; it tries again by itself."))
+            if not commit(1):
+                break
+
+    def _send(self):
+        """Send one registration and store what comes back. Does nothing when somebody else is at it."""
+        self.ensure_one()
+        if not self._lock_if("to_send"):
+            return
+        is_repeat = bool(self.attempted_at)
+        if not is_repeat:
+            self.attempted_at = fields.Datetime.now()
+            self._commit()
+            if not self._lock_if("to_send"):
+                return
+        gateway = self.provider_id._gateway()
+        try:
+            known = gateway.progress(self.client_reference) if is_repeat else None
+            if known:
+                accepted_at, dossier_number = self.attempted_at, known.dossier_number
+            else:
+                receipt = gateway.submit(self._signed_dossier(), self.client_reference)
+                accepted_at, dossier_number = receipt.accepted_at.replace(tzinfo=None), receipt.dossier_number
+        except gateways.Refused as refusal:
+            self._on_refused(refusal.code, refusal.description, refusal.holder)
+        except gateways.Unsupported as error:
+            self._postpone(str(error))
+        except gateways.Unreachable:
+            self._postpone(self.env._("The I-VAN's gateway cannot be reached. Odoo tries again by itself."), "SE999")
+        except gateways.GatewayError:
+            self._postpone(
+                self.env._("The I-VAN's gateway gave no clear answer. Odoo asks whether it has the dossier before it sends again.")
+            )
+        else:
+            self._on_accepted(accepted_at, dossier_number)
+            self._commit()
+
+    def _lock_if(self, state):
+        """Lock the row; return whether that worked and the registration still is in `state`."""
+        locked = self.try_lock_for_update()
+        if locked:
+            self.invalidate_recordset()
+        return bool(locked) and self.state == state
+
+    def _commit(self):
+        """Commit, because the outside world now knows more than a rolled-back database would."""
+        if not (tools.config["test_enable"] or modules.module.current_test):
+            self.env.cr.commit()
+
+    def _signed_dossier(self):
+        self.ensure_one()
+        return gateways.SignedDossier(
+            form=self.form,
+            document=base64.b64decode(self.with_context(bin_size=False).signed_document),
+            agency_code=self.agency_id.code,
+            tax_code=self.company_id.vat,
+            unit_code=self.unit_code or None,
+        )
+
+    def _on_accepted(self, submitted_at, dossier_number):
+        """Store the receipt: accepted for processing at `submitted_at` (UTC), numbered or not yet."""
+        self._move(
+            "sent",
+            submitted_at=submitted_at,
+            dossier_number=dossier_number or self.dossier_number,
+            # Until a mail says otherwise the 24 hours are counted from here, so that no code expires unseen.
+            activation_expires_at=self.form == "04" and submitted_at + timedelta(hours=ACTIVATION_HOURS),
+            poll_at=fields.Datetime.now(),
+            retry_at=False,
+            retry_count=0,
+            error_code=False,
+            error_message=False,
+        )
+        self.env.ref("l10n_vn_ibhxh.ir_cron_l10n_vn_ibhxh_follow")._trigger()
+
+    def _on_refused(self, code, description, holder=None):
+        """Take VSS's refusal: a passing failure is tried again, a real one ends the registration."""
+        known = self.env["l10n_vn_ibhxh.result.code"]._find(code)
+        message = description or known.meaning or code
+        if known and not known.is_permanent and self.state == "to_send":
+            self._postpone(message, code)
+            return
+        self._move("rejected", error_code=code, error_message=message, holder_name=holder, retry_at=False)
+        self._schedule_todo(
+            self.env._("VSS refused the registration: %(code)s", code=code), known.cure or message
+        )
+
+    def _postpone(self, message, code=False):
+        minutes = RETRY_MINUTES[min(self.retry_count, len(RETRY_MINUTES) - 1)]
+        retry_at = fields.Datetime.now() + timedelta(minutes=minutes)
+        self.sudo().write({
+            "retry_at": retry_at,
+            "retry_count": self.retry_count + 1,
+            "error_code": code,
+            "error_message": message,
+        })
+        self.env.ref("l10n_vn_ibhxh.ir_cron_l10n_vn_ibhxh_send")._trigger(at=retry_at)
+        self._notify_page()
+
+    # -- by hand -----------------------------------------------------------------------------------------------------
+
+    def action_mark_lodged(self):
+        """Record that the signed dossier was lodged on the portal by hand."""
+        for registration in self:
+            registration.check_access("write")
+            if registration.can_submit:
+                raise UserError(self.env._("%(provider)s is reached by Odoo itself.", provider=registration.provider_id.name))
+            registration._on_accepted(fields.Datetime.now(), registration.dossier_number)
+        return True
+
+    def action_confirmed_by_person(self):
+        """“I have confirmed”: the person saw the portal say so."""
+        for registration in self:
+            registration.check_access("write")
+            registration._confirm(fields.Datetime.now())
+            registration._message_log(
+                body=self.env._("%(user)s states that the portal confirmed the registration.", user=self.env.user.name)
+            )
+        return True
+
+    def action_resend_code(self):
+        """Ask the gateway to have the activation code mailed again."""
+        self.ensure_one()
+        self.check_access("write")
+        gateway = self.provider_id._gateway()
+        if not gateway.can_resend:
+            raise UserError(
+                self.env._("%(provider)s cannot send the code again. Register again for a new one.", provider=self.provider_id.name)
+            )
+        try:
+            gateway.resend_code(self.client_reference)
+        except gateways.Refused as refusal:
+            raise UserError(refusal.description or refusal.code) from refusal
+        except gateways.GatewayError as error:
+            raise UserError(
+                self.env._("The I-VAN's gateway cannot be reached just now. Try again in a few minutes.")
+            ) from error
+        return True
+
+    # -- following ---------------------------------------------------------------------------------------------------
+
+    def action_refresh(self):
+        """Ask the gateway now how far VSS is."""
+        for registration in self:
+            registration.check_access("write")
+            if registration.can_submit and registration.state in ("sent", "to_activate", "expired"):
+                registration.sudo()._poll()
+        return True
+
+    def _poll(self):
+        """Ask the gateway once and take over what it says; a gateway that does not answer is asked again later."""
+        self.ensure_one()
+        locked = self.try_lock_for_update()
+        if not locked:
+            return
+        self.poll_at = self._next_poll()
+        try:
+            progress = self.provider_id._gateway().progress(self.client_reference)
+        except gateways.GatewayError as error:
+            _logger.info("No progress for BHXH registration %s: %s", self.id, type(error).__name__)
+            return
+        if progress is None:
+            self._schedule_todo(
+                self.env._("The I-VAN does not know this dossier"),
+                self.env._("Odoo holds its receipt, yet the gateway has never heard of it. Ask the I-VAN."),
+            )
+            return
+        self._apply_progress(progress)
+
+    def _next_poll(self):
+        age = (fields.Datetime.now() - (self.submitted_at or fields.Datetime.now())).total_seconds() / 60
+        minutes = next((step for limit, step in POLL_MINUTES if age < limit), POLL_MINUTES_LATER)
+        return fields.Datetime.now() + timedelta(minutes=minutes)
+
+    def _apply_progress(self, progress):
+        """Store the steps and follow VSS's state; states that Odoo does not know leave ours as it is."""
+        self._store_steps(progress.steps)
+        if progress.dossier_number and progress.dossier_number != self.dossier_number:
+            self.sudo().dossier_number = progress.dossier_number
+        if progress.state == "rejected" and "rejected" in TRANSITIONS[self.state]:
+            failed = next((step for step in reversed(progress.steps) if not step.passed), None)
+            self._on_refused(failed.code if failed else "", failed.description if failed else "", progress.holder)
+        elif progress.state == "confirmed" and "confirmed" in TRANSITIONS[self.state]:
+            confirmed = [step.at for step in progress.steps if step.at]
+            self._confirm(max(confirmed).replace(tzinfo=None) if confirmed else fields.Datetime.now())
+        elif progress.state in ("received", "processing") and self.state == "sent" and not self.activation_received_at:
+            # VSS has not answered yet, so no code can be running out.
+            self.sudo().activation_expires_at = fields.Datetime.now() + timedelta(hours=ACTIVATION_HOURS)
+
+    def _store_steps(self, steps):
+        existing = {step.number: step for step in self.sudo().step_ids}
+        for step in steps:
+            vals = {
+                "date": step.at.replace(tzinfo=None) if step.at else False,
+                "code": step.code,
+                "description": step.description,
+                "passed": step.passed,
+            }
+            if step.number in existing:
+                record = existing[step.number]
+                if any(record[name] != value for name, value in vals.items()):
+                    record.write(vals)
+            else:
+                self.env["l10n_vn_ibhxh.registration.step"].sudo().create(
+                    {"registration_id": self.id, "number": step.number, **vals}
+                )
+
+    def _activate(self, code, url, received_at):
+        """Take the activation code over: 24 hours run from `received_at` (UTC)."""
+        self.ensure_one()
+        vals = {
+            "activation_code": code or self.activation_code,
+            "activation_url": url or self.activation_url,
+            "activation_received_at": received_at,
+            "activation_expires_at": received_at + timedelta(hours=ACTIVATION_HOURS),
+            "activation_reminded": False,
+        }
+        if self.state == "to_activate":
+            self.lock_for_update()
+            self.sudo().write(vals)
+            self.company_id.sudo()._l10n_vn_ibhxh_update_state()
+            self._notify_page()
+        else:
+            self._move("to_activate", **vals)
+        self._schedule_todo(
+            self.env._("Enter the activation code on the VSS portal"),
+            self.env._("The code is on the registration. It lives 24 hours."),
+            deadline=fields.Date.to_date(vals["activation_expires_at"]),
+        )
+        self.env.ref("l10n_vn_ibhxh.ir_cron_l10n_vn_ibhxh_follow")._trigger(at=vals["activation_expires_at"])
+
+    def _confirm(self, confirmed_at, unit_code=None):
+        """VSS confirmed at `confirmed_at` (UTC). The secrets that are no longer needed are forgotten."""
+        self.ensure_one()
+        vals = {"confirmed_at": confirmed_at, "activation_code": False, "activation_url": False, "activation_expires_at": False}
+        if unit_code:
+            vals["unit_code"] = unit_code
+        self._move("confirmed", **vals, error_code=False, error_message=False)
+        self.activity_unlink(["mail.mail_activity_data_todo"])
+
+    def _schedule_todo(self, summary, note, deadline=None):
+        """Give the responsible person one activity with this summary, not one per occasion."""
+        for registration in self.sudo():
+            user = registration.user_id if registration.user_id.active else registration.env.ref("base.user_admin")
+            same = registration.activity_ids.filtered(lambda a, user=user: a.summary == summary and a.user_id == user)
+            if not same:
+                registration.activity_schedule(
+                    "mail.mail_activity_data_todo",
+                    date_deadline=deadline or fields.Date.context_today(registration),
+                    summary=summary,
+                    note=note,
+                    user_id=user.id,
+                )
+
+    def _expire(self):
+        """The 24 hours are over. Registering again is one click on the registration."""
+        self._move("expired", activation_code=False, activation_url=False)
+        self.activity_unlink(["mail.mail_activity_data_todo"])
+        self._schedule_todo(
+            self.env._("The activation code has expired"),
+            self.env._("Press “Register again”: everything is filled in already, only the PIN is needed."),
+        )
+
+    def _cron_follow(self):
+        """Expire codes, return lapsed signing leases, look at the gateways. Each registration is committed by itself."""
+        self.env["l10n_vn_ibhxh.signing.request"]._return_lapsed()
+        now = fields.Datetime.now()
+        running = Domain("state", "in", ("sent", "to_activate"))
+        polled = running & Domain("poll_at", "<=", now) & Domain("provider_id.gateway", "!=", "manual")
+        due = running & Domain("activation_expires_at", "<=", now)
+        commit = self.env["ir.cron"]._commit_progress
+        # VSS may have confirmed in the meantime, so the gateway is asked before anything is declared expired.
+        jobs = [
+            (polled, "_poll", self.search(polled, limit=BATCH)),
+            (due, "_expire", self.search(due, limit=BATCH)),
+        ]
+        commit(remaining=sum(len(records) for _domain, _method, records in jobs))
+        for domain, method, records in jobs:
+            for registration in records:
+                registration = registration.try_lock_for_update().filtered_domain(domain)
+                try:
+                    if registration:
+                        getattr(registration, method)()
+                except Exception:
+                    self.env.cr.rollback()
+                    _logger.exception("Following BHXH registration %s failed", registration.id)
+                if not commit(1):
+                    return

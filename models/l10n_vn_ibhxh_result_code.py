@@ -1,0 +1,35 @@
+from odoo import api, fields, models
+
+
+class L10n_Vn_IbhxhResultCode(models.Model):
+    """A code that VSS answers with, what it means and what cures it. The list is known to be incomplete."""
+
+    _name = "l10n_vn_ibhxh.result.code"
+    _description = "Result code of a social insurance e-transaction"
+    _order = "code"
+    _rec_name = "code"
+
+    code = fields.Char(required=True)
+    meaning = fields.Char(required=True, translate=True)
+    cure = fields.Text(required=True, translate=True, help="What the person does next, as a sentence.")
+    cure_action = fields.Selection(
+        [
+            ("register", "Register again"),
+            ("stop_register", "Stop, then register again"),
+            ("amend", "Amend (form 05)"),
+            ("agency", "Correct the agency"),
+            ("unit", "Correct tax code or unit code"),
+            ("retry", "Send again"),
+        ],
+        string="Button",
+    )
+    is_permanent = fields.Boolean(
+        default=True, help="Untick when the same dossier may simply be sent again later; Odoo then retries by itself."
+    )
+
+    _code_unique = models.Constraint("UNIQUE (code)", "This result code exists already.")
+
+    @api.model
+    def _find(self, code):
+        """Return the record of `code`, or an empty recordset: unknown codes are shown as received."""
+        return self.search([("code", "=", code)], limit=1) if code else self.browse()

@@ -1,0 +1,297 @@
+import base64
+import hashlib
+from datetime import timedelta
+
+from odoo import api, fields, models
+from odoo.exceptions import UserError
+from odoo.fields import Domain
+from odoo.tools.translate import LazyTranslate
+
+from ..tools import certificate as x509
+from ..tools import signature
+
+_lt = LazyTranslate(__name__)
+
+LEASE_SECONDS = 120
+
+# What the computer reports, and what the person does about it.
+FAILURES = {
+    "pin_cancelled": _lt("Nobody entered the PIN. Ask the token's holder, then sign again."),
+    "pin_incorrect": _lt(
+        "The PIN was wrong. It was tried once only, because each wrong try brings the token nearer to being locked. "
+        "Check the PIN, then sign again."
+    ),
+    "pin_locked": _lt("The token is locked. Its certification authority has to unlock it; then sign again."),
+    "token_removed": _lt("The token was pulled out. Plug it in, then sign again."),
+    "certificate_missing": _lt("The token with this certificate is not plugged in. Plug it in, then sign again."),
+    "driver_error": _lt("The token's driver failed. Unplug the token, plug it in again, then sign again."),
+    "refused": _lt("The token's holder refused to sign. Ask why before you sign again."),
+    "unsupported": _lt("The computer cannot sign this kind of document or key. Update ibhxh-agent, or use another token."),
+    "invalid_signature": _lt("Odoo refused the signature that came back. Sign again; if that repeats, update ibhxh-agent."),
+}
+
+
+class L10n_Vn_IbhxhSigningRequest(models.Model):
+    """One document that waits for one signature by one certificate: the signing service.
+
+    Any record signs by `_request(record, document, certificate, title)`. Once the signature has been verified here on
+    the server, `record._on_signed(signed_document)` runs in the same transaction; on refusal
+    `record._on_sign_failed(code, message)`. Times are UTC.
+    """
+
+    _name = "l10n_vn_ibhxh.signing.request"
+    _description = "Signing request"
+    _order = "id"
+
+    title = fields.Char(required=True, readonly=True)
+    res_model = fields.Char(string="Model", required=True, readonly=True)
+    res_id = fields.Many2oneReference(string="Record", model_field="res_model", required=True, readonly=True)
+    company_id = fields.Many2one("res.company", required=True, readonly=True, index=True)
+    certificate_id = fields.Many2one(
+        "l10n_vn_ibhxh.certificate", required=True, readonly=True, index=True, ondelete="restrict"
+    )
+    user_id = fields.Many2one("res.users", string="Asked by", required=True, readonly=True, index=True)
+    # In the database, not in the filestore: the signature and the state that vouches for it are one transaction.
+    document = fields.Binary(required=True, readonly=True, attachment=False)
+    signed_document = fields.Binary(readonly=True, attachment=False)
+    sha256 = fields.Char(string="SHA-256", required=True, readonly=True)
+    state = fields.Selection(
+        [
+            ("pending", "Waiting"),
+            ("claimed", "At the computer"),
+            ("signed", "Signed"),
+            ("failed", "Failed"),
+            ("cancelled", "Cancelled"),
+        ],
+        required=True,
+        readonly=True,
+        default="pending",
+        index=True,
+    )
+    agent_id = fields.Many2one("l10n_vn_ibhxh.agent", string="Computer", readonly=True, index="btree_not_null")
+    lease_until = fields.Datetime(readonly=True)
+    signed_at = fields.Datetime(readonly=True)
+    signed_by_id = fields.Many2one("res.users", string="Signed by", readonly=True)
+    signed_on = fields.Char(string="Signed on", readonly=True, help="Name of the computer at the time of signing.")
+    error_code = fields.Char(readonly=True)
+    error_message = fields.Char(readonly=True)
+
+    _waiting = models.Index("(certificate_id, id) WHERE state IN ('pending', 'claimed')")
+    _one_open_per_record = models.UniqueIndex(
+        "(res_model, res_id) WHERE state IN ('pending', 'claimed')",
+        "This record waits for a signature already.",
+    )
+
+    @api.depends("title")
+    def _compute_display_name(self):
+        for request in self:
+            request.display_name = request.title
+
+    # -- for records that want a signature ---------------------------------------------------------------------------
+
+    @api.model
+    def _request(self, record, document, certificate, title):
+        """Queue `document` (bytes) for one signature by `certificate` and wake the computers that hold it.
+
+        Raises `AccessError` when the user may not write `record`, `UserError` when the certificate is not usable for
+        the record's company. Asked again for the same record and document it returns the open request.
+        """
+        record.ensure_one()
+        record.check_access("write")
+        company = record.company_id
+        certificate._check_usable_for(company)
+        digest = hashlib.sha256(document).hexdigest()
+        requests = self.sudo()
+        waiting = requests.search([
+            ("res_model", "=", record._name), ("res_id", "=", record.id), ("state", "in", ("pending", "claimed"))
+        ])
+        same = waiting.filtered(lambda r: r.sha256 == digest and r.certificate_id == certificate)
+        (waiting - same)._cancel()
+        if same:
+            return same
+        request = requests.create({
+            "title": title,
+            "res_model": record._name,
+            "res_id": record.id,
+            "company_id": company.id,
+            "certificate_id": certificate.id,
+            "user_id": self.env.uid,
+            "document": base64.b64encode(document),
+            "sha256": digest,
+        })
+        request._holders()._ring()
+        return request
+
+    def _cancel(self):
+        """Withdraw what is not signed yet; a computer that works on it learns so when it delivers."""
+        for request in self.sudo():
+            request.lock_for_update()
+            if request.state in ("pending", "claimed"):
+                holders = request._holders()
+                request.write({"state": "cancelled", "lease_until": False})
+                holders._ring()
+
+    # -- for computers -----------------------------------------------------------------------------------------------
+
+    @api.model
+    def _domain_for(self, agent):
+        """What `agent` may sign: certificates it reported, companies that its user may access."""
+        return Domain("certificate_id", "in", agent.certificate_ids.ids) & Domain(
+            "company_id", "in", agent.user_id.company_ids.ids
+        )
+
+    @api.model
+    def _free_domain(self, agent):
+        now = fields.Datetime.now()
+        return self._domain_for(agent) & (
+            Domain("state", "=", "pending") | (Domain("state", "=", "claimed") & Domain("lease_until", "<", now))
+        )
+
+    def _count_for(self, agent):
+        return self.search_count(self._free_domain(agent))
+
+    def _holders(self):
+        """Return the computers that may sign these requests."""
+        agents = self.env["l10n_vn_ibhxh.agent"]
+        for request in self.sudo():
+            agents |= request.certificate_id.agent_ids.filtered(
+                lambda agent, company=request.company_id: not agent.revoked and company in agent.user_id.company_ids
+            )
+        return agents
+
+    @api.model
+    def _claim(self, agent, fingerprints, limit, resume=False):
+        """Lease up to `limit` waiting requests to `agent` and return them.
+
+        With `resume`, which a computer says once after its start, its own unfinished leases come back to it at once
+        instead of after they lapse.
+        """
+        domain = self._free_domain(agent)
+        if resume:
+            domain |= self._domain_for(agent) & Domain("state", "=", "claimed") & Domain("agent_id", "=", agent.id)
+        domain &= Domain("certificate_id.fingerprint", "in", fingerprints)
+        requests = self.sudo().search(domain, limit=limit).try_lock_for_update().filtered_domain(domain)
+        requests.write({"state": "claimed", "agent_id": agent.id, "lease_until": self._lease()})
+        requests._notify_records()
+        return requests
+
+    @api.model
+    def _lease(self):
+        return fields.Datetime.now() + timedelta(seconds=LEASE_SECONDS)
+
+    def _held_by(self, agent):
+        """Whether `agent` holds the lease. A lapsed lease that nobody else took still counts."""
+        return self.state == "claimed" and self.agent_id == agent
+
+    def _renew(self, agent):
+        """Prolong the lease; return whether `agent` still holds it."""
+        self.lock_for_update()
+        if not self._held_by(agent):
+            return False
+        self.lease_until = self._lease()
+        return True
+
+    def _release(self, agent):
+        """Give the request back unanswered; return whether `agent` held it."""
+        self.lock_for_update()
+        if not self._held_by(agent):
+            return False
+        self.write({"state": "pending", "agent_id": False, "lease_until": False})
+        self._notify_records()
+        return True
+
+    @api.model
+    def _release_of(self, agents):
+        requests = self.search([("agent_id", "in", agents.ids), ("state", "=", "claimed")]).try_lock_for_update()
+        requests.filtered(lambda r: r.state == "claimed").write({
+            "state": "pending", "agent_id": False, "lease_until": False
+        })
+
+    @api.model
+    def _return_lapsed(self):
+        """Make visible what already holds: a lapsed lease is free again. The last holder may still deliver."""
+        lapsed = self.sudo().search([("state", "=", "claimed"), ("lease_until", "<", fields.Datetime.now())])
+        lapsed = lapsed.try_lock_for_update().filtered(lambda request: request.state == "claimed")
+        lapsed.write({"state": "pending", "lease_until": False})
+        lapsed._notify_records()
+
+    def _deliver(self, agent, signed):
+        """Take a signed document (bytes) from `agent`.
+
+        Returns `(outcome, reason)`: `signed`, `lease_lost`, `already_done`, or `rejected` with the reason code of
+        `tools.signature`. An identical second delivery answers the same as the first. A valid signature by a computer
+        whose lease lapsed is taken as long as nobody else holds the lease: it is exactly what was asked for.
+        """
+        self.ensure_one()
+        self.lock_for_update()
+        if self.state == "signed":
+            same = base64.b64decode(self.signed_document) == signed
+            return ("signed" if same else "already_done"), None
+        lapsed = self.state == "pending" and self.agent_id == agent
+        if not (self._held_by(agent) or lapsed):
+            return "lease_lost", None
+        try:
+            self._verify(signed)
+        except signature.SignatureError as error:
+            self._fail("invalid_signature", error.message)
+            return "rejected", error.code
+        self.write({
+            "state": "signed",
+            "signed_document": base64.b64encode(signed),
+            "signed_at": fields.Datetime.now(),
+            "signed_by_id": agent.user_id.id,
+            "signed_on": agent.name,
+            "agent_id": agent.id,
+            "lease_until": False,
+            "error_code": False,
+            "error_message": False,
+        })
+        self._record()._on_signed(signed)
+        self._notify_records()
+        return "signed", None
+
+    def _verify(self, signed):
+        """Raise `SignatureError` unless `signed` is the asked document with one valid signature by the asked certificate."""
+        document = base64.b64decode(self.document)
+        der = self.certificate_id._der()
+        info = signature.verify(signed, document, der)
+        certificate = x509.load(der)
+        now = fields.Datetime.now()
+        if not certificate.not_before.replace(tzinfo=None) <= now <= certificate.not_after.replace(tzinfo=None):
+            raise signature.SignatureError("wrong_certificate", self.env._("The certificate is not valid at this time."))
+        return info
+
+    def _refuse(self, agent, code, message):
+        """Take a refusal from `agent`; return whether it was its turn to answer."""
+        self.ensure_one()
+        self.lock_for_update()
+        if self.state == "failed" and self.agent_id == agent:
+            return True
+        if not self._held_by(agent):
+            return False
+        self._fail(code if code in FAILURES else "driver_error", message)
+        return True
+
+    def _fail(self, code, detail):
+        sentence = self.env._(FAILURES[code])
+        self.write({
+            "state": "failed",
+            "lease_until": False,
+            "error_code": code,
+            "error_message": (detail or "")[:500],
+        })
+        self._record()._on_sign_failed(code, sentence)
+        self._notify_records()
+
+    def _record(self):
+        """Return the record that asked, in the language and company of the person who asked for it."""
+        self.ensure_one()
+        record = self.env[self.res_model].sudo().browse(self.res_id).exists()
+        if not record:
+            raise UserError(self.env._("The record that asked for this signature is gone."))
+        return record.with_context(lang=self.user_id.lang).with_company(self.company_id)
+
+    def _notify_records(self):
+        """Tell the pages of the people who asked that something moved. The message carries no content."""
+        for request in self:
+            request.user_id._bus_send("l10n_vn_ibhxh/signing", {"model": request.res_model, "id": request.res_id})

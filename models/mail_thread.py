@@ -1,0 +1,15 @@
+from odoo import api, models
+
+from .l10n_vn_ibhxh_mail import SOURCE_KEY
+
+
+class MailThread(models.AbstractModel):
+    _inherit = "mail.thread"
+
+    @api.model
+    def _message_parse_post_process(self, message, message_dict, routes):
+        """Hand the mail as it came on to our inbox: its own reader needs headers that Odoo's parser leaves out."""
+        values = super()._message_parse_post_process(message, message_dict, routes)
+        if routes and all(route[0] in ("l10n_vn_ibhxh.mail", "l10n_vn_ibhxh.registration") for route in routes):
+            values[SOURCE_KEY] = message.as_bytes()
+        return values

@@ -1,0 +1,68 @@
+import secrets
+from datetime import timedelta
+
+from odoo import api, fields, models
+from odoo.addons.base.models.res_users import check_identity
+from odoo.tools import hmac
+
+# No 0/O, 1/I/L: the code is read from one screen and typed on another.
+ALPHABET = "ABCDEFGHJKMNPQRSTUVWXYZ23456789"
+CODE_LENGTH = 8
+CODE_MINUTES = 10
+
+
+class L10n_Vn_IbhxhAgentPairing(models.TransientModel):
+    """A one-time code with which a person's computer is paired. Only its hash is stored; it lives ten minutes."""
+
+    _name = "l10n_vn_ibhxh.agent.pairing"
+    _description = "Pair a computer"
+
+    user_id = fields.Many2one("res.users", required=True, readonly=True, ondelete="cascade")
+    code_hash = fields.Char(readonly=True, groups=fields.NO_ACCESS, export_string_translation=False, index=True)
+    expires_at = fields.Datetime(readonly=True)
+    code = fields.Char(string="Pairing code", store=False, readonly=True)
+    server_url = fields.Char(compute="_compute_server_url")
+    database = fields.Char(compute="_compute_server_url")
+
+    @api.depends_context("uid")
+    def _compute_server_url(self):
+        for pairing in self:
+            pairing.server_url = pairing.get_base_url()
+            pairing.database = self.env.cr.dbname
+
+    @check_identity
+    def action_new_code(self):
+        """Show a new pairing code for the present user, after the password was asked for again."""
+        self.check_access("create")
+        self.sudo().search([("user_id", "=", self.env.uid)]).unlink()
+        code = "".join(secrets.choice(ALPHABET) for _index in range(CODE_LENGTH))
+        expires_at = fields.Datetime.now() + timedelta(minutes=CODE_MINUTES)
+        self.sudo().create({"user_id": self.env.uid, "code_hash": self._hash(code), "expires_at": expires_at})
+        return {
+            "type": "ir.actions.act_window",
+            "name": self.env._("Pair a computer"),
+            "res_model": self._name,
+            "views": [(False, "form")],
+            "target": "new",
+            # An unsaved form: the code is shown once and exists nowhere but on this screen.
+            "context": {
+                "default_user_id": self.env.uid,
+                "default_code": f"{code[:4]}-{code[4:]}",
+                "default_expires_at": fields.Datetime.to_string(expires_at),
+            },
+        }
+
+    @api.model
+    def _take(self, code):
+        """Return the locked pairing of `code`, or an empty recordset when it is wrong, used or older than 10 minutes."""
+        code = "".join(char for char in (code or "").upper() if char.isalnum())
+        if len(code) != CODE_LENGTH:
+            return self.browse()
+        pairing = self.sudo().search(
+            [("code_hash", "=", self._hash(code)), ("expires_at", ">", fields.Datetime.now())], limit=1
+        )
+        return pairing.try_lock_for_update()
+
+    @api.model
+    def _hash(self, code):
+        return hmac(self.env(su=True), "l10n_vn_ibhxh.pairing", code)

@@ -1,0 +1,38 @@
+from odoo import fields, models
+from odoo.exceptions import UserError
+
+from ..tools import vss_mail
+
+
+class L10n_Vn_IbhxhMailPaste(models.TransientModel):
+    """Paste the activation mail, or just its code, when no mail reaches Odoo by itself."""
+
+    _name = "l10n_vn_ibhxh.mail.paste"
+    _description = "Paste the activation mail"
+
+    registration_id = fields.Many2one("l10n_vn_ibhxh.registration", required=True, ondelete="cascade")
+    text = fields.Text(string="Mail text or code", required=True)
+
+    def action_apply(self):
+        """Read the pasted text and put code, link and deadline on the registration."""
+        self.ensure_one()
+        registration = self.registration_id
+        registration.check_access("write")
+        reading = vss_mail.read_text(self.text)
+        links = [url for url in reading.urls if registration.provider_id._is_portal_link(url)]
+        if len(reading.codes) > 1 or len(links) > 1:
+            raise UserError(self.env._("This text holds several codes or links. Paste only the newest mail, or only the code."))
+        if not reading.codes:
+            raise UserError(
+                self.env._("No activation code is found in this text. A code has 10 capital letters and digits, e.g. BV2VLHCKRA.")
+            )
+        if reading.tax_codes and registration.company_id.l10n_vn_ibhxh_tax_code not in reading.tax_codes:
+            raise UserError(
+                self.env._(
+                    "This mail is about tax code %(mail)s, the registration about %(company)s.",
+                    mail=", ".join(reading.tax_codes),
+                    company=registration.company_id.vat,
+                )
+            )
+        registration._activate(reading.codes[0], links[0] if links else False, fields.Datetime.now())
+        return {"type": "ir.actions.act_window_close"}
