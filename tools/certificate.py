@@ -45,7 +45,7 @@ class CertificateInfo:
 
 
 def normalise_tax_code(text: str) -> str:
-    """``0101234567-001`` from ``0101234567001``, ``MST:0101234567 001`` and the like; what is no code stays as it is."""
+    """``0101234567-001`` from ``0101234567001``, ``MST:0101234567 001`` and the like; what is no code stays itself."""
     digits = re.sub(r"[\s.\-]", "", re.sub(r"^\s*MST\s*:", "", text, flags=re.IGNORECASE)).upper()
     return f"{digits[:10]}-{digits[10:]}" if re.fullmatch(r"[0-9]{13}", digits) else digits
 

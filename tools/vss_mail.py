@@ -13,7 +13,7 @@ from email.message import Message
 from typing import Literal
 from urllib.parse import unquote
 
-from . import mail_content
+from . import mail_content, notification
 from .certificate import normalise_tax_code
 from .mail_patterns import DEFAULT, Compiled, MailPatterns, PatternError, compile_patterns, fold, from_mapping
 
@@ -103,7 +103,7 @@ def read(message: Message | bytes, patterns: MailPatterns = DEFAULT) -> MailRead
         # A confirmation that quotes the earlier mail with the code.
         above = read_text(f"{content.subject}\n{fresh}", patterns)
         reading = reading if above.codes or above.urls else replace(reading, kind="confirmation", codes=(), urls=())
-    if content.xml_attachments and reading.kind != "activation":
+    if (reading.kind == "unknown" and content.xml_attachments) or _reports_error(content.xml_attachments):
         reading = replace(reading, kind="notification")
     return replace(
         reading,
@@ -185,6 +185,17 @@ def _kind(folded: str, has_code: bool, compiled: Compiled) -> Kind:
     if compiled.confirmation.search(folded) and not compiled.not_yet.search(folded):
         return "confirmation"
     return "unknown"
+
+
+def _reports_error(notifications: Iterable[bytes]) -> bool:
+    """Whether an attached notification names an error: then no friendly wording makes the mail a confirmation."""
+    for xml in notifications:
+        try:
+            if notification.read(xml).error_code:
+                return True
+        except notification.NotificationError:
+            continue
+    return False
 
 
 def _unique(values: Iterable[str]) -> tuple[str, ...]:

@@ -100,7 +100,14 @@ _POOLS = {"http": _HttpPool, "https": _HttpsPool}
 
 
 class _Adapter(HTTPAdapter):
-    """Never retries by itself: whether to send again is decided by who knows what was sent."""
+    """Sets the time-outs, whoever sends. Never retries by itself: that is decided by who knows what was sent."""
+
+    def __init__(self, connect: float, read: float) -> None:
+        self._timeout = (connect, read)
+        super().__init__(max_retries=0)
+
+    def send(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> requests.Response:
+        return super().send(request, *args, **{**kwargs, "timeout": self._timeout})
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
         super().init_poolmanager(*args, **kwargs)
@@ -119,12 +126,11 @@ class Transport:
     """
 
     def __init__(self, session: requests.Session, *, connect: float, total: float, verify: bool | str) -> None:
-        adapter = _Adapter()
+        adapter = _Adapter(connect, total)
         session.mount("https://", adapter)
         session.mount("http://", adapter)
         self._session = session
-        self._connect = connect
-        self._total = total
+        self._seconds = connect + total
         self._verify = verify
 
     def call(
@@ -132,7 +138,7 @@ class Transport:
     ) -> Reply:
         """Send once and read the whole reply. Raises Unreachable (certainly not sent) or UnknownOutcome."""
         exchange = _current.exchange = _Exchange()
-        watchdog = threading.Timer(self._connect + self._total, exchange.expire)
+        watchdog = threading.Timer(self._seconds, exchange.expire)
         watchdog.daemon = True
         watchdog.start()
         try:
@@ -158,7 +164,6 @@ class Transport:
             data=None if body is None else json.dumps(body).encode(),
             headers=sent,
             auth=auth,
-            timeout=(self._connect, self._total),
             verify=self._verify,
             allow_redirects=False,
             stream=True,
