@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from . import database, lint, odoo, postgres, suites
 from .console import say
+from .demo import main as demo
 
 
 def shell(arguments: list[str]) -> int:
@@ -34,6 +35,7 @@ def stop(_arguments: list[str]) -> int:
 COMMANDS: dict[str, Callable[[list[str]], int]] = {
     "shell": shell,
     "odoo": raw,
+    "demo": demo.run,
     "lint": lint.run,
     "stop": stop,
     "test": suites.run,

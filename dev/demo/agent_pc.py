@@ -1,0 +1,79 @@
+"""The token holder's computer: pairing and running `ibhxh-agent`, as its own process with its own token."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+from pathlib import Path
+
+from ..paths import VENV
+from ..softhsm import TokenFolder
+from .processes import Program
+
+COMMAND = str(VENV / "bin" / "ibhxh-agent")
+POLL_SECONDS = "5"
+"""Between two heartbeats: shorter than in real life, so that a page shows soon what was plugged in."""
+
+
+class AgentPC:
+    """One computer; `plug_in` and `pull_out` are starting and stopping the agent with a set of tokens."""
+
+    def __init__(self, folder: Path, log: Path) -> None:
+        """:param folder: for the agent's settings"""
+        self._folder = folder
+        self._log = log
+        self._program: Program | None = None
+
+    def pair(self, server: str, code: str, name: str) -> str:
+        """Pair this computer with the code that Odoo showed; the code is typed, not put on the command line.
+
+        :return: what the agent said
+        :raises RuntimeError: when it could not pair
+        """
+        done = subprocess.run(
+            [COMMAND, "--config-dir", str(self._folder), "pair", "--server", server, "--name", name],
+            input=f"{code}\n",
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        if done.returncode:
+            raise RuntimeError(f"ibhxh-agent pair: {(done.stdout + done.stderr).strip()}")
+        return done.stdout.strip().splitlines()[-1]
+
+    def plug_in(self, slots: TokenFolder, pin: str, *, spy_log: Path | None = None) -> None:
+        """Start the agent where these tokens are plugged in; the PIN goes through a pipe.
+
+        :param spy_log: put OpenSC's spy between the agent and the token, which writes every call there
+        """
+        self.pull_out()
+        library = slots.spy_library() if spy_log else slots.library()
+        environment = slots.spy_environment(spy_log) if spy_log else slots.environment()
+        reading, writing = os.pipe()
+        try:
+            os.write(writing, f"{pin}\n".encode())
+            os.close(writing)
+            command = [COMMAND, "--config-dir", str(self._folder), "--library", str(library), "run"]
+            command += ["--pin-fd", str(reading), "--poll-interval", POLL_SECONDS]
+            self._program = Program("agent", command, self._log, environment)
+            self._program.start(descriptors=[reading])
+        finally:
+            os.close(reading)
+
+    def pull_out(self) -> None:
+        """Stop the agent."""
+        if self._program:
+            self._program.stop()
+            self._program = None
+
+    def tail(self) -> str:
+        """The end of the agent's log."""
+        return self._program.tail() if self._program else ""
+
+
+def logins(spy_log: Path) -> int:
+    """How many C_Login calls reached the token's library."""
+    text = spy_log.read_text(encoding="utf-8", errors="replace")
+    return len(re.findall(r"^\d+: C_Login\b", text, flags=re.MULTILINE))

@@ -1,0 +1,37 @@
+"""The companies of the demo: invented names, tax codes with a right (or purposely wrong) check digit."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from stdnum.vn import mst
+
+
+@dataclass
+class Company:
+    """One company; `record` is its id in Odoo once it is there."""
+
+    key: str
+    name: str
+    tax_code: str
+    record: int = 0
+    certificate: bytes = b""
+
+
+def _tax_code(base: str, *, right: bool = True) -> str:
+    digit = int(mst.calc_check_digit(base))
+    return f"{base}{digit if right else (digit + 1) % 10}"
+
+
+def companies() -> dict[str, Company]:
+    """All of them by key: one per scene, so that no scene depends on another."""
+    rows = (
+        Company("first", "CÔNG TY TNHH MAI VÀNG", _tax_code("010999901")),
+        Company("refused", "CÔNG TY TNHH SAI MÃ SỐ", _tax_code("010999902", right=False)),
+        Company("expired", "CÔNG TY CỔ PHẦN CHẬM MỘT NGÀY", _tax_code("010999903")),
+        Company("pin", "CÔNG TY TNHH NHẦM MÃ PIN", _tax_code("010999904")),
+        Company("token", "CÔNG TY TNHH QUÊN TOKEN", _tax_code("010999905")),
+        Company("gateway", "CÔNG TY CỔ PHẦN MẤT MẠNG", _tax_code("010999906")),
+        Company("yours", "CÔNG TY TNHH ĐẾN LƯỢT BẠN", _tax_code("010999907")),
+    )
+    return {row.key: row for row in rows}

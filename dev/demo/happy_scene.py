@@ -1,0 +1,75 @@
+"""The five steps of the user guide, for one company, from the plugged-in token to VSS's confirmation."""
+
+from __future__ import annotations
+
+import subprocess
+import tempfile
+from pathlib import Path
+
+from ..setup import system_tools
+from .browser import Browser
+from .registering import Desk
+from .setup_scene import HOLDER, MAILBOX
+from .transcript import expect
+from .world import PIN
+
+
+def play(desk: Desk, browser: Browser) -> None:
+    """Register the first company."""
+    world, transcript = desk.world, desk.transcript
+    company = world.companies["first"]
+    transcript.scene(f"{company.name}, MST {company.tax_code}: đăng ký từ đầu đến cuối (one whole registration)")
+    with transcript.step("The director pairs the computer that has the tokens"):
+        transcript.saw(pair(desk))
+    with transcript.step("Bước 1: gắn USB Token; ibhxh-agent reports the certificate"):
+        world.pc.plug_in(world.slots, PIN)
+        shown = desk.await_certificate(company)
+        transcript.saw(f"{shown['name']}, CA {shown['issuer_name']}, serial {shown['serial']}")
+        transcript.saw(f"MST {shown['tax_code']}, valid {shown['not_before']} to {shown['not_after']} UTC")
+        expect(shown["tax_code"] == company.tax_code, "the company's own tax code in the certificate")
+    with transcript.step("Bước 2, 3: Đăng ký GD BHXH điện tử; certificate, Email, Điện thoại, Đăng ký; the PIN"):
+        registration = desk.press_register(company)
+        row = desk.await_state(registration, "to_send", "sent", "to_activate")
+        transcript.saw(f"{row['name']}: signed on the token, the signature verified by Odoo; Email {MAILBOX}")
+    with transcript.step("The signed file passes xmlsec1, another implementation than Odoo's and the agent's"):
+        transcript.saw(_xmlsec1(desk.signed_document(registration)))
+    with transcript.step("Bước 4: the I-VAN accepts and numbers the dossier; VSS's mail brings code and link"):
+        row = desk.await_state(registration, "to_activate")
+        transcript.saw(f"dossier {row['dossier_number']}, accepted at {row['submitted_at']} UTC")
+        transcript.saw(f"code {row['activation_code']}, valid until {row['activation_expires_at']} UTC")
+        transcript.saw(f"link {row['activation_url']}")
+    with transcript.step("Bước 5: the portal in Chromium; the code into “Mã xác nhận”, “Gửi mã xác nhận”"):
+        for caption, value in desk.confirm_on_portal(browser, row).items():
+            transcript.saw(f"{caption}: {value}")
+    with transcript.step("VSS's confirmation mail confirms the registration in Odoo"):
+        row = desk.await_state(registration, "confirmed")
+        transcript.saw(f"{row['name']} confirmed at {row['confirmed_at']} UTC; the code is forgotten")
+        expect(not row["activation_code"], "no code kept after the confirmation")
+        status = desk.clerk.read("res.company", company.record, "l10n_vn_ibhxh_state", "l10n_vn_ibhxh_unit_code")
+        expect(status["l10n_vn_ibhxh_state"] == "confirmed", "the company's status confirmed")
+        transcript.saw(f"the company is confirmed; VSS's unit code is {status['l10n_vn_ibhxh_unit_code']}")
+
+
+def pair(desk: Desk) -> str:
+    """Pair the holder's computer; returns what the agent said."""
+    holder = desk.world.login(HOLDER)
+    shown = holder.press("l10n_vn_ibhxh.agent.pairing", 0, "action_new_code")
+    return desk.world.pc.pair(desk.world.odoo_url, shown["context"]["default_code"], "Máy của giám đốc")
+
+
+def _xmlsec1(document: bytes) -> str:
+    """Verify with the xmlsec1 program; returns its verdict."""
+    with tempfile.NamedTemporaryFile(suffix=".xml") as file:
+        file.write(document)
+        file.flush()
+        program = system_tools.program("xmlsec1") or Path("xmlsec1")
+        done = subprocess.run(
+            [str(program), "--verify", "--insecure", "--enabled-key-data", "rsa,x509", file.name],
+            capture_output=True,
+            text=True,
+            check=False,
+            env=system_tools.environment() or None,
+        )
+    verdict = (done.stdout + done.stderr).strip().splitlines()
+    expect(done.returncode == 0, f"xmlsec1's OK, not: {verdict}")
+    return f"{len(document)} bytes; xmlsec1 says {verdict[0]}"

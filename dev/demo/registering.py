@@ -1,0 +1,123 @@
+"""The moves that several scenes share: press Đăng ký, wait for a state, read the mail's code, confirm on the portal."""
+
+from __future__ import annotations
+
+import base64
+from typing import Any
+
+from .browser import Browser, activate_on_portal
+from .companies import Company
+from .odoo_web import Person
+from .setup_scene import MAILBOX
+from .transcript import NotObserved, Transcript, expect, until
+from .world import World
+
+MODEL = "l10n_vn_ibhxh.registration"
+WIZARD = "l10n_vn_ibhxh.registration.wizard"
+PHONE = "024 3936 1234"
+FIELDS = (
+    "name",
+    "state",
+    "dossier_number",
+    "submitted_at",
+    "activation_code",
+    "activation_url",
+    "activation_expires_at",
+    "confirmed_at",
+    "error_code",
+    "error_message",
+    "cure",
+    "signing_state",
+    "signing_hint",
+)
+
+
+class Desk:
+    """The clerk at work on one company after the other."""
+
+    def __init__(self, world: World, transcript: Transcript, clerk: Person) -> None:
+        self.world = world
+        self.transcript = transcript
+        self.clerk = clerk
+
+    def press_register(self, company: Company, **context: Any) -> int:
+        """Open the wizard for a company, fill in what the person fills in, press Đăng ký; returns the registration.
+
+        :param context: the wizard's defaults, as the button "register again" hands them over
+        """
+        self.clerk.act_for(company.record)
+        values: dict[str, Any] = {"company_id": company.record}
+        if not context:
+            values |= {"email": MAILBOX, "phone": PHONE}
+        wizard: int = self.clerk.call(WIZARD, "create", [values], context=context)[0]
+        action = self.clerk.press(WIZARD, wizard, "action_register")
+        return int(action["res_id"])
+
+    def look(self, registration: int) -> dict[str, Any]:
+        """What the form of a registration shows."""
+        return self.clerk.read(MODEL, registration, *FIELDS)
+
+    def await_state(self, registration: int, *states: str, seconds: float = 60) -> dict[str, Any]:
+        """Wait until a registration is in one of these states; returns what its form shows then."""
+
+        def probe() -> dict[str, Any] | None:
+            row = self.look(registration)
+            return row if row["state"] in states else None
+
+        try:
+            return until(f"state {' or '.join(states)}", probe, seconds)
+        except NotObserved as error:
+            row = {name: value for name, value in self.look(registration).items() if value}
+            row.pop("activation_code", None)
+            raise NotObserved(f"{error}; instead: {row}") from error
+
+    def await_certificate(self, company: Company, *, seconds: float = 60) -> dict[str, Any]:
+        """Wait until Odoo shows the company's certificate as plugged in."""
+        self.clerk.act_for(company.record)
+
+        def probe() -> dict[str, Any] | None:
+            found = self.clerk.find("l10n_vn_ibhxh.certificate", ["company_ids", "=", company.record])
+            fields = ("name", "issuer_name", "serial", "tax_code", "not_before", "not_after", "is_online")
+            row = self.clerk.read("l10n_vn_ibhxh.certificate", found, *fields) if found else None
+            return row if row and row["is_online"] else None
+
+        return until(f"the certificate of {company.name} in Odoo", probe, seconds)
+
+    def await_offline(self, company: Company, *, seconds: float = 60) -> None:
+        """Wait until Odoo no longer shows the company's certificate as plugged in."""
+        self.clerk.act_for(company.record)
+
+        def probe() -> bool:
+            return not self.clerk.find(
+                "l10n_vn_ibhxh.certificate", ["company_ids", "=", company.record], ["is_online", "=", True]
+            )
+
+        until(f"the certificate of {company.name} gone from Odoo", probe, seconds)
+
+    def signed_document(self, registration: int) -> bytes:
+        """The signed dossier, as a person downloads it."""
+        row = self.clerk.call(MODEL, "read", [registration], ["signed_document"], context={"bin_size": False})[0]
+        return base64.b64decode(row["signed_document"])
+
+    def confirm_on_portal(self, browser: Browser, row: dict[str, Any]) -> dict[str, str]:
+        """Open the mail's link in Chromium, paste the code, press the button; the page must say that it is done."""
+        page = browser.page()
+        try:
+            shown = activate_on_portal(page, row["activation_url"], row["activation_code"])
+        finally:
+            page.context.close()
+        expect(shown["result"] == "Hoàn tất thủ tục thành công.", f"the portal's success page, not: {shown['result']}")
+        return shown
+
+    def finish(self, browser: Browser, registration: int) -> dict[str, Any]:
+        """From the token's signature to the confirmation, with every observation on the way."""
+        saw = self.transcript.saw
+        row = self.await_state(registration, "sent", "to_activate")
+        saw(f"{row['name']}: dossier {row['dossier_number']} accepted at {row['submitted_at']} UTC")
+        row = self.await_state(registration, "to_activate")
+        saw(f"the mail brought code {row['activation_code']}, valid until {row['activation_expires_at']} UTC")
+        shown = self.confirm_on_portal(browser, row)
+        saw(f"portal: {shown['result']}")
+        row = self.await_state(registration, "confirmed")
+        saw(f"{row['name']} is confirmed, at {row['confirmed_at']} UTC")
+        return row

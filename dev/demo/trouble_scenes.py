@@ -1,0 +1,144 @@
+"""What goes wrong in real life, and how each recovers. Every scene has a company of its own."""
+
+from __future__ import annotations
+
+from .agent_pc import logins
+from .browser import Browser
+from .registering import MODEL, Desk
+from .transcript import expect, until
+from .world import LOGS, PIN
+
+DAY = 24 * 3600
+WRONG_PIN = "60482917"
+
+
+def refused(desk: Desk, browser: Browser) -> None:
+    """VSS does not know the tax code."""
+    company = desk.world.companies["refused"]
+    desk.transcript.scene(f"{company.name}: sai mã số thuế (refused with SE003)")
+    with desk.transcript.step(f"A tax code with a wrong check digit ({company.tax_code}) is registered"):
+        desk.await_certificate(company)
+        registration = desk.press_register(company)
+        row = desk.await_state(registration, "rejected")
+        expect(row["error_code"] == "SE003", f"VSS's code SE003, not {row['error_code']}")
+        expect(row["cure"], "what to do about it")
+        desk.transcript.saw(f"{row['name']} rejected: {row['error_code']} {row['error_message']}")
+        desk.transcript.saw(f"what to do: {row['cure']}")
+
+
+def expired(desk: Desk, browser: Browser) -> None:
+    """Nobody enters the code within 24 hours."""
+    world, transcript = desk.world, desk.transcript
+    company = world.companies["expired"]
+    transcript.scene(f"{company.name}: quá 24 giờ (the code is 24 hours old)")
+    with transcript.step(
+        "Registered yesterday: VSS's clock is 25 hours back while it takes the dossier and writes the mail"
+    ):
+        desk.await_certificate(company)
+        moment = world.control.move_clock(-25 * 3600)
+        transcript.saw(f"the sandbox's clock: {moment:%Y-%m-%d %H:%M:%S} UTC")
+        try:
+            registration = desk.press_register(company)
+            row = desk.await_state(registration, "expired")
+        finally:
+            world.control.reset_clock()
+        transcript.saw(f"{row['name']}, dossier {row['dossier_number']}: the scheduled action found the code too old")
+        transcript.saw("state: expired")
+    with transcript.step("One press on “Đăng ký lại” and the PIN: a new code, and this one is used in time"):
+        again = desk.clerk.press(MODEL, registration, "action_register_again")
+        renewed = desk.press_register(company, **again["context"])
+        expect(renewed != registration, "a new registration")
+        desk.finish(browser, renewed)
+
+
+def wrong_pin(desk: Desk, browser: Browser) -> None:
+    """A PIN is mistyped once; the spy between agent and token counts."""
+    world, transcript = desk.world, desk.transcript
+    company = world.companies["pin"]
+    transcript.scene(f"{company.name}: sai mã PIN (a wrong PIN)")
+    with transcript.step("The wrong PIN fails the request once, with a clear sentence"):
+        spy_log = LOGS / "pkcs11-spy.txt"
+        world.pc.plug_in(world.slots, WRONG_PIN, spy_log=spy_log)
+        desk.await_certificate(company)
+        registration = desk.press_register(company)
+        row = desk.await_state(registration, "draft")
+        expect(row["error_code"] == "pin_incorrect", f"pin_incorrect, not {row['error_code']}")
+        transcript.saw(f"{row['name']}: {row['error_message']}")
+    with transcript.step("Exactly one C_Login reached the token"):
+        world.pc.pull_out()
+        count = logins(spy_log)
+        expect(count == 1, f"one C_Login, not {count}")
+        transcript.saw("OpenSC's pkcs11-spy between agent and SoftHSM2 counted 1 C_Login")
+    with transcript.step("The right PIN, one press on the signing button: it goes on"):
+        world.pc.plug_in(world.slots, PIN)
+        desk.clerk.press(MODEL, registration, "action_request_signature")
+        desk.finish(browser, registration)
+
+
+def token_elsewhere(desk: Desk, browser: Browser) -> None:
+    """The agent does not run; then it runs with somebody else's token; then with the right one."""
+    world, transcript = desk.world, desk.transcript
+    company = world.companies["token"]
+    transcript.scene(f"{company.name}: quên token (agent not running, wrong token plugged in)")
+    with transcript.step("The agent is not running: the registration waits, and says for what"):
+        desk.await_certificate(company)
+        world.pc.pull_out()
+        registration = desk.press_register(company)
+        row = desk.look(registration)
+        expect(row["state"] == "to_sign", f"waiting for the token, not {row['state']}")
+        transcript.saw(f"{row['name']}: {row['signing_hint']}")
+    with transcript.step("Another company's token is plugged in: nothing is signed, nothing is lost"):
+        world.pc.plug_in(world.foreign_slots, PIN)
+        row = until(
+            "the hint that the token is missing",
+            lambda: row if "ibhxh-agent" in ((row := desk.look(registration))["signing_hint"] or "") else None,
+            120,
+        )
+        expect(row["state"] == "to_sign", f"still waiting, not {row['state']}")
+        transcript.saw(f"{row['name']}: {row['signing_hint']}")
+    with transcript.step("The right token is plugged in: it goes on by itself"):
+        world.pc.plug_in(world.slots, PIN)
+        desk.finish(browser, registration)
+
+
+def gateway_down(desk: Desk, browser: Browser) -> None:
+    """The I-VAN's server is off when the signed dossier should go out."""
+    world, transcript = desk.world, desk.transcript
+    company = world.companies["gateway"]
+    transcript.scene(f"{company.name}: mất kết nối (the gateway is down)")
+    with transcript.step("The gateway is switched off: the signed dossier waits"):
+        desk.await_certificate(company)
+        world.sandbox.stop()
+        registration = desk.press_register(company)
+        row = until(
+            "the postponed sending",
+            lambda: row if (row := desk.look(registration))["state"] == "to_send" and row["error_message"] else None,
+        )
+        transcript.saw(f"{row['name']} signed, not sent: {row['error_message']}")
+    with transcript.step("The gateway is back: one press on the sending button (or a minute's wait)"):
+        world.start_sandbox()
+        desk.clerk.press(MODEL, registration, "action_send")
+        desk.finish(browser, registration)
+        count = sum(1 for dossier in world.control.dossiers() if dossier["tax_code"] == company.tax_code)
+        expect(count == 1, f"one dossier at the I-VAN, not {count}")
+        transcript.saw("the I-VAN holds exactly one dossier of this company")
+
+
+def no_secrets_in_logs(desk: Desk) -> None:
+    """Neither PIN nor codes nor passwords stand in any program's log."""
+    world, transcript = desk.world, desk.transcript
+    transcript.scene("Bí mật (secrets)")
+    with transcript.step("PIN, activation codes and the I-VAN password stand in no log"):
+        secrets = {"PIN": PIN, "wrong PIN": WRONG_PIN, "I-VAN password": world.sandbox_secret}
+        secrets |= {
+            f"code {index}": row["code"] for index, row in enumerate(world.control.dossiers()) if row.get("code")
+        }
+        texts = world.log_texts()
+        found = [
+            f"{what} in {name}.log"
+            for name, text in texts.items()
+            for what, secret in secrets.items()
+            if secret in text
+        ]
+        expect(not found, f"no secret in a log, but: {', '.join(found)}")
+        transcript.saw(f"{len(secrets)} secrets looked for in the logs of {', '.join(sorted(texts))}: none")
