@@ -11,6 +11,7 @@ from functools import cache
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
+from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKeyTypes
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
 from lxml import etree
@@ -44,15 +45,16 @@ def certificate(
     not_before: datetime = NOW - timedelta(days=100),
     not_after: datetime = NOW + timedelta(days=265),
     extensions: tuple[x509.ExtensionType, ...] = (),
+    public_key: CertificatePublicKeyTypes | None = None,
 ) -> bytes:
-    """DER of a certificate of the key ``name``, issued by the key ``ca``."""
+    """DER of a certificate of ``public_key``, or of the key ``name``, issued by the key ``ca``."""
     subject = [x509.NameAttribute(NameOID.COUNTRY_NAME, "VN"), x509.NameAttribute(NameOID.COMMON_NAME, common_name)]
     subject += [x509.NameAttribute(NameOID.USER_ID, uid) for uid in uids]
     builder = (
         x509.CertificateBuilder()
         .subject_name(x509.Name(subject))
         .issuer_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Test CA")]))
-        .public_key(key(name, bits).public_key())
+        .public_key(public_key or key(name, bits).public_key())
         .serial_number(serial)
         .not_valid_before(not_before)
         .not_valid_after(not_after)
