@@ -45,6 +45,8 @@ def write_config(database: str | None = None, *, path: Path | None = None, **opt
         "list_db": "False",
         "without_demo": "True",
         "server_wide_modules": "base,web",
+        # Nothing made for development announces itself to Odoo.
+        "publisher_warranty_url": "http://127.0.0.1:9",
         **options,
     }
     if server.password:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Callable
+from contextlib import suppress
 
 from ..console import Problem, say
 from ..odoo import ADMIN_LOGIN
@@ -31,6 +32,8 @@ def run(arguments: list[str]) -> int:
     unknown = set(arguments) - {"--check"}
     if unknown:
         raise Problem(f"./run demo does not know {' '.join(sorted(unknown))}.", "./run demo, or ./run demo --check")
+    # Being told to end is like Ctrl-C: everything is stopped in order.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     transcript = Transcript()
     with World() as world:
         _play(world, transcript)
@@ -89,5 +92,6 @@ Everything is left running. Now register a second company by hand:
   3. Copy the code from the registration, open the portal's link, paste it, Gửi mã xác nhận.
 
 Ctrl-C stops everything.""")
-    signal.sigwait({signal.SIGINT, signal.SIGTERM})
+    with suppress(KeyboardInterrupt):
+        signal.pause()
     say("\nStopping …")

@@ -11,6 +11,7 @@ from .world import CLIENT_ID, MAIL_DOMAIN, VSS_SENDER_DOMAIN, World
 
 CLERK = "ketoan"
 HOLDER = "giamdoc"
+NOWHERE = "http://127.0.0.1:9"
 MAILBOX = f"bhxh@{MAIL_DOMAIN}"
 
 
@@ -21,6 +22,9 @@ def prepare(world: World, transcript: Transcript) -> None:
     with transcript.step("Odoo runs and the administrator logs in"):
         admin = world.login(ADMIN_LOGIN)
         transcript.saw(f"{world.odoo_url}, database with the addon installed, logged in as {admin.name}")
+    with transcript.step("Vietnamese is installed; nothing is looked up outside this machine"):
+        _language(admin)
+        transcript.saw("vi_VN")
     with transcript.step("Companies and people: a payroll clerk who registers, a director who holds the tokens"):
         _companies(world, admin)
         _people(world, admin)
@@ -35,6 +39,14 @@ def prepare(world: World, transcript: Transcript) -> None:
         answer = admin.press("l10n_vn_ibhxh.provider", provider, "action_check")
         expect(answer["params"]["type"] == "success", f"the gateway's health, not: {answer['params']['message']}")
         transcript.saw(f"{world.sandbox_url}/ivan/v1: {answer['params']['message']}")
+
+
+def _language(admin: Person) -> None:
+    # Companies would otherwise be looked up at Odoo's own service.
+    admin.call("ir.config_parameter", "set_param", "iap.partner_autocomplete.endpoint", NOWHERE)
+    language = admin.call("res.lang", "search", [["code", "=", "vi_VN"]], context={"active_test": False})
+    wizard = admin.create("base.language.install", lang_ids=[[6, 0, language]])
+    admin.press("base.language.install", wizard, "lang_install")
 
 
 def _companies(world: World, admin: Person) -> None:

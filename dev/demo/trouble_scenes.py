@@ -32,7 +32,7 @@ def expired(desk: Desk, browser: Browser) -> None:
     company = world.companies["expired"]
     transcript.scene(f"{company.name}: quá 24 giờ (the code is 24 hours old)")
     with transcript.step(
-        "Registered yesterday: VSS's clock is 25 hours back while it takes the dossier and writes the mail"
+        "Registered yesterday: VSS's clock is 25 hours back while it takes the dossier and mails the code"
     ):
         desk.await_certificate(company)
         moment = world.control.move_clock(-25 * 3600)

@@ -1,14 +1,14 @@
-"""Everything that runs in the demo: PostgreSQL, Odoo, the sandbox, the mail server, the tokens and the agent's computer."""
+"""Everything that runs in the demo: PostgreSQL, Odoo, the sandbox, the mail server, tokens, the agent's computer."""
 
 from __future__ import annotations
 
 import fcntl
 import secrets
 import shutil
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from datetime import datetime, timedelta, timezone
 from types import TracebackType
-from typing import IO
 
 import requests
 
@@ -145,18 +145,14 @@ class World:
         return {file.stem: file.read_text(encoding="utf-8", errors="replace") for file in LOGS.glob("*.log")}
 
 
-class _only_one:
-    """Holds the lock that keeps a second demo of the same checkout out."""
-
-    def __enter__(self) -> None:
-        self._file: IO[str] = (RUNTIME / "demo.lock").open("w")
+@contextmanager
+def _only_one() -> Iterator[None]:
+    """Hold the lock that keeps a second demo of the same checkout out."""
+    with (RUNTIME / "demo.lock").open("w") as file:
         try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
-            self._file.close()
             raise Problem(
                 "A demo of this checkout is running already.", "Stop it with Ctrl-C, or use its addresses."
             ) from error
-
-    def __exit__(self, *_error: object) -> None:
-        self._file.close()
+        yield
