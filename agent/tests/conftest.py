@@ -12,6 +12,7 @@ from pathlib import Path
 import pki
 import pytest
 import softhsm
+from fakelib import FakeLibrary, compile_library
 from fake_odoo import FakeOdoo
 
 from ibhxh_agent.certificate import TokenCertificate
@@ -111,3 +112,16 @@ def paired(agent: Callable[..., Started], odoo: FakeOdoo) -> FakeOdoo:
     out, err = process.communicate(timeout=30)
     assert process.returncode == 0, out + err
     return odoo
+
+
+@pytest.fixture(scope="session")
+def _compiled(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return compile_library(tmp_path_factory.mktemp("fakep11"))
+
+
+@pytest.fixture
+def fake(_compiled: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeLibrary:
+    """A PKCS#11 library that misbehaves on request."""
+    made = FakeLibrary.make(_compiled, tmp_path / "fake")
+    monkeypatch.setenv("FAKEP11", str(made.config))
+    return made

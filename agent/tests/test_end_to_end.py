@@ -33,7 +33,10 @@ def test_a_request_is_signed_and_delivered(agent, paired, hsm, first_certificate
     assert process.returncode == 0, err
     assert waiting.state == "signed", err
     assert xmlsec_accepts(waiting.signed, first_certificate.der, tmp_path)
-    verified = XMLVerifier().verify(
+    verifier = XMLVerifier()
+    # lxml writes xmlns="" into the inclusive C14N of an inner element whose default namespace is inherited.
+    verifier.excise_empty_xmlns_declarations = True
+    verified = verifier.verify(
         waiting.signed,
         x509_cert=_pem(first_certificate.der),
         expect_config=SignatureConfiguration(default_reference_c14n_method=CanonicalizationMethod.CANONICAL_XML_1_0),

@@ -95,6 +95,7 @@ class LibraryProcess:
         :raises FinalTryWarning: one try is left and ``warned`` is false; nothing was tried
         :raises SigningError: with ``login_used`` when a login reached the token
         """
+        self._ready()
         message = {"op": "open", "slot": slot, "serial": serial, "fingerprint": fingerprint, "warned": warned}
         return self._call(message, self.timeouts.pin_pad if pin_pad else self.timeouts.login, pin, login=True)
 
@@ -124,16 +125,31 @@ class LibraryProcess:
     def _call(
         self, message: dict[str, Any], timeout: float, secret: Secret | None = None, *, login: bool = False
     ) -> dict[str, Any]:
+        sent = False
         try:
             child = self._started()
             child.send(message, secret)
+            sent = True
             answer, _ = child.receive(timeout)
         except ChildError as error:
             # When the child dies during a login nobody knows whether the token counted it: treat it as used.
-            raise self._failed(error.reason, login_used=login) from None
+            raise self._failed(error.reason, login_used=login and sent) from None
         if answer.get("ok") is True:
             return answer
         raise self._refused(answer, login)
+
+    def _ready(self) -> None:
+        """A child that answers, before a PIN is handed over: one that died while idle is replaced, not blamed."""
+        if self._child is not None:
+            try:
+                self._child.send({"op": "ping"})
+                self._child.receive(self.timeouts.list)
+            except ChildError:
+                self._child = None
+        try:
+            self._started()
+        except ChildError as error:
+            raise self._failed(error.reason) from None
 
     def _started(self) -> Child:
         if self._child is None or not self._child.alive:

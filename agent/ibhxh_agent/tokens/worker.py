@@ -3,7 +3,7 @@
 Nothing in here decides anything: it lists, opens exactly the token it is told to, signs, and answers. It never logs in
 twice for one request, and it ends after a session with a login, so the library's copy of the PIN ends with it.
 
-Requests (``op``): ``load {path}``, ``tokens``, ``certificates {slot, serial}``,
+Requests (``op``): ``load {path}``, ``ping``, ``tokens``, ``certificates {slot, serial}``,
 ``open {slot, serial, fingerprint, warned}`` plus the PIN as the frame's secret, ``sign {data}``, ``close``.
 Answers: ``{"ok": true, …}`` or ``{"ok": false, "code", "detail", "login_used"}``.
 """
@@ -84,6 +84,7 @@ class Worker:
         """
         operations: dict[str, Callable[..., dict[str, Any]]] = {
             "load": self._load,
+            "ping": dict,
             "tokens": self._tokens,
             "certificates": self._certificates,
             "sign": self._sign,

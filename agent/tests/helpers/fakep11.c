@@ -1,0 +1,382 @@
+/* A PKCS#11 library that misbehaves on request.
+ *
+ * It is compiled by the tests. The file named by FAKEP11 holds "name value" lines and is read again at every call, so a
+ * test can change the behaviour while the library is loaded:
+ *   load|list|login|sign  ok | crash | hang | garbage | error      what happens at that step
+ *   cert PATH  (DER)   n HEX   d HEX                               the one certificate and its key
+ *   pin TEXT   flags HEX   mechanisms sha256|plain|none   always_auth 0|1   present 0|1
+ *   log PATH                                                       one line per C_Login: "login <user type> <PIN length>"
+ *   tries N                                                        PIN tries until locked; counted in the log
+ */
+#include <signal.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+typedef unsigned long ulong_t;
+typedef unsigned char byte;
+typedef struct { byte major, minor; } version_t;
+typedef struct { ulong_t type; void *value; ulong_t length; } attribute_t;
+typedef struct { ulong_t mechanism; void *parameter; ulong_t length; } mechanism_t;
+typedef struct { version_t cryptoki; byte manufacturer[32]; ulong_t flags; byte description[32]; version_t library; } info_t;
+typedef struct { byte description[64], manufacturer[32]; ulong_t flags; version_t hardware, firmware; } slot_info_t;
+typedef struct {
+    byte label[32], manufacturer[32], model[16], serial[16];
+    ulong_t flags, numbers[10];
+    version_t hardware, firmware;
+    byte utc[16];
+} token_info_t;
+
+enum { OK = 0, GENERAL_ERROR = 5, ATTRIBUTE_TYPE_INVALID = 0x12, NOT_SUPPORTED = 0x54, MECHANISM_INVALID = 0x70,
+       PIN_INCORRECT = 0xA0, PIN_LOCKED = 0xA4, TOKEN_NOT_PRESENT = 0xE0, BUFFER_TOO_SMALL = 0x150,
+       NOT_LOGGED_IN = 0x101, FUNCTION_CANCELED = 0x50 };
+enum { F_LOGIN_REQUIRED = 4, F_USER_PIN_INITIALIZED = 8, F_PROTECTED = 0x100, F_INITIALIZED = 0x400,
+       F_COUNT_LOW = 0x10000, F_FINAL_TRY = 0x20000, F_LOCKED = 0x40000 };
+
+static int logged_in, context_login;
+static ulong_t wanted_class, found_next, found_any, sign_mechanism;
+
+static const char *setting(const char *name, const char *fallback)
+{
+    static char buffers[8][4096];
+    static int turn;
+    char line[4096], *result = buffers[turn = (turn + 1) % 8];
+    FILE *file = fopen(getenv("FAKEP11"), "r");
+    snprintf(result, 4096, "%s", fallback);
+    while (file && fgets(line, sizeof line, file)) {
+        size_t length = strlen(name);
+        line[strcspn(line, "\n")] = 0;
+        if (!strncmp(line, name, length) && line[length] == ' ') snprintf(result, 4096, "%s", line + length + 1);
+    }
+    if (file) fclose(file);
+    return result;
+}
+
+static ulong_t behave(const char *step)
+{
+    const char *how = setting(step, "ok");
+    if (!strcmp(how, "crash")) raise(SIGSEGV);
+    if (!strcmp(how, "hang")) for (;;) pause();
+    if (!strcmp(how, "error")) return GENERAL_ERROR;
+    if (!strcmp(how, "garbage")) return 0x5EEDBEEF;
+    return OK;
+}
+
+static void pad(byte *target, size_t size, const char *text)
+{
+    memset(target, ' ', size);
+    memcpy(target, text, strlen(text) < size ? strlen(text) : size);
+}
+
+static int logins_failed(void)
+{
+    char line[128];
+    int failed = 0;
+    FILE *file = fopen(setting("log", "/dev/null"), "r");
+    while (file && fgets(line, sizeof line, file)) failed = strstr(line, "accepted") ? 0 : failed + 1;
+    if (file) fclose(file);
+    return failed;
+}
+
+static ulong_t token_flags(void)
+{
+    ulong_t flags = strtoul(setting("flags", "0"), NULL, 16) | F_LOGIN_REQUIRED | F_USER_PIN_INITIALIZED | F_INITIALIZED;
+    int tries = atoi(setting("tries", "0")), failed = tries ? logins_failed() : 0;
+    if (tries && failed) flags |= F_COUNT_LOW;
+    if (tries && failed == tries - 1) flags |= F_FINAL_TRY;
+    if (tries && failed >= tries) flags |= F_LOCKED;
+    return flags;
+}
+
+/* --- RSA: plain Montgomery multiplication, 32-bit limbs --- */
+#define LIMBS 128
+static int size_limbs;
+static uint32_t modulus[LIMBS], minus_inverse;
+
+static int from_hex(uint32_t *out, const char *hex)
+{
+    int digits = strlen(hex), i;
+    memset(out, 0, 4 * LIMBS);
+    for (i = 0; i < digits; i++) {
+        char c = hex[digits - 1 - i];
+        uint32_t v = c <= '9' ? c - '0' : (c | 32) - 'a' + 10;
+        out[i / 8] |= v << (4 * (i % 8));
+    }
+    return (digits + 7) / 8;
+}
+
+static void multiply(uint32_t *out, const uint32_t *a, const uint32_t *b)
+{
+    uint32_t t[LIMBS + 2] = {0};
+    int i, j;
+    for (i = 0; i < size_limbs; i++) {
+        uint64_t carry = 0, m;
+        for (j = 0; j < size_limbs; j++) { carry += t[j] + (uint64_t)a[j] * b[i]; t[j] = carry; carry >>= 32; }
+        carry += t[size_limbs]; t[size_limbs] = carry; t[size_limbs + 1] = carry >> 32;
+        m = (uint32_t)(t[0] * minus_inverse);
+        carry = (t[0] + m * modulus[0]) >> 32;
+        for (j = 1; j < size_limbs; j++) { carry += t[j] + m * modulus[j]; t[j - 1] = carry; carry >>= 32; }
+        carry += t[size_limbs]; t[size_limbs - 1] = carry;
+        t[size_limbs] = t[size_limbs + 1] + (carry >> 32);
+    }
+    int64_t borrow = 0;
+    uint32_t reduced[LIMBS];
+    for (j = 0; j < size_limbs; j++) {
+        borrow += (int64_t)t[j] - modulus[j]; reduced[j] = borrow; borrow >>= 32;
+    }
+    memcpy(out, (int64_t)t[size_limbs] + borrow >= 0 ? reduced : t, 4 * size_limbs);
+}
+
+static void rsa(byte *out, const byte *block, int bytes)
+{
+    uint32_t exponent[LIMBS], base[LIMBS], result[LIMBS], one[LIMBS] = {1};
+    int i, bits;
+    size_limbs = from_hex(modulus, setting("n", "0"));
+    from_hex(exponent, setting("d", "0"));
+    for (minus_inverse = 1, i = 0; i < 5; i++) minus_inverse *= 2 - modulus[0] * minus_inverse;
+    minus_inverse = -minus_inverse;
+    memset(base, 0, sizeof base);
+    for (i = 0; i < bytes; i++) base[i / 4] |= (uint32_t)block[bytes - 1 - i] << (8 * (i % 4));
+    /* into Montgomery form by doubling: x * 2^(32 * size) mod n */
+    memset(result, 0, sizeof result); result[0] = 1;
+    for (bits = 0; bits < 2 * 32 * size_limbs; bits++) {
+        uint32_t carry = 0; int64_t borrow = 0; uint32_t reduced[LIMBS];
+        for (i = 0; i < size_limbs; i++) { uint32_t next = result[i] >> 31; result[i] = result[i] << 1 | carry; carry = next; }
+        for (i = 0; i < size_limbs; i++) { borrow += (int64_t)result[i] - modulus[i]; reduced[i] = borrow; borrow >>= 32; }
+        if ((int64_t)carry + borrow >= 0) memcpy(result, reduced, 4 * size_limbs);
+    }
+    uint32_t square[LIMBS];
+    memcpy(square, result, sizeof square);
+    multiply(base, base, square);
+    multiply(result, one, square);
+    for (bits = 32 * size_limbs - 1; bits >= 0; bits--) {
+        multiply(result, result, result);
+        if (exponent[bits / 32] >> (bits % 32) & 1) multiply(result, result, base);
+    }
+    multiply(result, result, one);
+    for (i = 0; i < bytes; i++) out[bytes - 1 - i] = result[i / 4] >> (8 * (i % 4));
+}
+
+/* --- SHA-256, for CKM_SHA256_RSA_PKCS --- */
+static const uint32_t K[64] = {
+0x428a2f98,0x71374491,0xb5c0fbcf,0xe9b5dba5,0x3956c25b,0x59f111f1,0x923f82a4,0xab1c5ed5,0xd807aa98,0x12835b01,0x243185be,
+0x550c7dc3,0x72be5d74,0x80deb1fe,0x9bdc06a7,0xc19bf174,0xe49b69c1,0xefbe4786,0x0fc19dc6,0x240ca1cc,0x2de92c6f,0x4a7484aa,
+0x5cb0a9dc,0x76f988da,0x983e5152,0xa831c66d,0xb00327c8,0xbf597fc7,0xc6e00bf3,0xd5a79147,0x06ca6351,0x14292967,0x27b70a85,
+0x2e1b2138,0x4d2c6dfc,0x53380d13,0x650a7354,0x766a0abb,0x81c2c92e,0x92722c85,0xa2bfe8a1,0xa81a664b,0xc24b8b70,0xc76c51a3,
+0xd192e819,0xd6990624,0xf40e3585,0x106aa070,0x19a4c116,0x1e376c08,0x2748774c,0x34b0bcb5,0x391c0cb3,0x4ed8aa4a,0x5b9cca4f,
+0x682e6ff3,0x748f82ee,0x78a5636f,0x84c87814,0x8cc70208,0x90befffa,0xa4506ceb,0xbef9a3f7,0xc67178f2};
+#define ROT(x, n) ((x) >> (n) | (x) << (32 - (n)))
+
+static void sha256(byte *out, const byte *data, size_t length)
+{
+    uint32_t h[8] = {0x6a09e667,0xbb67ae85,0x3c6ef372,0xa54ff53a,0x510e527f,0x9b05688c,0x1f83d9ab,0x5be0cd19};
+    size_t total = (length + 9 + 63) / 64 * 64, at;
+    byte *padded = calloc(1, total);
+    int i;
+    memcpy(padded, data, length);
+    padded[length] = 0x80;
+    for (i = 0; i < 8; i++) padded[total - 1 - i] = (uint64_t)length * 8 >> (8 * i);
+    for (at = 0; at < total; at += 64) {
+        uint32_t w[64], v[8];
+        for (i = 0; i < 16; i++)
+            w[i] = (uint32_t)padded[at + 4 * i] << 24 | padded[at + 4 * i + 1] << 16 | padded[at + 4 * i + 2] << 8 | padded[at + 4 * i + 3];
+        for (; i < 64; i++)
+            w[i] = w[i - 16] + w[i - 7] + (ROT(w[i - 15], 7) ^ ROT(w[i - 15], 18) ^ w[i - 15] >> 3)
+                 + (ROT(w[i - 2], 17) ^ ROT(w[i - 2], 19) ^ w[i - 2] >> 10);
+        memcpy(v, h, sizeof v);
+        for (i = 0; i < 64; i++) {
+            uint32_t a = v[7] + (ROT(v[4], 6) ^ ROT(v[4], 11) ^ ROT(v[4], 25)) + ((v[4] & v[5]) ^ (~v[4] & v[6])) + K[i] + w[i];
+            uint32_t b = (ROT(v[0], 2) ^ ROT(v[0], 13) ^ ROT(v[0], 22)) + ((v[0] & v[1]) ^ (v[0] & v[2]) ^ (v[1] & v[2]));
+            memmove(v + 1, v, 7 * sizeof *v);
+            v[4] += a; v[0] = a + b;
+        }
+        for (i = 0; i < 8; i++) h[i] += v[i];
+    }
+    free(padded);
+    for (i = 0; i < 32; i++) out[i] = h[i / 4] >> (24 - 8 * (i % 4));
+}
+
+/* --- the functions --- */
+static ulong_t initialize(void *arguments) { (void)arguments; return behave("load"); }
+static ulong_t finalize(void *reserved) { (void)reserved; return OK; }
+static ulong_t get_info(info_t *info)
+{
+    memset(info, 0, sizeof *info);
+    info->cryptoki.major = 2; info->cryptoki.minor = 40;
+    pad(info->manufacturer, 32, "Tests"); pad(info->description, 32, "Misbehaving library");
+    return OK;
+}
+static ulong_t get_slots(byte present, ulong_t *slots, ulong_t *count)
+{
+    ulong_t result = behave("list");
+    (void)present;
+    if (result) { *count = (ulong_t)1 << 50; return result == 0x5EEDBEEF ? OK : result; }
+    if (slots) slots[0] = 7;
+    *count = atoi(setting("present", "1"));
+    return OK;
+}
+static ulong_t get_slot_info(ulong_t slot, slot_info_t *info)
+{
+    (void)slot;
+    memset(info, 0, sizeof *info);
+    pad(info->description, 64, "Fake slot"); pad(info->manufacturer, 32, "Tests");
+    info->flags = 3;
+    return OK;
+}
+static ulong_t get_token_info(ulong_t slot, token_info_t *info)
+{
+    (void)slot;
+    if (!atoi(setting("present", "1"))) return TOKEN_NOT_PRESENT;
+    memset(info, 0, sizeof *info);
+    pad(info->label, 32, setting("label", "Fake token")); pad(info->manufacturer, 32, "Tests"); pad(info->model, 16, "F1");
+    pad(info->serial, 16, setting("serial", "FAKE0001"));
+    info->flags = token_flags();
+    return OK;
+}
+static ulong_t get_mechanisms(ulong_t slot, ulong_t *list, ulong_t *count)
+{
+    const char *which = setting("mechanisms", "sha256");
+    (void)slot;
+    if (list) list[0] = !strcmp(which, "sha256") ? 0x40 : !strcmp(which, "plain") ? 1 : 0x1041;
+    *count = 1;
+    return OK;
+}
+static ulong_t open_session(ulong_t slot, ulong_t flags, void *application, void *notify, ulong_t *session)
+{
+    (void)slot; (void)flags; (void)application; (void)notify;
+    *session = 1;
+    return OK;
+}
+static ulong_t close_session(ulong_t session) { (void)session; return OK; }
+static ulong_t login(ulong_t session, ulong_t user, const byte *pin, ulong_t length)
+{
+    const char *expected = setting("pin", "");
+    FILE *file = fopen(setting("log", "/dev/null"), "a");
+    ulong_t flags = token_flags(), result;
+    int right = (flags & F_PROTECTED) ? !strcmp(setting("pad_answer", "ok"), "ok")
+                                      : length == strlen(expected) && !memcmp(pin, expected, length);
+    (void)session;
+    fprintf(file, "login %lu %lu %s\n", user, length, pin ? "" : "null");
+    fclose(file);
+    if ((result = behave("login"))) return result;
+    if ((flags & F_PROTECTED) && !right) return FUNCTION_CANCELED;
+    if (flags & F_LOCKED) return PIN_LOCKED;
+    if (!right) return (token_flags() & F_LOCKED) ? PIN_LOCKED : PIN_INCORRECT;
+    file = fopen(setting("log", "/dev/null"), "a");
+    fprintf(file, "accepted\n");
+    fclose(file);
+    if (user == 2) context_login = 1; else logged_in = 1;
+    return OK;
+}
+static ulong_t logout(ulong_t session) { (void)session; logged_in = 0; return OK; }
+
+static ulong_t copy_out(attribute_t *target, const void *value, ulong_t length)
+{
+    if (target->value && target->length >= length) memcpy(target->value, value, length);
+    target->length = length;
+    return OK;
+}
+static ulong_t read_attribute(ulong_t object, attribute_t *target)
+{
+    static byte buffer[65536];
+    ulong_t number;
+    byte flag, id = 0x42;
+    uint32_t limbs[LIMBS];
+    int i, count;
+    FILE *file;
+    switch (target->type) {
+    case 0x00: number = object == 1 ? 1 : 3; return copy_out(target, &number, sizeof number);
+    case 0x01: flag = 1; return copy_out(target, &flag, 1);
+    case 0x02: case 0x103: case 0x108: flag = object == 2; return copy_out(target, &flag, 1);
+    case 0x03: return copy_out(target, "label", 5);
+    case 0x80: number = 0; return copy_out(target, &number, sizeof number);
+    case 0x100: number = 0; return copy_out(target, &number, sizeof number);
+    case 0x102: return copy_out(target, &id, 1);
+    case 0x202: flag = atoi(setting("always_auth", "0")); return copy_out(target, &flag, 1);
+    case 0x11:
+        if (object != 1 || !(file = fopen(setting("cert", ""), "rb"))) break;
+        number = fread(buffer, 1, sizeof buffer, file);
+        fclose(file);
+        return copy_out(target, buffer, number);
+    case 0x120:
+        count = from_hex(limbs, setting("n", "0"));
+        for (i = 0; i < 4 * count; i++) buffer[4 * count - 1 - i] = limbs[i / 4] >> (8 * (i % 4));
+        return copy_out(target, buffer, 4 * count);
+    }
+    target->length = (ulong_t)-1;
+    return ATTRIBUTE_TYPE_INVALID;
+}
+static ulong_t get_attributes(ulong_t session, ulong_t object, attribute_t *template, ulong_t count)
+{
+    ulong_t result = OK, i;
+    (void)session;
+    for (i = 0; i < count; i++) { ulong_t one = read_attribute(object, template + i); if (one) result = one; }
+    return result;
+}
+static ulong_t find_init(ulong_t session, attribute_t *template, ulong_t count)
+{
+    ulong_t i;
+    (void)session;
+    found_any = count == 0; wanted_class = 0;
+    for (i = 0; i < count; i++) if (template[i].type == 0) wanted_class = *(ulong_t *)template[i].value;
+    found_next = 1;
+    return OK;
+}
+static ulong_t find(ulong_t session, ulong_t *objects, ulong_t maximum, ulong_t *count)
+{
+    (void)session; (void)maximum;
+    *count = 0;
+    for (; found_next <= 2 && !*count; found_next++)
+        if ((found_next == 1 && wanted_class == 1) || (found_next == 2 && wanted_class == 3 && logged_in)) {
+            objects[0] = found_next; *count = 1;
+        }
+    return OK;
+}
+static ulong_t find_final(ulong_t session) { (void)session; return OK; }
+static ulong_t sign_init(ulong_t session, mechanism_t *mechanism, ulong_t key)
+{
+    (void)session; (void)key;
+    sign_mechanism = mechanism->mechanism; context_login = 0;
+    return sign_mechanism == (strcmp(setting("mechanisms", "sha256"), "plain") ? 0x40 : 1) ? OK : MECHANISM_INVALID;
+}
+static ulong_t sign(ulong_t session, const byte *data, ulong_t length, byte *out, ulong_t *out_length)
+{
+    static const byte info[] = {0x30,0x31,0x30,0x0d,0x06,0x09,0x60,0x86,0x48,0x01,0x65,0x03,0x04,0x02,0x01,0x05,0x00,0x04,0x20};
+    byte block[4 * LIMBS], digest_info[sizeof info + 32];
+    ulong_t bytes = strlen(setting("n", "0")) / 2, result;
+    (void)session;
+    if (!out || *out_length < bytes) { *out_length = bytes; return out ? BUFFER_TOO_SMALL : OK; }
+    *out_length = bytes;
+    if ((result = behave("sign"))) { memset(out, 0x5A, bytes); return result == 0x5EEDBEEF ? OK : result; }
+    if (!logged_in || (atoi(setting("always_auth", "0")) && !context_login)) return NOT_LOGGED_IN;
+    if (sign_mechanism == 0x40) {
+        memcpy(digest_info, info, sizeof info); sha256(digest_info + sizeof info, data, length);
+        data = digest_info; length = sizeof digest_info;
+    }
+    memset(block, 0xFF, bytes);
+    block[0] = 0; block[1] = 1; block[bytes - length - 1] = 0;
+    memcpy(block + bytes - length, data, length);
+    rsa(out, block, bytes);
+    return OK;
+}
+static ulong_t nothing(void) { return NOT_SUPPORTED; }
+
+/* CK_FUNCTION_LIST: the version, then 68 functions in the order of the standard (PKCS#11 2.40, pkcs11f.h). */
+static struct { version_t version; void *functions[68]; } list;
+
+ulong_t C_GetFunctionList(void **target)
+{
+    int i;
+    list.version.major = 2; list.version.minor = 40;
+    for (i = 0; i < 68; i++) list.functions[i] = (void *)nothing;
+    list.functions[0] = initialize; list.functions[1] = finalize; list.functions[2] = get_info;
+    list.functions[3] = C_GetFunctionList; list.functions[4] = get_slots; list.functions[5] = get_slot_info;
+    list.functions[6] = get_token_info; list.functions[7] = get_mechanisms; list.functions[12] = open_session;
+    list.functions[13] = close_session; list.functions[18] = login; list.functions[19] = logout;
+    list.functions[24] = get_attributes; list.functions[26] = find_init; list.functions[27] = find;
+    list.functions[28] = find_final; list.functions[42] = sign_init; list.functions[43] = sign;
+    *target = &list;
+    return OK;
+}
