@@ -55,7 +55,7 @@ class TestAgainstXmlsec(BaseCase):
 
     def test_legal_tricks_that_xmlsec_accepts_are_refused_here(self):
         """Each of these is a valid XML signature of something that is not the whole dossier as asked for."""
-        c14n = f'<Transform Algorithm="{signing.ENVELOPED}"></Transform><Transform Algorithm="{signing.C14N}"></Transform>'
+        c14n = "".join(f'<Transform Algorithm="{name}"></Transform>' for name in (signing.ENVELOPED, signing.C14N))
         tricks = {
             "sha1 digest": signing.sign(
                 self.unsigned, self.certificate, digest_method=signing.DS + "sha1", digest_hash="sha1"

@@ -29,9 +29,13 @@ TAX_CODE = "0100109106"
 _HASHES = {"sha1": hashes.SHA1, "md5": hashes.MD5, "sha256": hashes.SHA256, "sha512": hashes.SHA512}
 
 
-@cache
 def key(name: str = "unit", bits: int = 2048) -> rsa.RSAPrivateKey:
     """One RSA key per name and size for the whole run: making them is the slow part."""
+    return _key(name, bits)
+
+
+@cache
+def _key(name: str, bits: int) -> rsa.RSAPrivateKey:
     return rsa.generate_private_key(public_exponent=65537, key_size=bits)
 
 
