@@ -74,7 +74,7 @@ async def _serve(given: argparse.Namespace) -> None:
         )
     )
     add_units(sandbox.store, seed.get("units", []), change=False)
-    runner = web.AppRunner(make_app(sandbox), access_log=None)
+    runner = web.AppRunner(make_app(sandbox), access_log=None, shutdown_timeout=1, lingering_time=2)
     await runner.setup()
     await web.SockSite(runner, listening, ssl_context=context).start()
     stop = asyncio.Event()

@@ -61,6 +61,9 @@ def parse(data: bytes) -> etree._Element:
         element, depth = pending.pop()
         if depth > MAX_DEPTH:
             raise structure_error("các thẻ lồng nhau quá sâu.")
+        if not isinstance(element.tag, str):
+            # Canonicalisation leaves comments out: one that splits a text could be added to a signed document.
+            raise structure_error("không được có chú thích hay chỉ thị xử lý.")
         pending.extend((child, depth + 1) for child in element)
     return root
 

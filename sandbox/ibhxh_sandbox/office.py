@@ -13,6 +13,7 @@ import secrets
 import string
 from dataclasses import dataclass
 from datetime import timedelta
+from email import policy
 from typing import Any
 
 from . import documents, letters, notification, signatures, units
@@ -272,7 +273,7 @@ class Office:
                     "kind": kind,
                     "recipient": outgoing.recipient,
                     "subject": str(outgoing.message["Subject"]),
-                    "message": outgoing.message.as_bytes(),
+                    "message": outgoing.message.as_bytes(policy=policy.SMTP),
                     "created_at": stamp(now),
                     "due_at": stamp(now + timedelta(seconds=outgoing.late_seconds)),
                     "held_for": row["tax_code"] if outgoing.after_next else None,
@@ -280,7 +281,7 @@ class Office:
             )
         if kind != "activation":
             # What was held back to come out of order goes out behind this one.
-            self.store.update("mail", "held_for", row["tax_code"], held_for=None)
+            self.store.update("mail", "held_for", row["tax_code"], held_for=None, released=1)
 
     # ---- looking up --------------------------------------------------------------------------------------------
 

@@ -28,21 +28,32 @@ class Round:
     """Why the rest has to wait."""
 
 
+def _send(connection: smtplib.SMTP, sender: str, mail: Row) -> tuple[int, str] | None:
+    """None when the server took the mail, else its code and words for not taking this one."""
+    options = ["BODY=8BITMIME"] if connection.has_extn("8bitmime") else []
+    try:
+        connection.sendmail(parseaddr(sender)[1], [mail["recipient"]], mail["message"], mail_options=options)
+    except smtplib.SMTPRecipientsRefused as error:
+        code, words = next(iter(error.recipients.values()))
+    except smtplib.SMTPResponseException as error:
+        code, words = error.smtp_code, error.smtp_error
+    else:
+        return None
+    return code, words.decode(errors="replace") if isinstance(words, bytes) else str(words)
+
+
 def deliver(server: tuple[str, int], sender: str, mails: list[Row]) -> Round:
     """Send the mails in their order over one connection; blocks, raises nothing for what a mail server may do."""
     done = Round()
     try:
         with smtplib.SMTP(*server, timeout=TIMEOUT) as connection:
+            connection.ehlo()
             for mail in mails:
-                try:
-                    connection.sendmail(parseaddr(sender)[1], [mail["recipient"]], mail["message"])
-                except smtplib.SMTPRecipientsRefused as error:
-                    code, words = next(iter(error.recipients.values()))
-                    if code < 500:
-                        continue
-                    done.refused[mail["id"]] = f"{code} {words.decode(errors='replace')}"
-                else:
+                refusal = _send(connection, sender, mail)
+                if refusal is None:
                     done.sent.append(mail["id"])
+                elif refusal[0] >= 500:
+                    done.refused[mail["id"]] = f"{refusal[0]} {refusal[1]}"
     except (OSError, smtplib.SMTPException) as error:
         done.interrupted = error
     return done

@@ -15,8 +15,8 @@ _KNOWN = {"tax_code", "unit_code", "name", "agency_code", "agency_name", "state"
 def add_units(store: Store, units: Iterable[dict[str, Any]], *, change: bool) -> None:
     """Add units; those whose tax code is known already are changed, or left alone when `change` is False.
 
-    Raises ValueError or KeyError on a wrong one. A unit needs `tax_code`; the rest has defaults: `state` is `registered`
-    where a `holder_code` is given, else `new`.
+    Raises ValueError or KeyError on a wrong one. A unit needs `tax_code`; the rest has
+    defaults: `state` is `registered` where a `holder_code` is given, else `new`.
     """
     with store.transaction():
         for unit in units:

@@ -116,7 +116,7 @@ class Sandbox:
     def _due(self) -> list[Row]:
         return self.store.all(
             "SELECT id, recipient, message FROM mail"
-            " WHERE sent_at IS NULL AND error IS NULL AND held_for IS NULL AND due_at <= ? ORDER BY due_at, id LIMIT ?",
+            " WHERE sent_at IS NULL AND error IS NULL AND held_for IS NULL AND due_at <= ? ORDER BY due_at, released, id LIMIT ?",
             stamp(self.clock.now()),
             postman.BATCH,
         )

@@ -34,7 +34,8 @@ CREATE INDEX IF NOT EXISTS dossier_due ON dossier (decide_at) WHERE decide_at IS
 CREATE INDEX IF NOT EXISTS dossier_waiting ON dossier (tax_code) WHERE code IS NOT NULL;
 CREATE TABLE IF NOT EXISTS mail (
     id INTEGER PRIMARY KEY, dossier INTEGER, kind TEXT NOT NULL, recipient TEXT NOT NULL, subject TEXT NOT NULL,
-    message BLOB NOT NULL, created_at TEXT NOT NULL, due_at TEXT NOT NULL, held_for TEXT, sent_at TEXT, error TEXT);
+    message BLOB NOT NULL, created_at TEXT NOT NULL, due_at TEXT NOT NULL, held_for TEXT,
+    released INTEGER NOT NULL DEFAULT 0, sent_at TEXT, error TEXT);
 CREATE INDEX IF NOT EXISTS mail_due ON mail (due_at) WHERE sent_at IS NULL;
 """
 _TABLES = ("counter", "unit", "dossier", "mail")

@@ -11,7 +11,7 @@ import uuid
 from importlib import resources
 from typing import Any
 
-from aiohttp import BasicAuth, web
+from aiohttp import web
 
 from .clock import stamp
 from .documents import FORMS, MAX_BYTES
@@ -77,14 +77,9 @@ class Gateway:
         return answer(self._openapi)
 
     def _client(self, request: web.Request) -> Client:
-        try:
-            shown = BasicAuth.decode(request.headers.get("Authorization", ""), encoding="utf-8")
-        except ValueError:
-            shown = BasicAuth("", "")
-        client = self._sandbox.options.clients.get(shown.login)
-        expected = client.secret if client else ""
-        same = hmac.compare_digest(expected.encode(), shown.password.encode())
-        if client is None or not same:
+        user, secret = _basic_credentials(request.headers.get("Authorization", ""))
+        client = self._sandbox.options.clients.get(user)
+        if client is None or not hmac.compare_digest(client.secret.encode(), secret.encode()):
             raise Problem(401, "unauthorized", "Mã tổ chức I-VAN hoặc mật khẩu không đúng.")
         return client
 
@@ -114,6 +109,18 @@ async def json_body(request: web.Request) -> dict[str, Any]:
 def bad_request(what: str) -> Problem:
     """A 400 answer."""
     return Problem(400, "bad_request", what)
+
+
+def _basic_credentials(header: str) -> tuple[str, str]:
+    """User and password of an HTTP Basic header (UTF-8); two empty texts when it is none."""
+    scheme, _, encoded = header.partition(" ")
+    if scheme.lower() != "basic":
+        return "", ""
+    try:
+        user, _, password = base64.b64decode(encoded.strip(), validate=True).decode().partition(":")
+    except ValueError:
+        return "", ""
+    return user, password
 
 
 def _reference(text: object) -> str:

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 import requests
 from aiohttp import web
-from aiosmtpd.controller import Controller
+from aiosmtpd.smtp import SMTP
 
 from ibhxh_sandbox import example
 from ibhxh_sandbox.server import Client, Options, Sandbox
@@ -34,6 +34,7 @@ class Postbox:
     def __init__(self) -> None:
         self.arrived: queue.Queue[tuple[list[str], EmailMessage]] = queue.Queue()
         self.answers: list[str] = []
+        self.address = ("127.0.0.1", 0)
 
     async def handle_DATA(self, server: Any, session: Any, envelope: Any) -> str:
         if self.answers:
@@ -74,9 +75,8 @@ class Running:
 
     def post(self, body: dict[str, Any], **options: Any) -> requests.Response:
         """Send a request body as it is."""
-        return self.call(
-            "POST", "/dossiers", json=body, headers={"Idempotency-Key": body["client_reference"]}, **options
-        )
+        headers = {"Idempotency-Key": body["client_reference"]}
+        return self.call("POST", "/dossiers", **{"json": body, "headers": headers, **options})
 
     def submit(
         self,
@@ -156,7 +156,7 @@ def start(data_file: Path, tmp_path: Path) -> Iterator[Callable[..., Running]]:
             sandbox = Sandbox(
                 Options(**{"clients": clients, "data": data, "portal_url": "http://portal.test", **options})
             )
-            runner = web.AppRunner(make_app(sandbox), access_log=None)
+            runner = web.AppRunner(make_app(sandbox), access_log=None, shutdown_timeout=0.2, lingering_time=0.2)
             await runner.setup()
             site = web.TCPSite(runner, "127.0.0.1", 0)
             await site.start()
@@ -185,16 +185,29 @@ def sandbox(start: Callable[..., Running]) -> Running:
 def postbox() -> Iterator[Postbox]:
     """A mail server on a free port; `address` is where it listens."""
     handler = Postbox()
-    controller = Controller(handler, hostname="127.0.0.1", port=0)
-    controller.start()
-    handler.address = controller.server.sockets[0].getsockname()[:2]
+    loop = asyncio.new_event_loop()
+    server = loop.run_until_complete(loop.create_server(lambda: SMTP(handler, loop=loop), "127.0.0.1", 0))
+    handler.address = server.sockets[0].getsockname()
+    thread = threading.Thread(target=loop.run_forever)
+    thread.start()
     yield handler
-    controller.stop()
+    server.close()
+    loop.call_soon_threadsafe(loop.stop)
+    thread.join()
+    loop.run_until_complete(_cancel_all())
+    loop.close()
+
+
+async def _cancel_all() -> None:
+    others = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in others:
+        task.cancel()
+    await asyncio.gather(*others, return_exceptions=True)
 
 
 @pytest.fixture
-def mailing(start: Callable[..., Running], postbox: Postbox) -> Running:
-    """A sandbox that sends its mails to `postbox`, its clock stopped at START."""
+def mailing(postbox: Postbox, start: Callable[..., Running]) -> Running:
+    """A sandbox that sends its mails to `postbox` (and ends before it does), its clock stopped at START."""
     running = start(smtp=postbox.address)
     running.control("clock", {"set": START, "frozen": True})
     return running

@@ -1,0 +1,196 @@
+"""The mails: what they carry, that they arrive, and the bad weather that can be switched on."""
+
+import re
+import unicodedata
+
+import pytest
+from ibhxh_sandbox import example
+
+TO = example.HEAD["Email"]
+
+
+def body(message, kind):
+    part = message.get_body((kind,))
+    return part.get_content() if part else None
+
+
+def test_the_activation_mail_carries_code_and_link(mailing, postbox):
+    reference = mailing.submit().json()["client_reference"]
+    dossier = mailing.dossier(reference)
+
+    recipients, message = postbox.arrived.get(timeout=5)
+
+    assert recipients == [TO]
+    assert message["To"] == TO
+    assert "sandbox.example" in message["From"]
+    for kind in ("plain", "html"):
+        text = body(message, kind)
+        assert dossier["code"] in text
+        assert dossier["activation_url"] in text
+        assert dossier["dossier_number"] in text
+        assert "Mã kích hoạt" in text
+        assert "24 giờ" in text
+    encodings = {part["Content-Transfer-Encoding"] for part in message.walk() if not part.is_multipart()}
+    assert encodings == {"quoted-printable", "base64"}
+
+
+def test_the_confirmation_mail_carries_unit_code_tax_code_and_number(mailing, postbox):
+    reference = mailing.register()
+    postbox.next()
+
+    message = postbox.next()
+
+    for kind in ("plain", "html"):
+        text = body(message, kind)
+        assert mailing.unit()["unit_code"] in text
+        assert example.HEAD["MaSoThue"] in text
+        assert mailing.dossier(reference)["dossier_number"] in text
+    (attachment,) = message.iter_attachments()
+    assert attachment.get_filename() == "01_TB-GD.xml"
+    assert attachment.get_content().startswith(b"<?xml")
+    assert "cấp lại" not in body(message, "plain")
+
+
+def test_the_tick_box_asks_for_a_new_password(mailing, postbox):
+    reference = mailing.submit().json()["client_reference"]
+    assert mailing.activate(reference, reset_password=True).ok
+    postbox.next()
+
+    assert "Mật khẩu" in body(postbox.next(), "plain")
+
+
+def test_05_and_06_are_confirmed_by_mail_without_a_code(mailing, postbox):
+    mailing.register()
+    mailing.submit("05", {"Email": "moi@vidu.example"})
+    mailing.submit("06")
+
+    mails = [postbox.next() for _ in range(4)][2:]
+
+    assert [message["To"] for message in mails] == ["moi@vidu.example", TO]
+    assert all("Xác nhận" in message["Subject"] for message in mails)
+    assert "Mã kích hoạt:" not in body(mails[0], "plain")
+
+
+def test_a_refusal_after_processing_is_mailed(mailing, postbox):
+    mailing.control("settings", {"processing_seconds": 60})
+    mailing.submit("06")
+    mailing.control("clock", {"advance_seconds": 60})
+
+    message = postbox.next()
+
+    assert "không được chấp nhận" in body(message, "plain")
+    assert "OE001" in next(message.iter_attachments()).get_content().decode()
+
+
+def test_a_mail_server_that_asks_to_wait_gets_the_mail_later(mailing, postbox):
+    postbox.answers = ["451 try again", "451 and again"]
+    mailing.submit()
+
+    assert "Mã kích hoạt" in postbox.next()["Subject"]
+
+
+def test_a_mail_that_is_refused_for_good_does_not_block_the_next(mailing, postbox):
+    postbox.answers = ["550 no such mailbox"]
+    mailing.submit(changes={"Email": "khong.co@vidu.example"})
+    mailing.submit()
+
+    assert postbox.next()["To"] == TO
+    first = mailing.control("mails")[0]
+    assert first["sent_at"] is None
+    assert "550" in first["error"]
+
+
+def fault(sandbox, kind, **options):
+    sandbox.control("faults", {"endpoint": "mail", "kind": kind, **options})
+
+
+def test_duplicate(mailing, postbox):
+    fault(mailing, "duplicate")
+    mailing.submit()
+
+    assert postbox.next()["Message-ID"] == postbox.next()["Message-ID"]
+    assert mailing.control("faults") == []
+
+
+def test_late(mailing, postbox):
+    fault(mailing, "late", seconds=7200, letter="activation")
+    mailing.submit()
+    mailing.submit("04", {"MaSoThue": "0100233488", "Email": "khac@vidu.example"}, example.make_identity("0100233488"))
+    assert postbox.next()["To"] == "khac@vidu.example"
+    mailing.control("clock", {"advance_seconds": 7200})
+
+    assert postbox.next()["To"] == TO
+
+
+def test_out_of_order(mailing, postbox):
+    fault(mailing, "out_of_order")
+    mailing.register()
+
+    assert ["Xác nhận" in postbox.next()["Subject"] for _ in range(2)] == [True, False]
+
+
+def test_drop(mailing, postbox):
+    fault(mailing, "drop", letter="activation")
+    mailing.register()
+
+    assert "Xác nhận" in postbox.next()["Subject"]
+
+
+def test_html_only(mailing, postbox):
+    fault(mailing, "html_only", count=2)
+    mailing.register()
+
+    first, second = postbox.next(), postbox.next()
+    assert body(first, "plain") is None
+    assert "Mã kích hoạt" in body(first, "html")
+    assert next(second.iter_attachments()).get_filename() == "01_TB-GD.xml"
+
+
+@pytest.mark.parametrize("kind", ["text_only", "base64"])
+def test_other_encodings(mailing, postbox, kind):
+    fault(mailing, kind)
+    code = mailing.dossier(mailing.submit().json()["client_reference"])["code"]
+
+    message = postbox.next()
+
+    assert f"Mã kích hoạt: {code}" in body(message, "plain")
+    assert (body(message, "html") is None) == (kind == "text_only")
+
+
+def test_no_accents(mailing, postbox):
+    fault(mailing, "no_accents")
+    mailing.submit()
+
+    text = body(postbox.next(), "plain")
+
+    assert "Ma kich hoat: " in text
+    assert not any(unicodedata.combining(letter) for letter in unicodedata.normalize("NFD", text))
+
+
+def test_forwarded_inline(mailing, postbox):
+    fault(mailing, "forwarded_inline", to="odoo@vidu.example")
+    code = mailing.dossier(mailing.submit().json()["client_reference"])["code"]
+
+    message = postbox.next()
+
+    assert (message["To"], message["From"]) == ("odoo@vidu.example", TO)
+    assert message["Subject"].startswith("Fwd: ")
+    assert re.search(rf"^> .*{code}", body(message, "plain"), re.M)
+
+
+def test_forwarded_attached(mailing, postbox):
+    fault(mailing, "forwarded_attached", to="odoo@vidu.example")
+    code = mailing.dossier(mailing.submit().json()["client_reference"])["code"]
+
+    (attached,) = postbox.next().iter_attachments()
+
+    assert attached.get_content_type() == "message/rfc822"
+    assert code in body(attached.get_content(), "plain")
+
+
+def test_unknown_mail_faults_are_refused(sandbox):
+    import requests
+
+    for fault in ({"kind": "nothing"}, {"kind": "late", "letter": "love"}, {"kind": "late", "colour": 1}):
+        response = requests.post(f"{sandbox.origin}/_sandbox/faults", json={"endpoint": "mail", **fault}, timeout=5)
+        assert response.status_code == 400
