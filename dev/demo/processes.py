@@ -65,7 +65,8 @@ class Program:
         self._process = None
 
     def tail(self, lines: int = 15) -> str:
-        """The end of its log."""
+        """The end of its log, without the lines about answered requests."""
         if not self.log.is_file():
             return ""
-        return "\n".join(self.log.read_text(encoding="utf-8", errors="replace").splitlines()[-lines:])
+        text = self.log.read_text(encoding="utf-8", errors="replace")
+        return "\n".join([line for line in text.splitlines() if " werkzeug: " not in line][-lines:])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 from typing import Any
 
+from ..odoo import ADMIN_LOGIN
 from .browser import Browser, activate_on_portal
 from .companies import Company
 from .odoo_web import Person
@@ -68,8 +69,14 @@ class Desk:
             return until(f"state {' or '.join(states)}", probe, seconds)
         except NotObserved as error:
             row = {name: value for name, value in self.look(registration).items() if value}
-            row.pop("activation_code", None)
-            raise NotObserved(f"{error}; instead: {row}") from error
+            raise NotObserved(f"{error}; instead: {row}\nmails: {self._mails()}") from error
+
+    def _mails(self) -> list[dict[str, Any]]:
+        """What Odoo made of the mails that came, for the transcript of a failure."""
+        admin = self.world.login(ADMIN_LOGIN)
+        fields = ["subject", "kind", "state", "reason", "summary"]
+        rows: list[dict[str, Any]] = admin.call("l10n_vn_ibhxh.mail", "search_read", [], fields)
+        return rows
 
     def await_certificate(self, company: Company, *, seconds: float = 60) -> dict[str, Any]:
         """Wait until Odoo shows the company's certificate as plugged in."""
