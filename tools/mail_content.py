@@ -77,7 +77,7 @@ def take_apart(message: Message | bytes) -> MailContent:
     text = clean("\n\n".join(texts))[:MAX_TEXT]
     for line in _FORWARDED_TO.findall(fold(text)):
         recipients += _ADDRESS.findall(line)
-    senders = [address for _name, address in getaddresses(headers.get("from", [])[:1]) if "@" in address]
+    senders = _addresses(headers, ("from",))
     return MailContent(
         subject=clean(_decoded_header(headers.get("subject", [""])[0])),
         text=text,
@@ -141,10 +141,10 @@ def _parts(root: Message) -> Iterator[Message]:
         part, levels = waiting.pop(0)
         seen += 1
         yield part
-        inner = part.get_payload()
-        if isinstance(inner, list):
+        if part.is_multipart():
+            # Asked of a leaf, get_payload() would decode with whatever codec the mail names.
             attached = part.get_content_maintype() == "message"
-            children = [(child, levels - attached) for child in inner if isinstance(child, Message)]
+            children = [(child, levels - attached) for child in part.get_payload() if isinstance(child, Message)]
         elif _file_name(part).lower().endswith(".eml"):
             children = [(message_from_bytes(_payload(part), policy=policy.compat32), levels - 1)]
         else:
@@ -160,10 +160,14 @@ def _headers(part: Message) -> dict[str, list[str]]:
     return found
 
 
-def _addresses(headers: dict[str, list[str]]) -> list[str]:
-    """Addresses of the recipient headers. Read before decoding, so that an encoded name cannot pose as an address."""
-    values = [value for name in _RECIPIENT_HEADERS for value in headers.get(name, [])][:MAX_ADDRESSES]
-    return [address for _name, address in getaddresses(values) if _ADDRESS.fullmatch(address)]
+def _addresses(headers: dict[str, list[str]], names: tuple[str, ...] = _RECIPIENT_HEADERS) -> list[str]:
+    """Addresses of these headers. Read before decoding, so that an encoded name cannot pose as an address."""
+    values = [value for name in names for value in headers.get(name, [])][:MAX_ADDRESSES]
+    try:
+        found = [address for _name, address in getaddresses(values)]
+    except (RecursionError, ValueError, IndexError):
+        return []  # nested comments by the thousand: no mail program writes such a header
+    return [address for address in found if _ADDRESS.fullmatch(address)]
 
 
 def _payload(part: Message) -> bytes:

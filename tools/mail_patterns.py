@@ -16,6 +16,7 @@ from functools import lru_cache
 _MAX_PHRASES = 60
 _MAX_LENGTH = 120
 _MAX_CHOICES = 1000
+_MARKS = re.compile("[\u0300-\u036f]+")
 _ATOM = r"(?:\[\^?(?:\\[-\]\\^/.]|[^\[\]\\])+\]|\\[dwDW.\-/]|[A-Za-z0-9 /_:;,#@%=-])"
 _QUANTIFIER = r"(?:\{(\d{1,3})(?:,(\d{1,3}))?\}|(\?))?"
 _PIECE = re.compile(rf"(?:{_ATOM}{_QUANTIFIER})|\(\?:|\)\??|\|")
@@ -112,8 +113,7 @@ def from_mapping(values: Mapping[str, str | Sequence[str]]) -> MailPatterns:
 
 def fold(text: str) -> str:
     """The text without accents: ``Mã kích hoạt`` and ``Ma kich hoat``, composed or not, become the same."""
-    bare = "".join(letter for letter in unicodedata.normalize("NFD", text) if not unicodedata.combining(letter))
-    return bare.replace("đ", "d").replace("Đ", "D")
+    return _MARKS.sub("", unicodedata.normalize("NFD", text)).replace("đ", "d").replace("Đ", "D")
 
 
 @lru_cache(maxsize=16)
@@ -166,7 +166,10 @@ def _link(path: str) -> re.Pattern[str]:
     if not path or len(path) > _MAX_LENGTH:
         raise PatternError("too_long", "link_path", f"1 to {_MAX_LENGTH} characters")
     wrapped = r"(?:[0-9A-Fa-f](?:\r?\n[> ]{0,4})?){64}(?![0-9A-Fa-f])"
-    return re.compile(rf"(?:https://|http://(?:127\.0\.0\.1|localhost)(?=[:/]))[^\s\"'<>()#]{{1,255}}{re.escape(path)}{wrapped}")
+    # No query and no second colon: a filter's own address around the real one is not part of it.
+    part = r"[^\s\"'<>()#?&=:]"
+    host = rf"(?:https://{part}{{1,255}}|http://(?:127\.0\.0\.1|localhost)(?=[:/]){part}{{0,255}})"
+    return re.compile(rf"{host}(?::[0-9]{{1,5}}(?:/{part}{{0,255}})?)?{re.escape(path)}{wrapped}")
 
 
 def _value(name: str, pattern: str) -> str:
