@@ -123,14 +123,16 @@ class AgentController(http.Controller):
             )
         except ProtocolError as error:
             return _error(error.code)
-        return request.make_json_response({
-            "agent": agent.device,
-            "key": key,
-            "expires_at": _utc(agent.key_expires_at),
-            "server_time": _utc(agent.last_seen_at),
-            "user": agent.user_id.name,
-            "database": request.env.cr.dbname,
-        })
+        return request.make_json_response(
+            {
+                "agent": agent.device,
+                "key": key,
+                "expires_at": _utc(agent.key_expires_at),
+                "server_time": _utc(agent.last_seen_at),
+                "user": agent.user_id.name,
+                "database": request.env.cr.dbname,
+            }
+        )
 
     def _pair(self, *args):
         try:
@@ -159,7 +161,11 @@ class AgentController(http.Controller):
         limit = body.get("limit", DEFAULT_CLAIM)
         if not isinstance(limit, int) or not 0 < limit <= MAX_CLAIM:
             raise ProtocolError("bad_request")
-        claimed = request.env["l10n_vn_ibhxh.signing.request"].sudo()._claim(agent, fingerprints, limit, resume=body.get("resume") is True)
+        claimed = (
+            request.env["l10n_vn_ibhxh.signing.request"]
+            .sudo()
+            ._claim(agent, fingerprints, limit, resume=body.get("resume") is True)
+        )
         return [self._describe(signing) for signing in claimed]
 
     @http.route(f"{PREFIX}/requests/<int:request_id>/renew", **ROUTE)

@@ -3,7 +3,6 @@ import hashlib
 from odoo import models
 from odoo.http import request
 from odoo.tools import consteq
-
 from werkzeug.exceptions import Forbidden, Unauthorized
 
 AGENT_KEY_SCOPE = "l10n_vn_ibhxh.agent"
@@ -28,8 +27,8 @@ class IrHttp(models.AbstractModel):
         if not uid:
             raise Unauthorized(response=cls._l10n_vn_ibhxh_error("invalid_key", 401))
         device = request.httprequest.headers.get("X-Ibhxh-Agent") or ""
-        agent = request.env["l10n_vn_ibhxh.agent"].sudo().search(
-            [("device", "=", device), ("user_id", "=", uid)], limit=1
+        agent = (
+            request.env["l10n_vn_ibhxh.agent"].sudo().search([("device", "=", device), ("user_id", "=", uid)], limit=1)
         )
         key_hash = hashlib.sha256(key.encode()).hexdigest()
         if not agent or not any(consteq(known or "", key_hash) for known in (agent.key_hash, agent.next_key_hash)):

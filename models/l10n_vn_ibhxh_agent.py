@@ -71,11 +71,11 @@ class L10n_Vn_IbhxhAgent(models.Model):
     tokens = fields.Json(readonly=True, help="Tokens plugged in at the last contact: label, model, PIN flags.")
     key_hash = fields.Char(readonly=True, copy=False, groups=fields.NO_ACCESS, export_string_translation=False)
     next_key_hash = fields.Char(readonly=True, copy=False, groups=fields.NO_ACCESS, export_string_translation=False)
+    key_name = fields.Char(readonly=True, copy=False, groups=fields.NO_ACCESS, export_string_translation=False)
+    next_key_name = fields.Char(readonly=True, copy=False, groups=fields.NO_ACCESS, export_string_translation=False)
     key_expires_at = fields.Datetime(string="Key valid until", readonly=True, copy=False)
     next_key_expires_at = fields.Datetime(readonly=True, copy=False, export_string_translation=False)
-    doorbell = fields.Char(
-        readonly=True, copy=False, groups=fields.NO_ACCESS, export_string_translation=False
-    )
+    doorbell = fields.Char(readonly=True, copy=False, groups=fields.NO_ACCESS, export_string_translation=False)
 
     _device_unique = models.Constraint("UNIQUE (device)", "This device id exists already.")
 
@@ -93,7 +93,10 @@ class L10n_Vn_IbhxhAgent(models.Model):
     @api.model
     def _error_message(self, code):
         """Return the sentence for a protocol error, in the user's language, Vietnamese when nobody is known yet."""
-        lang = self.env.user.lang if self.env.user and not self.env.user._is_public() else "vi_VN"
+        user = self.env.user
+        lang = user.lang
+        if (not user or user._is_public()) and self.env["res.lang"]._get_data(code="vi_VN"):
+            lang = "vi_VN"
         return self.with_context(lang=lang).env._(ERRORS.get(code, ERRORS["server_error"]))
 
     def write(self, vals):
@@ -116,70 +119,86 @@ class L10n_Vn_IbhxhAgent(models.Model):
             return None
         user = pairing.user_id
         pairing.unlink()
-        agent = self.sudo().create({
-            "name": (name or user.name)[:64],
-            "user_id": user.id,
-            "device": secrets.token_hex(16),
-            "os": (os or "")[:64],
-            "version": (version or "")[:32],
-            "doorbell": f"l10n_vn_ibhxh.{secrets.token_hex(24)}",
-        })
-        key, expires_at = agent._new_key()
-        agent.write({"key_hash": _sha256(key), "key_expires_at": expires_at, "last_seen_at": fields.Datetime.now()})
+        agent = self.sudo().create(
+            {
+                "name": (name or user.name)[:64],
+                "user_id": user.id,
+                "device": secrets.token_hex(16),
+                "os": (os or "")[:64],
+                "version": (version or "")[:32],
+                "doorbell": f"l10n_vn_ibhxh.{secrets.token_hex(24)}",
+            }
+        )
+        key, key_name, expires_at = agent._new_key()
+        agent.write(
+            {
+                "key_hash": _sha256(key),
+                "key_name": key_name,
+                "key_expires_at": expires_at,
+                "last_seen_at": fields.Datetime.now(),
+            }
+        )
         return agent, key
 
     def _new_key(self):
+        """Make an API key; return `(key, name, expires_at)`. Only by its name can the key be found again."""
         self.ensure_one()
         expires_at = fields.Datetime.now() + timedelta(days=KEY_DAYS)
-        # The name is unique per key, because a key can only be found again by it.
-        name = f"ibhxh-agent {self.device} {fields.Datetime.to_string(expires_at)}"
+        name = f"ibhxh-agent {self.device} {secrets.token_hex(4)}"
         key = self.env["res.users.apikeys"].with_user(self.user_id).sudo()._generate(AGENT_KEY_SCOPE, name, expires_at)
-        return key, expires_at
+        return key, name, expires_at
 
     def _renew_key(self):
         """Return `(key, expires_at)`: a new key; the present one stays valid until the new one is first used."""
-        key, expires_at = self._new_key()
-        self.sudo().write({"next_key_hash": _sha256(key), "next_key_expires_at": expires_at})
+        agent = self.sudo()
+        agent._remove_keys(agent.next_key_name)
+        key, name, expires_at = agent._new_key()
+        agent.write({"next_key_hash": _sha256(key), "next_key_name": name, "next_key_expires_at": expires_at})
         return key, expires_at
 
     def _promote_next_key(self):
         """Drop the old key once the renewed one has been used."""
         agent = self.sudo()
-        agent._remove_keys(keep=agent.next_key_expires_at)
-        agent.write({
-            "key_hash": agent.next_key_hash,
-            "key_expires_at": agent.next_key_expires_at,
-            "next_key_hash": False,
-            "next_key_expires_at": False,
-        })
+        agent._remove_keys(agent.key_name)
+        agent.write(
+            {
+                "key_hash": agent.next_key_hash,
+                "key_name": agent.next_key_name,
+                "key_expires_at": agent.next_key_expires_at,
+                "next_key_hash": False,
+                "next_key_name": False,
+                "next_key_expires_at": False,
+            }
+        )
 
-    def _remove_keys(self, keep=None):
-        for agent in self.sudo():
-            domain = [("name", "=like", f"ibhxh-agent {agent.device} %"), ("user_id", "=", agent.user_id.id)]
-            if keep:
-                domain.append(("name", "!=", f"ibhxh-agent {agent.device} {fields.Datetime.to_string(keep)}"))
-            self.env["res.users.apikeys"].sudo().search(domain).unlink()
+    def _remove_keys(self, *names):
+        self.env["res.users.apikeys"].sudo().search(
+            [("name", "in", [name for name in names if name]), ("user_id", "in", self.user_id.ids)]
+        ).unlink()
 
     def action_revoke(self):
         """Take the computer's key away at once; what it had claimed goes back to the queue."""
         self.check_access("write")
         for agent in self.filtered(lambda a: not a.revoked):
-            agent._remove_keys()
-            agent.sudo().write({
-                "revoked": True,
-                "revoked_at": fields.Datetime.now(),
-                "revoked_by_id": self.env.user.id,
-                "key_hash": False,
-                "next_key_hash": False,
-                "certificate_ids": [Command.clear()],
-            })
+            agent.sudo()._remove_keys(agent.sudo().key_name, agent.sudo().next_key_name)
+            agent.sudo().write(
+                {
+                    "revoked": True,
+                    "revoked_at": fields.Datetime.now(),
+                    "revoked_by_id": self.env.user.id,
+                    "key_hash": False,
+                    "next_key_hash": False,
+                    "certificate_ids": [Command.clear()],
+                }
+            )
             agent._ring()
         self.env["l10n_vn_ibhxh.signing.request"].sudo()._release_of(self)
         return True
 
     @api.ondelete(at_uninstall=True)
     def _unlink_keys(self):
-        self._remove_keys()
+        agents = self.sudo()
+        agents._remove_keys(*agents.mapped("key_name"), *agents.mapped("next_key_name"))
 
     # -- contact -----------------------------------------------------------------------------------------------------
 
@@ -194,7 +213,7 @@ class L10n_Vn_IbhxhAgent(models.Model):
         tokens = tokens[:MAX_TOKENS]
         if tokens != agent.tokens:
             vals["tokens"] = tokens
-        changed = certificates ^ agent.certificate_ids
+        changed = (certificates | agent.certificate_ids) - (certificates & agent.certificate_ids)
         was_online = agent.is_online
         if changed:
             vals["certificate_ids"] = [Command.set(certificates.ids)]
@@ -212,8 +231,7 @@ class L10n_Vn_IbhxhAgent(models.Model):
             "outdated": agent.is_outdated,
             "minimum_version": MINIMUM_VERSION,
             "renew_key": bool(
-                agent.key_expires_at
-                and agent.key_expires_at < fields.Datetime.now() + timedelta(days=KEY_RENEW_DAYS)
+                agent.key_expires_at and agent.key_expires_at < fields.Datetime.now() + timedelta(days=KEY_RENEW_DAYS)
             ),
         }
 

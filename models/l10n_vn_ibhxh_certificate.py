@@ -122,9 +122,7 @@ class L10n_Vn_IbhxhCertificate(models.Model):
         used = dict(
             self.env["l10n_vn_ibhxh.registration"]
             .sudo()
-            ._read_group(
-                [("certificate_id", "in", certificates.ids)], ["certificate_id"], ["company_id:recordset"]
-            )
+            ._read_group([("certificate_id", "in", certificates.ids)], ["certificate_id"], ["company_id:recordset"])
         )
         for certificate in certificates:
             info = certificate._info()

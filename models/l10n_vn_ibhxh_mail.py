@@ -112,15 +112,17 @@ class L10n_Vn_IbhxhMail(models.Model):
         """Store one mail (bytes), read it and apply it where that is certain; return its record. Never raises."""
         reading = vss_mail.read(source[:MAX_SOURCE_BYTES])
         subject = vss_mail.redact(reading.subject or "")[:200]
-        mail = self.sudo().create({
-            "subject": subject or self.env._("(no subject)"),
-            "sender": reading.sender,
-            "message_id": reading.message_id,
-            "source": base64.b64encode(source[:MAX_SOURCE_BYTES]),
-            "source_sha256": hashlib.sha256(source).hexdigest(),
-            "kind": reading.kind,
-            "summary": self._summary(reading),
-        })
+        mail = self.sudo().create(
+            {
+                "subject": subject or self.env._("(no subject)"),
+                "sender": reading.sender,
+                "message_id": reading.message_id,
+                "source": base64.b64encode(source[:MAX_SOURCE_BYTES]),
+                "source_sha256": hashlib.sha256(source).hexdigest(),
+                "kind": reading.kind,
+                "summary": self._summary(reading),
+            }
+        )
         try:
             with self.env.cr.savepoint():
                 mail._process(reading)
@@ -267,7 +269,9 @@ class L10n_Vn_IbhxhMail(models.Model):
             reading = vss_mail.read(base64.b64decode(mail.sudo().with_context(bin_size=False).source))
             if reading.kind == "unknown":
                 raise UserError(
-                    self.env._("No code, link or confirmation is recognised in this mail. Paste its text on the registration.")
+                    self.env._(
+                        "No code, link or confirmation is recognised in this mail. Paste its text on the registration."
+                    )
                 )
             mail.sudo()._apply(mail.registration_id.sudo(), reading)
         return True

@@ -30,12 +30,8 @@ class L10n_Vn_IbhxhProvider(models.Model):
         default="manual",
     )
     url = fields.Char(string="Gateway address", help="Base address of the gateway, e.g. https://ivan.example.com/v1")
-    client_id = fields.Char(
-        string="Client code", copy=False, groups="l10n_vn_ibhxh.group_l10n_vn_ibhxh_manager"
-    )
-    client_secret = fields.Char(
-        string="Password", copy=False, groups="l10n_vn_ibhxh.group_l10n_vn_ibhxh_manager"
-    )
+    client_id = fields.Char(string="Client code", copy=False, groups="l10n_vn_ibhxh.group_l10n_vn_ibhxh_manager")
+    client_secret = fields.Char(string="Password", copy=False, groups="l10n_vn_ibhxh.group_l10n_vn_ibhxh_manager")
     portal_hosts = fields.Char(
         default="baohiemxahoi.gov.vn",
         help="Hosts of activation links that may be shown, separated by spaces. Their sub-domains count too.",
@@ -63,7 +59,9 @@ class L10n_Vn_IbhxhProvider(models.Model):
             loopback = parts.hostname in LOOPBACK
             if not parts.hostname or parts.scheme not in ("https", "http") or parts.username or parts.password:
                 raise ValidationError(
-                    self.env._("“%(url)s” is not a gateway address. Enter one such as https://host/path.", url=provider.url)
+                    self.env._(
+                        "“%(url)s” is not a gateway address. Enter one such as https://host/path.", url=provider.url
+                    )
                 )
             if parts.scheme == "http" and not loopback:
                 raise ValidationError(self.env._("Signed dossiers travel over HTTPS only: change http:// to https://."))
@@ -82,7 +80,9 @@ class L10n_Vn_IbhxhProvider(models.Model):
         if parts.username or parts.password or (parts.scheme != "https" and host not in LOOPBACK):
             return False
         allowed = (self.portal_hosts or "").lower().split()
-        return any(host + port == entry or (not port and (host == entry or host.endswith("." + entry))) for entry in allowed)
+        return any(
+            host + port == entry or (not port and (host == entry or host.endswith("." + entry))) for entry in allowed
+        )
 
     def _gateway(self):
         """Return the gateway adapter (`tools.gateways`) of this provider.

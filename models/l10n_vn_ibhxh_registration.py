@@ -48,6 +48,19 @@ STOP_REASONS = [
     ("9", "Other"),
 ]
 
+# The dossier itself is Vietnamese, whatever language its author works in.
+STOP_REASON_TEXTS = {
+    "1": "Thay đổi thư điện tử",
+    "2": "Thay đổi thông tin đơn vị",
+    "3": "Thay đổi chứng thư số",
+    "4": "Phần mềm thiếu thủ tục",
+    "5": "Phần mềm không thuận tiện",
+    "6": "Hỗ trợ chưa tốt",
+    "7": "Chuyển sang tổ chức I-VAN khác",
+    "8": "Đơn vị giải thể",
+    "9": "Lý do khác",
+}
+
 # What the person fills in; fixed once the dossier has left the draft.
 FORM_FIELDS = {
     "provider_id", "agency_id", "certificate_id", "unit_code", "email", "phone", "contact_name", "change_text",
@@ -58,11 +71,18 @@ FREE_FIELDS = {"user_id", "activity_ids", "message_follower_ids", "message_ids"}
 
 CONTACT_ERRORS = {
     "email": _lt("“%(value)s” is not an e-mail address. Correct it: VSS sends the activation code there."),
-    "phone": _lt("“%(value)s” is not a phone number. Enter a Vietnamese number such as 0912 345 678, or +<country code>…"),
+    "phone": _lt(
+        "“%(value)s” is not a phone number. Enter a Vietnamese number such as 0912 345 678, or +<country code>…"
+    ),
     "unit_code": _lt("“%(value)s” is not a unit code. It has letters and digits only, e.g. TZH490L."),
     "tax_code": _lt("“%(value)s” is not a tax code. Enter 10 digits, or 10-3 digits for a branch."),
     "empty": _lt("Fill in e-mail and phone: VSS needs both."),
 }
+
+
+def contact_error(env, error, value):
+    """Return the sentence for a `ContactError` about the typed `value`: what is wrong and what to do."""
+    return env._(CONTACT_ERRORS[error.code]) % {"value": value}
 
 
 class L10n_Vn_IbhxhRegistration(models.Model):
@@ -84,7 +104,9 @@ class L10n_Vn_IbhxhRegistration(models.Model):
         "res.company", required=True, readonly=True, index=True, default=lambda self: self.env.company
     )
     form = fields.Selection(FORMS, required=True, readonly=True, default="04")
-    state = fields.Selection(STATES, required=True, readonly=True, default="draft", tracking=True, copy=False, index=True)
+    state = fields.Selection(
+        STATES, required=True, readonly=True, default="draft", tracking=True, copy=False, index=True
+    )
     provider_id = fields.Many2one(
         "l10n_vn_ibhxh.provider", string="I-VAN", check_company=True, index="btree_not_null", tracking=True
     )
@@ -98,7 +120,11 @@ class L10n_Vn_IbhxhRegistration(models.Model):
         "res.users", string="Responsible", default=lambda self: self.env.user, index=True, tracking=True
     )
     client_reference = fields.Char(
-        required=True, readonly=True, copy=False, default=lambda self: str(uuid.uuid4()), export_string_translation=False
+        required=True,
+        readonly=True,
+        copy=False,
+        default=lambda self: str(uuid.uuid4()),
+        export_string_translation=False,
     )
 
     change_text = fields.Text(string="What changes")
@@ -114,7 +140,9 @@ class L10n_Vn_IbhxhRegistration(models.Model):
     signed_by_id = fields.Many2one("res.users", string="Signed by", readonly=True, copy=False)
     signed_on = fields.Char(string="Signed on", readonly=True, copy=False)
 
-    dossier_number = fields.Char(string="Dossier number", readonly=True, copy=False, tracking=True, index="btree_not_null")
+    dossier_number = fields.Char(
+        string="Dossier number", readonly=True, copy=False, tracking=True, index="btree_not_null"
+    )
     attempted_at = fields.Datetime(readonly=True, copy=False, help="When Odoo first handed the dossier to the gateway.")
     retry_at = fields.Datetime(string="Next try", readonly=True, copy=False)
     retry_count = fields.Integer(readonly=True, copy=False)
@@ -131,7 +159,9 @@ class L10n_Vn_IbhxhRegistration(models.Model):
     error_message = fields.Text(readonly=True, copy=False)
     result_code_id = fields.Many2one("l10n_vn_ibhxh.result.code", compute="_compute_result_code_id")
     cure = fields.Text(string="What to do", compute="_compute_cure")
-    holder_name = fields.Char(string="Registered with", readonly=True, copy=False, help="I-VAN that holds the unit now.")
+    holder_name = fields.Char(
+        string="Registered with", readonly=True, copy=False, help="I-VAN that holds the unit now."
+    )
     mail_ids = fields.One2many("l10n_vn_ibhxh.mail", "registration_id", string="Mails", readonly=True)
     signing_request_id = fields.Many2one(
         "l10n_vn_ibhxh.signing.request", readonly=True, copy=False, index="btree_not_null", ondelete="restrict"
@@ -174,7 +204,9 @@ class L10n_Vn_IbhxhRegistration(models.Model):
             if registration.state != "to_sign" or not request:
                 registration.signing_hint = False
             elif request.state == "claimed":
-                registration.signing_hint = self.env._("Waiting for the PIN on %(computer)s…", computer=request.agent_id.name)
+                registration.signing_hint = self.env._(
+                    "Waiting for the PIN on %(computer)s…", computer=request.agent_id.name
+                )
             elif registration.certificate_id.is_online:
                 registration.signing_hint = self.env._("The computer with the token is being called…")
             else:
@@ -192,9 +224,11 @@ class L10n_Vn_IbhxhRegistration(models.Model):
     @api.depends("activation_url", "provider_id.portal_hosts")
     def _compute_is_link_shown(self):
         for registration in self:
-            registration.is_link_shown = registration.provider_id._is_portal_link(registration.activation_url) if (
-                registration.provider_id and registration.activation_url
-            ) else False
+            registration.is_link_shown = (
+                registration.provider_id._is_portal_link(registration.activation_url)
+                if (registration.provider_id and registration.activation_url)
+                else False
+            )
 
     # -- creation ----------------------------------------------------------------------------------------------------
 
@@ -216,12 +250,16 @@ class L10n_Vn_IbhxhRegistration(models.Model):
         if self.env.su:
             return
         forbidden = {
-            name for name in names - FORM_FIELDS - FREE_FIELDS
+            name
+            for name in names - FORM_FIELDS - FREE_FIELDS
             if name in self._fields and not name.startswith(("activity_", "message_"))
         }
         if forbidden:
             raise AccessError(
-                self.env._("These fields follow from signing and sending only: %(fields)s.", fields=", ".join(sorted(forbidden)))
+                self.env._(
+                    "These fields follow from signing and sending only: %(fields)s.",
+                    fields=", ".join(sorted(forbidden)),
+                )
             )
         if names & FORM_FIELDS and any(registration.state != "draft" for registration in self):
             raise UserError(
@@ -238,7 +276,7 @@ class L10n_Vn_IbhxhRegistration(models.Model):
             try:
                 result[field] = reader(vals[field])
             except contact.ContactError as error:
-                raise ValidationError(self.env._(CONTACT_ERRORS[error.code], value=vals[field])) from error
+                raise ValidationError(contact_error(self.env, error, vals[field])) from error
         return result
 
     @api.ondelete(at_uninstall=False)
@@ -313,11 +351,10 @@ class L10n_Vn_IbhxhRegistration(models.Model):
                 change_text=self.change_text,
             )
         elif self.form == "06":
-            reasons = dict(self._fields["stop_reason_code"]._description_selection(self.with_context(lang="vi_VN").env))
             data.update(
                 stop_date=self.stop_date,
                 stop_reason_code=self.stop_reason_code or "",
-                stop_reason=self.stop_reason or reasons.get(self.stop_reason_code),
+                stop_reason=self.stop_reason or STOP_REASON_TEXTS.get(self.stop_reason_code),
             )
         return dossier.DossierData(**data)
 
@@ -354,7 +391,7 @@ class L10n_Vn_IbhxhRegistration(models.Model):
         try:
             contact.tax_code(self.company_id.vat)
         except contact.ContactError as error:
-            raise UserError(self.env._(CONTACT_ERRORS["tax_code"], value=self.company_id.vat)) from error
+            raise UserError(contact_error(self.env, error, self.company_id.vat)) from error
 
     def _follow_certificate(self, old_certificate):
         """Note which certificate VSS has on record now, for form 05."""
@@ -369,7 +406,11 @@ class L10n_Vn_IbhxhRegistration(models.Model):
             registration.check_access("write")
             document = registration._build_document()
             registration._move(
-                "to_sign", document=base64.b64encode(document), signed_document=False, error_code=False, error_message=False
+                "to_sign",
+                document=base64.b64encode(document),
+                signed_document=False,
+                error_code=False,
+                error_message=False,
             )
             registration.sudo().signing_request_id = self.env["l10n_vn_ibhxh.signing.request"]._request(
                 registration, document, registration.certificate_id, registration._signing_title()
@@ -386,7 +427,9 @@ class L10n_Vn_IbhxhRegistration(models.Model):
         self.ensure_one()
         self.lock_for_update()
         if self.state != "to_sign":
-            self._message_log(body=self.env._("A signature arrived, but nobody waits for it any more. It was put aside."))
+            self._message_log(
+                body=self.env._("A signature arrived, but nobody waits for it any more. It was put aside.")
+            )
             return
         request = self.signing_request_id.sudo()
         self._move(

@@ -90,7 +90,9 @@ class L10n_Vn_IbhxhRegistrationFollow(models.Model):
             self._postpone(self.env._("The I-VAN's gateway cannot be reached. Odoo tries again by itself."), "SE999")
         except gateways.GatewayError:
             self._postpone(
-                self.env._("The I-VAN's gateway gave no clear answer. Odoo asks whether it has the dossier before it sends again.")
+                self.env._(
+                    "The I-VAN's gateway gave no clear answer. Odoo asks whether it has the dossier before it sends again."
+                )
             )
         else:
             self._on_accepted(accepted_at, dossier_number)
@@ -142,19 +144,19 @@ class L10n_Vn_IbhxhRegistrationFollow(models.Model):
             self._postpone(message, code)
             return
         self._move("rejected", error_code=code, error_message=message, holder_name=holder, retry_at=False)
-        self._schedule_todo(
-            self.env._("VSS refused the registration: %(code)s", code=code), known.cure or message
-        )
+        self._schedule_todo(self.env._("VSS refused the registration: %(code)s", code=code), known.cure or message)
 
     def _postpone(self, message, code=False):
         minutes = RETRY_MINUTES[min(self.retry_count, len(RETRY_MINUTES) - 1)]
         retry_at = fields.Datetime.now() + timedelta(minutes=minutes)
-        self.sudo().write({
-            "retry_at": retry_at,
-            "retry_count": self.retry_count + 1,
-            "error_code": code,
-            "error_message": message,
-        })
+        self.sudo().write(
+            {
+                "retry_at": retry_at,
+                "retry_count": self.retry_count + 1,
+                "error_code": code,
+                "error_message": message,
+            }
+        )
         self.env.ref("l10n_vn_ibhxh.ir_cron_l10n_vn_ibhxh_send")._trigger(at=retry_at)
         self._notify_page()
 
@@ -165,7 +167,9 @@ class L10n_Vn_IbhxhRegistrationFollow(models.Model):
         for registration in self:
             registration.check_access("write")
             if registration.can_submit:
-                raise UserError(self.env._("%(provider)s is reached by Odoo itself.", provider=registration.provider_id.name))
+                raise UserError(
+                    self.env._("%(provider)s is reached by Odoo itself.", provider=registration.provider_id.name)
+                )
             registration._on_accepted(fields.Datetime.now(), registration.dossier_number)
         return True
 
@@ -186,7 +190,10 @@ class L10n_Vn_IbhxhRegistrationFollow(models.Model):
         gateway = self.provider_id._gateway()
         if not gateway.can_resend:
             raise UserError(
-                self.env._("%(provider)s cannot send the code again. Register again for a new one.", provider=self.provider_id.name)
+                self.env._(
+                    "%(provider)s cannot send the code again. Register again for a new one.",
+                    provider=self.provider_id.name,
+                )
             )
         try:
             gateway.resend_code(self.client_reference)
@@ -293,7 +300,12 @@ class L10n_Vn_IbhxhRegistrationFollow(models.Model):
     def _confirm(self, confirmed_at, unit_code=None):
         """VSS confirmed at `confirmed_at` (UTC). The secrets that are no longer needed are forgotten."""
         self.ensure_one()
-        vals = {"confirmed_at": confirmed_at, "activation_code": False, "activation_url": False, "activation_expires_at": False}
+        vals = {
+            "confirmed_at": confirmed_at,
+            "activation_code": False,
+            "activation_url": False,
+            "activation_expires_at": False,
+        }
         if unit_code:
             vals["unit_code"] = unit_code
         self._move("confirmed", **vals, error_code=False, error_message=False)

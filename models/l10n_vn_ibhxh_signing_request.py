@@ -7,7 +7,6 @@ from odoo.exceptions import UserError
 from odoo.fields import Domain
 from odoo.tools.translate import LazyTranslate
 
-from ..tools import certificate as x509
 from ..tools import signature
 
 _lt = LazyTranslate(__name__)
@@ -26,8 +25,12 @@ FAILURES = {
     "certificate_missing": _lt("The token with this certificate is not plugged in. Plug it in, then sign again."),
     "driver_error": _lt("The token's driver failed. Unplug the token, plug it in again, then sign again."),
     "refused": _lt("The token's holder refused to sign. Ask why before you sign again."),
-    "unsupported": _lt("The computer cannot sign this kind of document or key. Update ibhxh-agent, or use another token."),
-    "invalid_signature": _lt("Odoo refused the signature that came back. Sign again; if that repeats, update ibhxh-agent."),
+    "unsupported": _lt(
+        "The computer cannot sign this kind of document or key. Update ibhxh-agent, or use another token."
+    ),
+    "invalid_signature": _lt(
+        "Odoo refused the signature that came back. Sign again; if that repeats, update ibhxh-agent."
+    ),
 }
 
 
@@ -102,23 +105,25 @@ class L10n_Vn_IbhxhSigningRequest(models.Model):
         certificate._check_usable_for(company)
         digest = hashlib.sha256(document).hexdigest()
         requests = self.sudo()
-        waiting = requests.search([
-            ("res_model", "=", record._name), ("res_id", "=", record.id), ("state", "in", ("pending", "claimed"))
-        ])
+        waiting = requests.search(
+            [("res_model", "=", record._name), ("res_id", "=", record.id), ("state", "in", ("pending", "claimed"))]
+        )
         same = waiting.filtered(lambda r: r.sha256 == digest and r.certificate_id == certificate)
         (waiting - same)._cancel()
         if same:
             return same
-        request = requests.create({
-            "title": title,
-            "res_model": record._name,
-            "res_id": record.id,
-            "company_id": company.id,
-            "certificate_id": certificate.id,
-            "user_id": self.env.uid,
-            "document": base64.b64encode(document),
-            "sha256": digest,
-        })
+        request = requests.create(
+            {
+                "title": title,
+                "res_model": record._name,
+                "res_id": record.id,
+                "company_id": company.id,
+                "certificate_id": certificate.id,
+                "user_id": self.env.uid,
+                "document": base64.b64encode(document),
+                "sha256": digest,
+            }
+        )
         request._holders()._ring()
         return request
 
@@ -203,9 +208,9 @@ class L10n_Vn_IbhxhSigningRequest(models.Model):
     @api.model
     def _release_of(self, agents):
         requests = self.search([("agent_id", "in", agents.ids), ("state", "=", "claimed")]).try_lock_for_update()
-        requests.filtered(lambda r: r.state == "claimed").write({
-            "state": "pending", "agent_id": False, "lease_until": False
-        })
+        requests.filtered(lambda r: r.state == "claimed").write(
+            {"state": "pending", "agent_id": False, "lease_until": False}
+        )
 
     @api.model
     def _return_lapsed(self):
@@ -231,35 +236,26 @@ class L10n_Vn_IbhxhSigningRequest(models.Model):
         if not (self._held_by(agent) or lapsed):
             return "lease_lost", None
         try:
-            self._verify(signed)
+            signature.verify(signed, base64.b64decode(self.document), self.certificate_id._der())
         except signature.SignatureError as error:
-            self._fail("invalid_signature", error.message)
+            self._fail("invalid_signature", str(error))
             return "rejected", error.code
-        self.write({
-            "state": "signed",
-            "signed_document": base64.b64encode(signed),
-            "signed_at": fields.Datetime.now(),
-            "signed_by_id": agent.user_id.id,
-            "signed_on": agent.name,
-            "agent_id": agent.id,
-            "lease_until": False,
-            "error_code": False,
-            "error_message": False,
-        })
+        self.write(
+            {
+                "state": "signed",
+                "signed_document": base64.b64encode(signed),
+                "signed_at": fields.Datetime.now(),
+                "signed_by_id": agent.user_id.id,
+                "signed_on": agent.name,
+                "agent_id": agent.id,
+                "lease_until": False,
+                "error_code": False,
+                "error_message": False,
+            }
+        )
         self._record()._on_signed(signed)
         self._notify_records()
         return "signed", None
-
-    def _verify(self, signed):
-        """Raise `SignatureError` unless `signed` is the asked document with one valid signature by the asked certificate."""
-        document = base64.b64decode(self.document)
-        der = self.certificate_id._der()
-        info = signature.verify(signed, document, der)
-        certificate = x509.load(der)
-        now = fields.Datetime.now()
-        if not certificate.not_before.replace(tzinfo=None) <= now <= certificate.not_after.replace(tzinfo=None):
-            raise signature.SignatureError("wrong_certificate", self.env._("The certificate is not valid at this time."))
-        return info
 
     def _refuse(self, agent, code, message):
         """Take a refusal from `agent`; return whether it was its turn to answer."""
@@ -274,12 +270,14 @@ class L10n_Vn_IbhxhSigningRequest(models.Model):
 
     def _fail(self, code, detail):
         sentence = self.env._(FAILURES[code])
-        self.write({
-            "state": "failed",
-            "lease_until": False,
-            "error_code": code,
-            "error_message": (detail or "")[:500],
-        })
+        self.write(
+            {
+                "state": "failed",
+                "lease_until": False,
+                "error_code": code,
+                "error_message": (detail or "")[:500],
+            }
+        )
         self._record()._on_sign_failed(code, sentence)
         self._notify_records()
 

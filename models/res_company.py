@@ -2,7 +2,7 @@ from odoo import api, fields, models
 from odoo.exceptions import ValidationError
 
 from ..tools import contact
-from .l10n_vn_ibhxh_registration import CONTACT_ERRORS
+from .l10n_vn_ibhxh_registration import contact_error
 
 
 class ResCompany(models.Model):
@@ -30,7 +30,9 @@ class ResCompany(models.Model):
     )
     l10n_vn_ibhxh_confirmed_at = fields.Datetime(string="BHXH confirmed at", copy=False)
     l10n_vn_ibhxh_unit_code = fields.Char(
-        string="BHXH unit code", copy=False, help="Mã đơn vị: the code under which VSS knows this employer, e.g. TZH490L."
+        string="BHXH unit code",
+        copy=False,
+        help="Mã đơn vị: the code under which VSS knows this employer, e.g. TZH490L.",
     )
     l10n_vn_ibhxh_agency_id = fields.Many2one("l10n_vn_ibhxh.agency", string="BHXH agency", index="btree_not_null")
     l10n_vn_ibhxh_provider_id = fields.Many2one("l10n_vn_ibhxh.provider", string="I-VAN", index="btree_not_null")
@@ -59,9 +61,7 @@ class ResCompany(models.Model):
         try:
             return {**vals, "l10n_vn_ibhxh_unit_code": contact.unit_code(vals["l10n_vn_ibhxh_unit_code"])}
         except contact.ContactError as error:
-            raise ValidationError(
-                self.env._(CONTACT_ERRORS["unit_code"], value=vals["l10n_vn_ibhxh_unit_code"])
-            ) from error
+            raise ValidationError(contact_error(self.env, error, vals["l10n_vn_ibhxh_unit_code"])) from error
 
     @api.model_create_multi
     def create(self, vals_list):

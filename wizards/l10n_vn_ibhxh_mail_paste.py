@@ -1,7 +1,11 @@
+import re
+
 from odoo import fields, models
 from odoo.exceptions import UserError
 
 from ..tools import vss_mail
+
+BARE_CODE = re.compile(r"[A-Z0-9]{10}")
 
 
 class L10n_Vn_IbhxhMailPaste(models.TransientModel):
@@ -19,12 +23,18 @@ class L10n_Vn_IbhxhMailPaste(models.TransientModel):
         registration = self.registration_id
         registration.check_access("write")
         reading = vss_mail.read_text(self.text)
+        bare_code = self.text.strip().upper()
+        codes = (bare_code,) if BARE_CODE.fullmatch(bare_code) else reading.codes
         links = [url for url in reading.urls if registration.provider_id._is_portal_link(url)]
-        if len(reading.codes) > 1 or len(links) > 1:
-            raise UserError(self.env._("This text holds several codes or links. Paste only the newest mail, or only the code."))
-        if not reading.codes:
+        if len(codes) > 1 or len(links) > 1:
             raise UserError(
-                self.env._("No activation code is found in this text. A code has 10 capital letters and digits, e.g. BV2VLHCKRA.")
+                self.env._("This text holds several codes or links. Paste only the newest mail, or only the code.")
+            )
+        if not codes:
+            raise UserError(
+                self.env._(
+                    "No activation code is found in this text. A code has 10 capital letters and digits, e.g. BV2VLHCKRA."
+                )
             )
         if reading.tax_codes and registration.company_id.l10n_vn_ibhxh_tax_code not in reading.tax_codes:
             raise UserError(
@@ -34,5 +44,5 @@ class L10n_Vn_IbhxhMailPaste(models.TransientModel):
                     company=registration.company_id.vat,
                 )
             )
-        registration._activate(reading.codes[0], links[0] if links else False, fields.Datetime.now())
+        registration._activate(codes[0], links[0] if links else False, fields.Datetime.now())
         return {"type": "ir.actions.act_window_close"}

@@ -2,7 +2,7 @@ from odoo import api, fields, models
 from odoo.exceptions import UserError, ValidationError
 
 from ..models.l10n_vn_ibhxh_form import FORMS
-from ..models.l10n_vn_ibhxh_registration import CONTACT_ERRORS, OPEN_STATES, STOP_REASONS
+from ..models.l10n_vn_ibhxh_registration import CONTACT_ERRORS, OPEN_STATES, STOP_REASONS, contact_error
 from ..tools import contact
 
 
@@ -18,9 +18,7 @@ class L10n_Vn_IbhxhRegistrationWizard(models.TransientModel):
     company_id = fields.Many2one("res.company", required=True, default=lambda self: self.env.company)
     company_state = fields.Selection(related="company_id.l10n_vn_ibhxh_state")
     company_vat = fields.Char(related="company_id.vat", string="Tax code")
-    form = fields.Selection(
-        FORMS, required=True, compute="_compute_form", store=True, readonly=False, precompute=True
-    )
+    form = fields.Selection(FORMS, required=True, compute="_compute_form", store=True, readonly=False, precompute=True)
     open_registration_id = fields.Many2one("l10n_vn_ibhxh.registration", compute="_compute_open_registration_id")
 
     available_certificate_ids = fields.Many2many(
@@ -60,9 +58,7 @@ class L10n_Vn_IbhxhRegistrationWizard(models.TransientModel):
         precompute=True,
     )
     unit_code = fields.Char(compute="_compute_from_company", store=True, readonly=False, precompute=True)
-    email = fields.Char(
-        string="E-mail", compute="_compute_from_company", store=True, readonly=False, precompute=True
-    )
+    email = fields.Char(string="E-mail", compute="_compute_from_company", store=True, readonly=False, precompute=True)
     phone = fields.Char(compute="_compute_from_company", store=True, readonly=False, precompute=True)
     contact_name = fields.Char(string="Contact person", default=lambda self: self.env.user.name)
 
@@ -93,27 +89,30 @@ class L10n_Vn_IbhxhRegistrationWizard(models.TransientModel):
         for wizard in self:
             wizard.open_registration_id = found.get(wizard.company_id, self.env["l10n_vn_ibhxh.registration"])[:1]
 
+    @api.model
+    def _available_certificates(self, company):
+        """Return the certificates with which `company` may sign now."""
+        now = fields.Datetime.now()
+        return self.env["l10n_vn_ibhxh.certificate"].search(
+            [("company_ids", "in", company.ids), ("not_before", "<=", now), ("not_after", ">=", now)]
+        )
+
     @api.depends("company_id")
     def _compute_available_certificate_ids(self):
-        now = fields.Datetime.now()
         for wizard in self:
-            wizard.available_certificate_ids = self.env["l10n_vn_ibhxh.certificate"].search([
-                ("company_ids", "=", wizard.company_id.id),
-                ("not_before", "<=", now),
-                ("not_after", ">=", now),
-            ])
+            wizard.available_certificate_ids = self._available_certificates(wizard.company_id)
             wizard.has_agent = bool(
-                self.env["l10n_vn_ibhxh.agent"].sudo().search_count(
-                    [("revoked", "=", False), ("user_id.company_ids", "=", wizard.company_id.id)], limit=1
-                )
+                self.env["l10n_vn_ibhxh.agent"]
+                .sudo()
+                .search_count([("revoked", "=", False), ("user_id.company_ids", "in", wizard.company_id.ids)], limit=1)
             )
 
     @api.depends("company_id")
     def _compute_certificate_id(self):
-        """Propose the newest certificate that is plugged in now."""
+        """Propose the newest certificate, one that is plugged in now before the others."""
         for wizard in self:
-            available = wizard.available_certificate_ids
-            if wizard.certificate_id not in available:
+            available = self._available_certificates(wizard.company_id)
+            if wizard.certificate_id._origin not in available:
                 online = available.filtered("is_online")
                 wizard.certificate_id = (online or available).sorted("not_after", reverse=True)[:1]
 
@@ -122,8 +121,12 @@ class L10n_Vn_IbhxhRegistrationWizard(models.TransientModel):
         for wizard in self:
             company = wizard.company_id
             provider = company.l10n_vn_ibhxh_provider_id
-            wizard.provider_id = wizard.provider_id or provider or self._only(
-                "l10n_vn_ibhxh.provider", [("gateway", "!=", "manual"), ("company_id", "in", (False, company.id))]
+            wizard.provider_id = (
+                wizard.provider_id
+                or provider
+                or self._only(
+                    "l10n_vn_ibhxh.provider", [("gateway", "!=", "manual"), ("company_id", "in", (False, company.id))]
+                )
             )
             wizard.agency_id = wizard.agency_id or company.l10n_vn_ibhxh_agency_id
             wizard.unit_code = wizard.unit_code or company.l10n_vn_ibhxh_unit_code
@@ -150,7 +153,10 @@ class L10n_Vn_IbhxhRegistrationWizard(models.TransientModel):
                 warnings.append(self.env._("The company has no tax code. Enter it on the company first."))
             elif contact.tax_code_warning(vat):
                 warnings.append(
-                    self.env._("The company's tax code %(code)s does not look right. Compare it with the tax office's.", code=vat)
+                    self.env._(
+                        "The company's tax code %(code)s does not look right. Compare it with the tax office's.",
+                        code=vat,
+                    )
                 )
             if wizard.unit_code and contact.unit_code_warning(wizard.unit_code.strip().upper()):
                 warnings.append(
@@ -174,7 +180,7 @@ class L10n_Vn_IbhxhRegistrationWizard(models.TransientModel):
                     return {
                         "warning": {
                             "title": self.env._("Please check"),
-                            "message": self.env._(CONTACT_ERRORS[error.code], value=self[field]),
+                            "message": contact_error(self.env, error, self[field]),
                             "type": "notification",
                         }
                     }
@@ -187,7 +193,9 @@ class L10n_Vn_IbhxhRegistrationWizard(models.TransientModel):
             return self._open(self.open_registration_id)
         if not self.certificate_id:
             raise UserError(
-                self.env._("Choose a certificate. If the list is empty, plug in the token and start ibhxh-agent on its computer.")
+                self.env._(
+                    "Choose a certificate. If the list is empty, plug in the token and start ibhxh-agent on its computer."
+                )
             )
         self.certificate_id._check_usable_for(self.company_id)
         if not self.email or not self.phone:
@@ -217,9 +225,7 @@ class L10n_Vn_IbhxhRegistrationWizard(models.TransientModel):
         if self.form == "05":
             vals["change_text"] = self.change_text
         elif self.form == "06":
-            vals.update(
-                stop_date=self.stop_date, stop_reason_code=self.stop_reason_code, stop_reason=self.stop_reason
-            )
+            vals.update(stop_date=self.stop_date, stop_reason_code=self.stop_reason_code, stop_reason=self.stop_reason)
         return vals
 
     @api.model

@@ -1,0 +1,162 @@
+import base64
+import json
+
+from odoo import fields
+from odoo.tests import HttpCase, tagged
+from odoo.tools import mute_logger
+
+from ..wizards.l10n_vn_ibhxh_agent_pairing import L10n_Vn_IbhxhAgentPairing
+from .common import IbhxhCommon
+from .samples import signing
+
+PREFIX = "/l10n_vn_ibhxh/agent/v1"
+
+
+@tagged("post_install_l10n", "post_install", "-at_install")
+class TestAgentApi(IbhxhCommon, HttpCase):
+    frozen_at = None
+
+    def _code(self, user=None):
+        """Make a pairing code for `user`, as the button does once the password was confirmed."""
+        pairing = self.env["l10n_vn_ibhxh.agent.pairing"].with_user(user or self.user)
+        action = L10n_Vn_IbhxhAgentPairing.action_new_code.__wrapped__(pairing)
+        return action["context"]["default_code"]
+
+    def _call(self, path, body=None, key=None, agent=None, raw=None):
+        headers = {"Content-Type": "application/json"}
+        if key:
+            headers["Authorization"] = f"Bearer {key}"
+        if agent:
+            headers["X-Ibhxh-Agent"] = agent
+        self.env.flush_all()
+        data = raw if raw is not None else json.dumps(body or {}).encode()
+        response = self.url_open(f"{PREFIX}/{path}", data=data, headers=headers)
+        self.env.invalidate_all()
+        return response
+
+    def _pair(self):
+        body = {"code": self._code(), "name": "PC-MOI", "os": "Windows 11", "version": "1.0.0"}
+        answer = self._call("pair", body)
+        self.assertEqual(answer.status_code, 200, answer.text)
+        paired = answer.json()
+        return {"key": paired["key"], "agent": paired["agent"]}
+
+    def test_whole_life(self):
+        credentials = self._pair()
+        agent = self.env["l10n_vn_ibhxh.agent"].search([("device", "=", credentials["agent"])])
+        self.assertEqual((agent.user_id, agent.name), (self.user, "PC-MOI"))
+        self.agent.sudo().certificate_ids = False
+        registration = self._register(certificate_id=self.certificate.id)
+        beat = self._call(
+            "heartbeat", {"certificates": [base64.b64encode(self.der).decode()], "tokens": []}, **credentials
+        ).json()
+        self.assertEqual(beat["pending"], 1)
+        self.assertTrue(beat["doorbell"].startswith("l10n_vn_ibhxh."))
+        (claimed,) = self._call(
+            "requests/claim", {"fingerprints": [self.certificate.fingerprint]}, **credentials
+        ).json()
+        self.assertEqual(claimed["company"], self.company.name)
+        self.assertEqual(claimed["requested_by"], self.user.name)
+        document = base64.b64decode(claimed["document"])
+        self.assertEqual(document, base64.b64decode(registration.document))
+        signed = base64.b64encode(signing.sign(document, self.der)).decode()
+        for _delivery in range(2):
+            answer = self._call(f"requests/{claimed['id']}/signed", {"document": signed}, **credentials)
+            self.assertEqual((answer.status_code, answer.json()), (200, {"state": "signed"}))
+        self.assertEqual(registration.state, "to_send")
+
+    def test_refusal_and_bad_signature(self):
+        credentials = self._pair()
+        self._call("heartbeat", {"certificates": [base64.b64encode(self.der).decode()]}, **credentials)
+        registration = self._register()
+        (claimed,) = self._call(
+            "requests/claim", {"fingerprints": [self.certificate.fingerprint]}, **credentials
+        ).json()
+        renewed = self._call(f"requests/{claimed['id']}/renew", **credentials)
+        self.assertGreater(renewed.json()["lease_until"], fields.Datetime.now().isoformat())
+        answer = self._call(f"requests/{claimed['id']}/signed", {"document": claimed["document"]}, **credentials)
+        self.assertEqual((answer.status_code, answer.json()["reason"]), (422, "no_signature"))
+        self.assertEqual(registration.state, "draft")
+        registration.action_request_signature()
+        (claimed,) = self._call(
+            "requests/claim", {"fingerprints": [self.certificate.fingerprint]}, **credentials
+        ).json()
+        answer = self._call(f"requests/{claimed['id']}/failed", {"code": "refused", "message": "Không"}, **credentials)
+        self.assertEqual(answer.json(), {"state": "failed"})
+        self.assertEqual(registration.error_code, "refused")
+
+    def test_pairing_code_works_once_and_ten_minutes(self):
+        code = self._code()
+        self.assertEqual(self._call("pair", {"code": code.lower().replace("-", " ")}).status_code, 200)
+        with mute_logger("odoo.addons.base.models.res_users"):
+            self.assertEqual(self._call("pair", {"code": code}).json()["error"], "invalid_code")
+        code = self._code()
+        with self._later(minutes=11), mute_logger("odoo.addons.base.models.res_users"):
+            self.assertEqual(self._call("pair", {"code": code}).json()["error"], "invalid_code")
+
+    @mute_logger("odoo.addons.base.models.res_users")
+    def test_guessing_is_throttled(self):
+        self.env["ir.config_parameter"].sudo().set_param("base.login_cooldown_after", "3")
+        answers = [self._call("pair", {"code": f"AAAA-AAA{letter}"}).json()["error"] for letter in "BCDEF"]
+        self.assertIn("throttled", answers)
+        self.assertEqual(self._call("pair", {"code": self._code()}).status_code, 429, "even the right code waits")
+
+    def test_keys_open_only_with_their_own_computer(self):
+        credentials = self._pair()
+        apikeys = self.env["res.users.apikeys"].with_user(self.user).sudo()
+        general = apikeys._generate(None, "general", fields.Datetime.add(fields.Datetime.now(), days=1))
+        cases = {
+            "no key": ({}, 401),
+            "wrong key": ({"key": "0" * 40, "agent": credentials["agent"]}, 401),
+            "general key": ({"key": general, "agent": credentials["agent"]}, 403),
+            "no computer": ({"key": credentials["key"]}, 403),
+            "another computer": ({"key": credentials["key"], "agent": self.agent.device}, 403),
+        }
+        for name, (headers, status) in cases.items():
+            with self.subTest(name):
+                self.assertEqual(self._call("heartbeat", **headers).status_code, status)
+        self.assertEqual(self._call("heartbeat", **credentials).status_code, 200)
+
+    def test_revoked_computer_is_told_so(self):
+        credentials = self._pair()
+        self.env["l10n_vn_ibhxh.agent"].search([("device", "=", credentials["agent"])]).action_revoke()
+        self.assertEqual(self._call("heartbeat", **credentials).status_code, 401)
+
+    def test_key_is_renewed_and_the_old_one_dies(self):
+        credentials = self._pair()
+        new = {**credentials, "key": self._call("key", **credentials).json()["key"]}
+        self.assertEqual(self._call("heartbeat", **credentials).status_code, 200, "until the new one is used")
+        self.assertEqual(self._call("heartbeat", **new).status_code, 200)
+        self.assertEqual(self._call("heartbeat", **credentials).status_code, 401)
+        self.assertEqual(self._call("heartbeat", **new).status_code, 200)
+
+    def test_garbage_is_answered_without_a_traceback(self):
+        credentials = self._pair()
+        cases = [
+            ("heartbeat", b"{"),
+            ("heartbeat", b"[]"),
+            ("heartbeat", b'{"certificates": "x"}'),
+            ("heartbeat", b'{"certificates": ["%%%"]}'),
+            ("heartbeat", b'{"tokens": 1}'),
+            ("requests/claim", b'{"fingerprints": [1]}'),
+            ("requests/claim", b'{"limit": "x"}'),
+            ("requests/claim", b'{"limit": 501}'),
+            ("requests/1/signed", b"{}"),
+            ("requests/1/failed", b'{"code": 1}'),
+            ("heartbeat", b'{"a":' * 5000),
+        ]
+        for path, raw in cases:
+            with self.subTest(path=path, raw=raw[:40]):
+                answer = self._call(path, raw=raw, **credentials)
+                self.assertEqual((answer.status_code, answer.json()["error"]), (400, "bad_request"))
+                self.assertNotIn("Traceback", answer.text)
+
+    def test_requests_of_others_do_not_exist(self):
+        credentials = self._pair()
+        other = self.env["res.company"].create({"name": "X", "vat": "0312345678"})
+        stranger = self._new_user("stranger", "l10n_vn_ibhxh.group_l10n_vn_ibhxh_user", other)
+        registration = self._register()
+        self.env["l10n_vn_ibhxh.agent"].search([("device", "=", credentials["agent"])]).sudo().user_id = stranger
+        self.env["res.users.apikeys"].sudo().search([("name", "ilike", credentials["agent"])]).unlink()
+        request = registration.sudo().signing_request_id
+        self.assertEqual(self._call(f"requests/{request.id}/renew", **credentials).status_code, 401)

@@ -1,0 +1,142 @@
+from datetime import datetime, timedelta
+
+from odoo import fields
+from odoo.tests import tagged
+from odoo.tools import mute_logger
+
+from .common import IbhxhCommon
+
+CODE = "BV2VLHCKRA"
+HEX = "57294CE63FA904274EC8635FDBEB84BE7A2D015E8118B8608A940BF0FFB88464"
+LINK = f"https://gddt.baohiemxahoi.gov.vn/#/kich-hoat/{HEX}"
+ACTIVATION = f"""Kính gửi đơn vị,
+Mã số thuế: 0100109106
+Số hồ sơ: 03706/2026/001
+Mã xác nhận: {CODE}
+Vui lòng truy cập {LINK} để kích hoạt. Mã có hiệu lực trong 24 giờ.
+"""
+CONFIRMATION = """Đăng ký giao dịch điện tử thành công.
+Mã đơn vị: TZH490L
+Mã số thuế: 0100109106
+Số hồ sơ: 03706/2026/001
+"""
+
+
+@tagged("post_install_l10n", "post_install", "-at_install")
+class TestMailbox(IbhxhCommon):
+    def _mail(self, body, sender="no-reply@vss.gov.vn", to="bhxh@example.com", message_id=None, headers=""):
+        """Hand one mail to Odoo's mail gateway and return the inbox record."""
+        message_id = message_id or f"<{hash((body, sender, to)) & 0xFFFFFFFF}@vss.gov.vn>"
+        raw = (
+            f"From: {sender}\nTo: {to}\nSubject: Thong bao\nMessage-Id: {message_id}\n{headers}"
+            f"Date: Mon, 02 Mar 2026 03:00:00 +0000\n"
+            f"Content-Type: text/plain; charset=utf-8\nContent-Transfer-Encoding: 8bit\n\n{body}"
+        )
+        result = self.env["mail.thread"].message_process("l10n_vn_ibhxh.mail", raw.encode())
+        self.env.invalidate_all()
+        return self.env["l10n_vn_ibhxh.mail"].browse(result or [])
+
+    def test_activation_mail_fills_code_link_and_deadline(self):
+        registration = self._sent()
+        mail = self._mail(ACTIVATION)
+        self.assertEqual(mail.state, "done", mail.reason)
+        self.assertEqual(registration.state, "to_activate")
+        self.assertEqual(registration.activation_code, CODE)
+        self.assertEqual(registration.activation_url, LINK)
+        self.assertTrue(registration.is_link_shown)
+        self.assertEqual(registration.activation_expires_at, datetime(2026, 3, 3, 3, 0))
+
+    def test_code_never_reaches_the_chatter(self):
+        registration = self._sent()
+        mail = self._mail(ACTIVATION)
+        for record in (registration, mail):
+            texts = " ".join(
+                f"{message.body} {message.subject} {message.attachment_ids.mapped('name')}"
+                for message in record.sudo().message_ids
+            )
+            self.assertNotIn(CODE, texts)
+            self.assertNotIn(HEX, texts)
+        tracked = registration.sudo().message_ids.tracking_value_ids
+        self.assertNotIn(CODE, " ".join(filter(None, tracked.mapped("new_value_char"))))
+
+    def test_confirmation_mail_confirms(self):
+        registration = self._sent()
+        self._mail(ACTIVATION)
+        self._mail(CONFIRMATION)
+        self.assertEqual(registration.state, "confirmed")
+        self.assertEqual(self.company.l10n_vn_ibhxh_unit_code, "TZH490L")
+
+    def test_confirmation_first(self):
+        registration = self._sent()
+        self._mail(CONFIRMATION)
+        mail = self._mail(ACTIVATION)
+        self.assertEqual(registration.state, "confirmed")
+        self.assertEqual(mail.state, "waiting")
+
+    def test_same_mail_twice_is_one(self):
+        registration = self._sent()
+        self._mail(ACTIVATION, message_id="<one@vss.gov.vn>")
+        expires = registration.activation_expires_at
+        with self._later(hours=1), mute_logger("odoo.addons.mail.models.mail_thread"):
+            self.assertFalse(self._mail(ACTIVATION, message_id="<one@vss.gov.vn>"))
+        self.assertEqual(registration.activation_expires_at, expires)
+
+    def test_late_code_revives_an_expired_registration(self):
+        registration = self._sent()
+        with self._later(hours=24):
+            registration._expire()
+        mail = self._mail(ACTIVATION)
+        self.assertEqual(mail.state, "done", mail.reason)
+        self.assertEqual(registration.state, "to_activate")
+
+    def test_strangers_mail_waits_for_a_person(self):
+        registration = self._sent()
+        mail = self._mail(ACTIVATION, sender="someone@example.net")
+        self.assertEqual(mail.state, "waiting")
+        self.assertIn("example.net", mail.reason)
+        self.assertTrue(mail.activity_ids)
+        self.assertEqual(registration.state, "sent")
+        mail.write({"registration_id": registration.id})
+        mail.action_apply()
+        self.assertEqual(registration.activation_code, CODE)
+        self.assertEqual(mail.state, "done")
+
+    def test_own_mail_server_must_confirm_when_set(self):
+        self._sent()
+        self.env["ir.config_parameter"].sudo().set_param("l10n_vn_ibhxh.mail_authentication_server", "mx.example.com")
+        self.assertEqual(self._mail(ACTIVATION).state, "waiting")
+        header = "Authentication-Results: mx.example.com; dmarc=pass header.from=vss.gov.vn\n"
+        self.assertEqual(self._mail(ACTIVATION, message_id="<two@vss.gov.vn>", headers=header).state, "done")
+
+    def test_mail_about_another_tax_code_is_left_alone(self):
+        registration = self._sent()
+        mail = self._mail(ACTIVATION.replace("0100109106", "0312345678"))
+        self.assertEqual(mail.state, "waiting")
+        self.assertEqual(registration.state, "sent")
+
+    def test_several_codes_wait_for_a_person(self):
+        registration = self._sent()
+        mail = self._mail(ACTIVATION + "\nMã xác nhận: QQ2VLHCKRB\n")
+        self.assertEqual(mail.state, "waiting")
+        self.assertEqual(mail.registration_id, registration)
+        self.assertEqual(registration.state, "sent")
+
+    def test_foreign_link_is_not_shown(self):
+        registration = self._sent()
+        self._mail(ACTIVATION.replace("gddt.baohiemxahoi.gov.vn", "baohiemxahoi.gov.vn.example.net"))
+        self.assertEqual(registration.activation_code, CODE)
+        self.assertFalse(registration.activation_url)
+
+    def test_unreadable_mail_is_kept(self):
+        mail = self._mail("Xin chào")
+        self.assertEqual((mail.state, mail.kind), ("waiting", "unknown"))
+        self.assertTrue(mail.source)
+
+    def test_pasted_mail_or_code(self):
+        registration = self._sent()
+        for text, link in ((CODE, False), (ACTIVATION, LINK)):
+            paste = self.env["l10n_vn_ibhxh.mail.paste"].with_user(self.user)
+            paste.create({"registration_id": registration.id, "text": text}).action_apply()
+            self.assertEqual(registration.activation_code, CODE)
+            self.assertEqual(registration.activation_url, link)
+        self.assertEqual(registration.activation_expires_at, fields.Datetime.now() + timedelta(hours=24))

@@ -1,0 +1,425 @@
+"""The HTTP gateway against a server that behaves, misbehaves or is not there; the other adapters; the registry."""
+
+import base64
+import hashlib
+import json
+import logging
+import socket
+import tempfile
+import traceback
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+from unittest.mock import patch
+
+from odoo.tests import BaseCase, tagged
+
+from ..tools import gateways
+from ..tools.gateways import transport
+from .samples import http_server
+from .samples.http_server import FaultyServer, reply
+
+REFERENCE = "6f2c1c0e-8f2b-4a53-9a52-0d6a5f0f3c11"
+SECRET = "s3cret-với-dấu"
+DOSSIER = gateways.SignedDossier(
+    form="04", document="<Hồ sơ/>".encode(), agency_code="001", tax_code="0100109106", unit_code=None
+)
+RECEIPT = {
+    "client_reference": REFERENCE,
+    "accepted_at": "2026-03-02T03:04:05Z",
+    "dossier_number": "03706/2026/07906",
+    "state": "received",
+    "more": {"unknown": 1},
+}
+PROGRESS = {
+    "client_reference": REFERENCE,
+    "form": "04",
+    "dossier_number": None,
+    "accepted_at": "2026-03-02T03:04:05Z",
+    "state": "processing",
+    "needs_activation": True,
+    "steps": [
+        {"step": 1, "at": "2026-03-02T03:04:05.25Z", "code": "OK", "description": "Đã nhận", "passed": True},
+        {"step": 2, "at": "2026-03-02T03:05:05Z", "code": "SE003", "description": "Sai", "passed": False, "x": 1},
+    ],
+    "holder": {"code": "00050", "name": "Viettel"},
+    "notification": base64.b64encode(b"<x/>").decode(),
+}
+
+
+def gateway(server, **settings):
+    url = server if isinstance(server, str) else server.url
+    return gateways.make("http", **{"base_url": url, "client_id": "00001", "secret": SECRET, **settings})
+
+
+class ServerCase(BaseCase):
+    def outcome(self, answer, call, **settings):
+        """What ``call(gateway)`` gives or raises when the server answers so."""
+        with FaultyServer(answer) as server:
+            try:
+                return call(gateway(server, **settings))
+            except gateways.GatewayError as error:
+                return error
+
+    def submitted(self, answer, **settings):
+        return self.outcome(answer, lambda gateway: gateway.submit(DOSSIER, REFERENCE), **settings)
+
+    def asked(self, answer, **settings):
+        return self.outcome(answer, lambda gateway: gateway.progress(REFERENCE), **settings)
+
+
+@tagged("post_install_l10n", "post_install", "-at_install")
+class TestContract(ServerCase):
+    def test_submit_sends_what_the_contract_says(self):
+        with FaultyServer(reply(201, RECEIPT)) as server:
+            receipt = gateway(server).submit(DOSSIER, REFERENCE.upper())
+        (request,) = server.requests
+        self.assertEqual((request.method, request.path), ("POST", "/ivan/v1/dossiers"))
+        self.assertEqual(request.headers["idempotency-key"], REFERENCE)
+        self.assertEqual(request.headers["content-type"], "application/json")
+        credentials = base64.b64decode(request.headers["authorization"].removeprefix("Basic ")).decode()
+        self.assertEqual(credentials, f"00001:{SECRET}")
+        self.assertEqual(
+            json.loads(request.body),
+            {
+                "client_reference": REFERENCE,
+                "form": "04",
+                "agency_code": "001",
+                "tax_code": "0100109106",
+                "unit_code": None,
+                "document": base64.b64encode(DOSSIER.document).decode(),
+                "sha256": hashlib.sha256(DOSSIER.document).hexdigest(),
+            },
+        )
+        self.assertEqual(receipt.accepted_at, datetime(2026, 3, 2, 3, 4, 5, tzinfo=timezone.utc))
+        self.assertEqual(receipt.dossier_number, "03706/2026/07906")
+        self.assertEqual(receipt.raw["more"], {"unknown": 1})
+
+    def test_repeated_submission_is_a_receipt_too(self):
+        receipt = self.submitted(reply(200, {**RECEIPT, "dossier_number": None}))
+        self.assertIsNone(receipt.dossier_number)
+
+    def test_progress_is_read_whole(self):
+        with FaultyServer(reply(200, PROGRESS)) as server:
+            progress = gateway(server).progress(REFERENCE)
+        self.assertEqual(server.requests[0].path, f"/ivan/v1/dossiers/{REFERENCE}")
+        self.assertEqual(progress.state, "processing")
+        self.assertTrue(progress.needs_activation)
+        steps = [(step.number, step.code, step.passed) for step in progress]
+        self.assertEqual(steps, [(1, "OK", True), (2, "SE003", False)])
+        self.assertEqual(progress.steps[0].at, datetime(2026, 3, 2, 3, 4, 5, 250000, tzinfo=timezone.utc))
+        self.assertEqual((progress.holder, progress.notification), ("00050 Viettel", b"<x/>"))
+
+    def test_never_heard_of(self):
+        self.assertIsNone(self.asked(reply(404, {"code": "not_found", "description": ""})))
+
+    def test_not_found_by_a_stranger_is_not_never_heard_of(self):
+        """None means that the dossier may be sent again, so somebody else's 404 must not read as None."""
+        for answer in (reply(404, raw=b"<html>"), reply(404, {"code": "no_route", "description": ""}), reply(404, {})):
+            self.assertIsInstance(self.asked(answer), gateways.GatewayError)
+
+    def test_refusals_carry_code_description_and_holder(self):
+        body = {"code": "SE006", "description": "Thuộc I-VAN khác", "holder": {"code": "00050", "name": "Viettel"}}
+        error = self.submitted(reply(422, body))
+        self.assertIsInstance(error, gateways.Refused)
+        self.assertEqual((error.code, error.description, error.holder), ("SE006", "Thuộc I-VAN khác", "00050 Viettel"))
+        codes = {400: "bad_request", 409: "conflict", 413: "too_large", 415: "unsupported_media_type"}
+        for status, code in codes.items():
+            error = self.submitted(reply(status, {"code": code, "description": "x"}))
+            self.assertIsInstance(error, gateways.Refused, status)
+            self.assertEqual((error.code, error.holder), (code, None))
+
+    def test_resend_code(self):
+        with FaultyServer(reply(202, {"sent_at": "2026-03-02T03:04:05Z"})) as server:
+            self.assertIsNone(gateway(server).resend_code(REFERENCE))
+        self.assertEqual(server.requests[0].path, f"/ivan/v1/dossiers/{REFERENCE}/resend-code")
+        answer = reply(409, {"code": "not_waiting", "description": "x"})
+        error = self.outcome(answer, lambda gateway: gateway.resend_code(REFERENCE))
+        self.assertEqual((type(error), error.code), (gateways.Refused, "not_waiting"))
+
+    def test_check_tells_provider_and_clock(self):
+        ahead = datetime.now(timezone.utc) + timedelta(hours=2)
+        provider = {"code": "00001", "name": "TS24"}
+        body = {"status": "ok", "time": ahead.strftime("%Y-%m-%dT%H:%M:%SZ"), "provider": provider}
+        health = self.outcome(reply(200, body), lambda gateway: gateway.check())
+        self.assertTrue(health.ok)
+        self.assertAlmostEqual(health.clock_skew_seconds, 7200, delta=5)
+        self.assertEqual(health.message, "00001 TS24")
+
+    def test_check_never_raises(self):
+        down = reply(503, {"code": "SE999", "description": ""})
+        for answer in (reply(500), reply(200, {}), reply(401, {}), down, http_server.reset):
+            health = self.outcome(answer, lambda gateway: gateway.check())
+            self.assertEqual((health.ok, health.clock_skew_seconds), (False, None))
+            self.assertTrue(health.message)
+
+    def test_connection_is_reused_and_renewed(self):
+        """Many questions after one another on one gateway, while the server closes each connection."""
+        with FaultyServer(reply(200, PROGRESS)) as server:
+            asked = gateway(server)
+            for _turn in range(3):
+                self.assertEqual(asked.progress(REFERENCE).state, "processing")
+        self.assertEqual(len(server.requests), 3)
+
+
+@tagged("post_install_l10n", "post_install", "-at_install")
+class TestCertainlyNotAccepted(ServerCase):
+    def test_nobody_listens(self):
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            port = free.getsockname()[1]
+        with self.assertRaises(gateways.Unreachable):
+            gateway(f"http://127.0.0.1:{port}/").submit(DOSSIER, REFERENCE)
+
+    def test_unknown_host(self):
+        with self.assertRaises(gateways.Unreachable):
+            gateway("https://gateway.invalid/ivan/v1").submit(DOSSIER, REFERENCE)
+
+    def test_connection_time_out(self):
+        """A listener whose queue is full takes no further connection."""
+        with socket.create_server(("127.0.0.1", 0), backlog=0) as full:
+            address = full.getsockname()
+            waiting = []
+            for _turn in range(3):
+                client = socket.socket()
+                client.setblocking(False)
+                client.connect_ex(address)
+                waiting.append(client)
+            try:
+                with self.assertRaises(gateways.Unreachable):
+                    gateway(f"http://127.0.0.1:{address[1]}", timeout=(0.1, 1)).submit(DOSSIER, REFERENCE)
+            finally:
+                for client in waiting:
+                    client.close()
+
+    def test_tls_with_somebody_who_speaks_none(self):
+        with FaultyServer(http_server.close) as server:
+            url = server.url.replace("http://", "https://")
+            with self.assertRaises(gateways.Unreachable):
+                gateway(url, timeout=(1, 1)).submit(DOSSIER, REFERENCE)
+
+    def test_service_down(self):
+        body = {"code": "SE999", "description": "Hệ thống tạm ngưng"}
+        error = self.submitted(reply(503, body, headers={"Retry-After": "120"}))
+        self.assertEqual((type(error), error.retry_after), (gateways.Unreachable, 120))
+        for header in ("Mon, 02 Mar 2026 03:04:05 GMT", "-1", "²"):
+            error = self.submitted(reply(503, body, headers={"Retry-After": header.encode().decode("latin-1")}))
+            self.assertEqual((type(error), error.retry_after), (gateways.Unreachable, None))
+        self.assertEqual(self.submitted(reply(429, {}, headers={"Retry-After": "999999999"})).retry_after, 86400)
+
+    def test_wrong_address_or_credentials(self):
+        for status in (401, 403, 404, 405, 407):
+            error = self.submitted(reply(status, raw=b"<html>not a gateway</html>"))
+            self.assertIsInstance(error, gateways.Misconfigured, status)
+
+
+@tagged("post_install_l10n", "post_install", "-at_install")
+class TestUnknownOutcome(ServerCase):
+    """After any of these the dossier may have been accepted."""
+
+    def assert_unknown(self, answer, **settings):
+        for result in (self.submitted(answer, **settings), self.asked(answer, **settings)):
+            self.assertIs(type(result), gateways.UnknownOutcome, result)
+
+    def test_time_out_after_sending(self):
+        self.assert_unknown(http_server.silence, timeout=(1, 0.1))
+
+    def test_slow_drip(self):
+        self.assert_unknown(http_server.drip, timeout=(0.1, 0.2))
+
+    def test_reset_and_close(self):
+        self.assert_unknown(http_server.reset)
+        self.assert_unknown(http_server.close)
+
+    def test_server_errors(self):
+        for status in (500, 502, 504, 503):
+            self.assert_unknown(reply(status, {"code": "x", "description": ""}))
+        self.assert_unknown(reply(503, raw=b"<html>proxy</html>"))
+
+    def test_redirects_are_not_followed(self):
+        with FaultyServer(reply(200, RECEIPT)) as other:
+            for status in (301, 302, 303, 307, 308):
+                self.assert_unknown(reply(status, {}, headers={"Location": other.url + "/dossiers"}))
+        self.assertEqual(other.requests, [])
+
+    def test_garbage(self):
+        texts = (b"", b"OK", b"<html>", b"\xff\xfe", b"[]", b"null", b"1", b"NaN", b"[" * 100_000, b'{"a": Infinity}')
+        for raw in texts:
+            for status in (200, 201, 422):
+                self.assert_unknown(reply(status, raw=raw))
+        self.assert_unknown(lambda connection: connection.sendall(b"\0\1\2\3\r\n\r\n"))
+
+    def test_truncated(self):
+        content = json.dumps(RECEIPT).encode()
+        self.assert_unknown(reply(201, raw=content[:-10], headers={"Content-Length": str(len(content))}))
+        chunked = {"Transfer-Encoding": "chunked", "Content-Length": "0"}
+        self.assert_unknown(reply(201, raw=b"ff\r\n{", headers=chunked))
+
+    def test_huge(self):
+        size = transport.MAX_REPLY_BYTES + 1
+        self.assert_unknown(reply(201, raw=b" " * size))
+
+    def test_compressed_reply_is_not_unpacked(self):
+        self.assert_unknown(reply(201, RECEIPT, headers={"Content-Encoding": "gzip"}))
+
+    def test_receipt_that_lacks_or_bends_something(self):
+        for name in ("client_reference", "accepted_at"):
+            self.assert_receipt_unknown({key: value for key, value in RECEIPT.items() if key != name})
+        for change in (
+            {"client_reference": "6f2c1c0e-8f2b-4a53-9a52-000000000000"},
+            {"client_reference": 7},
+            {"accepted_at": "2026-03-02T03:04:05"},
+            {"accepted_at": "2026-03-02T03:04:05+07:00"},
+            {"accepted_at": "2026-02-31T03:04:05Z"},
+            {"accepted_at": 1772420645},
+            {"dossier_number": 3706},
+            {"dossier_number": "x" * 5000},
+        ):
+            self.assert_receipt_unknown({**RECEIPT, **change})
+
+    def assert_receipt_unknown(self, body):
+        result = self.submitted(reply(201, body))
+        self.assertIs(type(result), gateways.UnknownOutcome, body)
+
+    def test_progress_that_lacks_or_bends_something(self):
+        step = PROGRESS["steps"][0]
+        for change in (
+            {"state": "new"},
+            {"state": None},
+            {"needs_activation": "yes"},
+            {"needs_activation": None},
+            {"steps": None},
+            {"steps": [step] * 101},
+            {"steps": ["x"]},
+            {"steps": [{**step, "step": "1"}]},
+            {"steps": [{**step, "step": True}]},
+            {"steps": [{**step, "step": 0}]},
+            {"steps": [{**step, "passed": 1}]},
+            {"steps": [{**step, "at": None}]},
+            {"holder": "Viettel"},
+            {"holder": {"code": "00050"}},
+            {"notification": "not base64!"},
+            {"notification": 5},
+            {"client_reference": "other"},
+        ):
+            with self.subTest(change=str(change)[:60]):
+                self.assertIs(type(self.asked(reply(200, {**PROGRESS, **change}))), gateways.UnknownOutcome)
+
+
+@tagged("post_install_l10n", "post_install", "-at_install")
+class TestSecretsAndSettings(ServerCase):
+    def test_nothing_shows_the_secret(self):
+        basic = base64.b64encode(f"00001:{SECRET}".encode()).decode()
+        texts = []
+        with self.assertLogs(level=logging.DEBUG) as logs:
+            logging.getLogger("test").debug("there is always one line")
+            echo = SECRET.encode()
+            echoes = (reply(500, {"echo": SECRET}), reply(401, raw=echo), reply(200, raw=b"{" + echo))
+            for answer in (http_server.reset, *echoes):
+                with FaultyServer(answer) as server:
+                    made = gateway(server)
+                    texts += [repr(made), str(made)]
+                    try:
+                        made.submit(DOSSIER, REFERENCE)
+                    except gateways.GatewayError as error:
+                        texts += [str(error), repr(error), "".join(traceback.format_exception(error))]
+        with self.assertRaises(gateways.GatewayError) as caught:
+            gateways.make("http", base_url="https://x.example", client_id="00001", secret=SECRET, colour=SECRET)
+        texts += [str(caught.exception), *logs.output, repr(DOSSIER)]
+        for text in texts:
+            self.assertNotIn(SECRET, text)
+            self.assertNotIn(basic, text)
+            self.assertNotIn("Hồ sơ", text)
+
+    def test_addresses_that_are_refused(self):
+        for url in (
+            "http://gateway.example.com/ivan/v1",
+            "http://127.0.0.1.evil.example/",
+            "ftp://127.0.0.1/",
+            "https://user:password@gateway.example.com/",
+            "https://gateway.example.com/?a=1",
+            "https://gateway.example.com/#x",
+            "https:///path",
+            "https://gateway.example.com:99999/",
+            "https://[::1",
+            "gateway.example.com",
+            "",
+        ):
+            with self.subTest(url), self.assertRaises(gateways.Misconfigured):
+                gateway(url)
+
+    def test_reference_must_be_a_uuid(self):
+        made = gateway("https://gateway.example.com/")
+        for reference in ("", "../../admin", "1", None):
+            with self.assertRaises(gateways.GatewayError):
+                made.progress(reference)
+
+    def test_sandbox_stays_on_this_computer(self):
+        settings = {"client_id": "00001", "secret": SECRET}
+        with self.assertRaises(gateways.Misconfigured):
+            gateways.make("sandbox", base_url="https://gateway.example.com/ivan/v1", **settings)
+        with FaultyServer(reply(200, PROGRESS)) as server:
+            made = gateways.make("sandbox", base_url=server.url, **settings)
+            self.assertEqual(made.progress(REFERENCE).state, "processing")
+
+    def test_environment_proxy_is_not_asked_for_this_computer(self):
+        with (
+            FaultyServer(reply(200, {})) as proxy,
+            FaultyServer(reply(200, PROGRESS)) as server,
+            patch.dict("os.environ", http_proxy=proxy.url, no_proxy=""),
+        ):
+            self.assertEqual(gateway(server).progress(REFERENCE).state, "processing")
+        self.assertEqual(proxy.requests, [])
+
+
+@tagged("post_install_l10n", "post_install", "-at_install")
+class TestTls(BaseCase):
+    """A server with a certificate that nobody but the test trusts."""
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        folder = tempfile.TemporaryDirectory()
+        cls.addClassCleanup(folder.cleanup)
+        cls.bundle = f"{folder.name}/server.pem"
+        Path(cls.bundle).write_bytes(http_server.self_signed())
+
+    def test_unknown_certificate_is_refused_before_anything_is_sent(self):
+        with FaultyServer(reply(201, RECEIPT), certificate=self.bundle) as server:
+            with self.assertRaises(gateways.Unreachable):
+                gateway(server).submit(DOSSIER, REFERENCE)
+        self.assertEqual(server.requests, [])
+
+    def test_certificate_of_a_bundle_is_trusted(self):
+        with FaultyServer(reply(201, RECEIPT), certificate=self.bundle) as server:
+            receipt = gateway(server, verify=self.bundle).submit(DOSSIER, REFERENCE)
+        self.assertEqual(receipt.dossier_number, "03706/2026/07906")
+
+    def test_failure_after_the_handshake_is_an_unknown_outcome(self):
+        for answer in (http_server.reset, http_server.close, http_server.drip):
+            with FaultyServer(answer, certificate=self.bundle) as server:
+                with self.assertRaises(gateways.UnknownOutcome):
+                    gateway(server, verify=self.bundle, timeout=(0.2, 0.2)).submit(DOSSIER, REFERENCE)
+            self.assertEqual(len(server.requests), 1)
+
+
+@tagged("post_install_l10n", "post_install", "-at_install")
+class TestOtherAdapters(BaseCase):
+    def test_manual_leaves_every_step_to_a_person(self):
+        manual = gateways.make("manual")
+        self.assertFalse(manual.can_submit or manual.can_resend)
+        for call in (lambda: manual.submit(DOSSIER, REFERENCE), lambda: manual.progress(REFERENCE)):
+            with self.assertRaises(gateways.Unsupported):
+                call()
+        with self.assertRaises(gateways.Unsupported):
+            manual.resend_code(REFERENCE)
+        self.assertTrue(manual.check().ok)
+
+    def test_registry(self):
+        self.assertLessEqual({"http", "manual", "sandbox"}, set(gateways.names()))
+        with self.assertRaises(gateways.GatewayError):
+            gateways.make("pigeon")
+
+        @gateways.register("test_tools_gateways")
+        class Other(type(gateways.make("manual"))):
+            pass
+
+        self.assertIsInstance(gateways.make("test_tools_gateways"), Other)
