@@ -3,24 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import json
-import logging
-import os
-import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-import truststore
-
 from ibhxh_agent import __version__
 from ibhxh_agent.children import CHILD_FLAG
-from ibhxh_agent.client import Client, Credentials, Server
-from ibhxh_agent.config import Folder, Pairing
-from ibhxh_agent.errors import AgentError
-from ibhxh_agent.hardening import forbid_memory_dumps
-from ibhxh_agent.secretstore import SecretStore
-from ibhxh_agent.texts import text, use_language
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -28,6 +16,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = list(sys.argv[1:] if arguments is None else arguments)
     if given[:1] == [CHILD_FLAG]:
         return _child(given[1:])
+    # Not at the top: a child must start fast, and a token child must not import what it does not need.
+    import truststore
+
+    from ibhxh_agent.errors import AgentError
+    from ibhxh_agent.hardening import forbid_memory_dumps
+    from ibhxh_agent.texts import use_language
+
     forbid_memory_dumps()
     options = _parser().parse_args(given)
     use_language(options.lang)
@@ -48,136 +43,59 @@ def _child(arguments: Sequence[str]) -> int:
 
         worker.main()
         return 0
+    if list(arguments) == ["window"]:
+        from ibhxh_agent.prompt import window_child
+
+        window_child.main()
+        return 0
     return 2
 
 
 def _parser() -> argparse.ArgumentParser:
+    from ibhxh_agent import commands
+    from ibhxh_agent.prompt.choose import KINDS
+
     parser = argparse.ArgumentParser(
         prog="ibhxh-agent",
         description="Ký tờ khai BHXH bằng USB token trên máy này cho Odoo (signs BHXH forms for Odoo with your token).",
     )
     parser.add_argument("--version", action="version", version=__version__)
     parser.add_argument("--config-dir", type=Path, help="thư mục cấu hình (settings folder)")
-    parser.add_argument("--library", action="append", default=[], help="thư viện PKCS#11, dùng riêng các thư viện này")
+    parser.add_argument(
+        "--library", action="append", default=[], help="chỉ dùng thư viện PKCS#11 này (use only this one)"
+    )
     parser.add_argument("--lang", choices=("vi", "en"), default="vi", help="ngôn ngữ (language)")
-    commands = parser.add_subparsers(required=True, metavar="LỆNH")
+    subparsers = parser.add_subparsers(required=True, metavar="LỆNH")
 
-    pair = commands.add_parser("pair", help="ghép máy này với Odoo (pair with Odoo)")
+    pair = subparsers.add_parser("pair", help="ghép máy này với Odoo (pair with Odoo)")
     pair.add_argument("--server", required=True, help="https://…")
     pair.add_argument("--database", default="", help="tên cơ sở dữ liệu, nếu máy chủ có nhiều (database name)")
     pair.add_argument("--name", default="", help="tên máy hiện trong Odoo (name shown in Odoo)")
     pair.add_argument("--code", help="mã ghép máy; không có thì hỏi (asked for when missing)")
-    pair.set_defaults(command=_pair)
+    pair.set_defaults(command=commands.pair)
 
-    run = commands.add_parser("run", help="chờ và ký (wait and sign)")
+    run = subparsers.add_parser("run", help="chờ và ký (wait and sign)")
     run.add_argument("--once", action="store_true", help="một lượt rồi thoát (one round, then exit)")
-    run.add_argument("--pin-fd", type=int, help="đọc PIN từ file descriptor này (read the PIN from this descriptor)")
+    run.add_argument("--prompt", choices=KINDS, default="auto", help="cách hỏi PIN (how to ask for the PIN)")
+    run.add_argument("--pin-fd", type=int, metavar="N", help="đọc PIN từ file descriptor (read the PIN from there)")
     run.add_argument("--keep-pin", type=float, default=0, metavar="PHÚT", help="nhớ PIN trong bộ nhớ (minutes)")
     run.add_argument("--poll-interval", type=float, metavar="GIÂY", help="giây giữa hai lần hỏi máy chủ (seconds)")
-    run.set_defaults(command=_run)
+    run.add_argument("--no-doorbell", action="store_true", help="chỉ hỏi định kỳ, không dùng chuông (polling only)")
+    run.add_argument("--no-tray", dest="tray", action="store_false", help="không hiện biểu tượng (no tray icon)")
+    run.set_defaults(command=commands.run)
 
-    certificates = commands.add_parser("certificates", help="chứng thư trên các token (certificates on the tokens)")
+    status = subparsers.add_parser("status", help="agent đang chạy và kết nối không (is it running and connected)")
+    status.add_argument("--json", action="store_true")
+    status.set_defaults(command=commands.status)
+
+    certificates = subparsers.add_parser("certificates", help="chứng thư trên các token (certificates on the tokens)")
     certificates.add_argument("--json", action="store_true")
-    certificates.set_defaults(command=_certificates)
+    certificates.set_defaults(command=commands.certificates)
+
+    for name, command, help_text in (
+        ("doctor", commands.examine, "kiểm tra và chỉ cách sửa (diagnose)"),
+        ("install", commands.install, "tự chạy khi đăng nhập (start at login)"),
+        ("uninstall", commands.uninstall, "không tự chạy nữa (no longer start at login)"),
+    ):
+        subparsers.add_parser(name, help=help_text).set_defaults(command=command)
     return parser
-
-
-def _pair(options: argparse.Namespace) -> int:
-    import platform
-
-    server = Server.parse(options.server)
-    code = options.code or input(text("ask_code") + " ")
-    name = options.name or platform.node()
-    answer = Client(server, options.database).pair(code.strip(), name)
-    folder = Folder(options.config_dir)
-    settings = folder.load()
-    store = SecretStore(folder)
-    if settings.pairing is not None:
-        store.delete(settings.pairing.agent)
-    store.set(str(answer["agent"]), str(answer["key"]))
-    settings.pairing = Pairing(
-        server=server.base,
-        database=str(options.database or answer.get("database") or ""),
-        agent=str(answer["agent"]),
-        name=name,
-        user=str(answer.get("user") or ""),
-        expires_at=str(answer["expires_at"]),
-    )
-    folder.save(settings)
-    print(text("paired", server=server.base, user=settings.pairing.user, expires_at=settings.pairing.expires_at))
-    return 0
-
-
-def _certificates(options: argparse.Namespace) -> int:
-    from ibhxh_agent.tokens.setup import token_manager
-
-    manager = token_manager(Folder(options.config_dir).load(), options.library)
-    try:
-        manager.refresh(everything=True)
-    finally:
-        manager.close()
-    rows = [
-        {
-            "fingerprint": certificate.fingerprint,
-            "name": certificate.common_name,
-            "tax_codes": list(certificate.tax_codes),
-            "issuer": certificate.issuer_name,
-            "serial": certificate.serial,
-            "not_before": certificate.not_before.isoformat(),
-            "not_after": certificate.not_after.isoformat(),
-            "token": manager.find(certificate.fingerprint).label,
-        }
-        for certificate in manager.certificates()
-    ]
-    if options.json:
-        print(json.dumps(rows, ensure_ascii=False, indent=2))
-    else:
-        for row in rows:
-            print(f"{row['name']} — MST {', '.join(row['tax_codes'])} — {row['issuer']} — {row['not_after'][:10]}")
-        if not rows:
-            print(text("no_certificates"))
-    for problem in manager.problems.values():
-        print(problem, file=sys.stderr)
-    return 0
-
-
-def _run(options: argparse.Namespace) -> int:
-    from ibhxh_agent.batch import BatchSigner
-    from ibhxh_agent.outbox import Leases, Outbox
-    from ibhxh_agent.prompt.choose import choose_prompt
-    from ibhxh_agent.runner import Agent
-    from ibhxh_agent.tokens.setup import token_manager
-
-    folder = Folder(options.config_dir)
-    pairing = folder.paired()
-    store = SecretStore(folder)
-    key = store.get(pairing.agent)
-    if not key:
-        raise AgentError("not_paired", text("not_paired"))
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
-    client = Client(Server.parse(pairing.server), pairing.database, Credentials(key, pairing.agent))
-    prompt = choose_prompt(options.pin_fd)
-    manager = token_manager(folder.load(), options.library)
-    outbox, leases = Outbox(client.another()), Leases(client.another())
-    signer = BatchSigner(manager, prompt, outbox, leases, pairing.server, options.keep_pin)
-    agent = Agent(client, manager, signer, outbox, folder, store, options.poll_interval)
-
-    def stop(_signal: int, _frame: object) -> None:
-        agent.stopping.set()
-        agent.wake.set()
-
-    signal.signal(signal.SIGTERM, stop)
-    if os.name == "posix":
-        signal.signal(signal.SIGINT, stop)
-    try:
-        if options.once:
-            agent.once()
-        else:
-            agent.run()
-        outbox.wait_empty(5)
-    finally:
-        signer.pins.forget_all()
-        manager.close()
-        leases.stop()
-        outbox.stop()
-    return 0

@@ -6,6 +6,8 @@ import ipaddress
 import json
 import platform
 from dataclasses import dataclass
+from datetime import datetime
+from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import quote, urlsplit, urlunsplit
 
@@ -104,6 +106,7 @@ class Client:
         self.server = server
         self.database = database
         self.credentials = credentials or Credentials()
+        self._date: datetime | None = None
         self._session = requests.Session()
         self._session.headers["User-Agent"] = f"ibhxh-agent/{__version__}"
         if server.loopback:
@@ -130,12 +133,20 @@ class Client:
         body = {"certificates": certificates, "tokens": tokens, "version": __version__}
         return _object(self._post("heartbeat", body), "poll_after")
 
-    def claim(self, fingerprints: list[str], limit: int) -> list[dict[str, Any]]:
-        """Take the requests that wait for these certificates."""
-        answer = self._post("requests/claim", {"fingerprints": fingerprints, "limit": limit})
+    def claim(self, fingerprints: list[str], limit: int, *, resume: bool = False) -> list[dict[str, Any]]:
+        """Take the requests that wait for these certificates.
+
+        :param resume: also those that this computer took before it was restarted
+        """
+        answer = self._post("requests/claim", {"fingerprints": fingerprints, "limit": limit, "resume": resume})
         if not isinstance(answer, list) or not all(isinstance(entry, dict) for entry in answer):
             raise _not_ours()
         return answer
+
+    def ping(self) -> datetime | None:
+        """Ask for nothing, which proves address, key and device; the time of the server's ``Date`` header."""
+        self.claim([], 1)
+        return self._date
 
     def renew(self, request: str) -> dict[str, Any]:
         """Keep the lease of a claimed request."""
@@ -185,6 +196,7 @@ class Client:
             ) as response:
                 content = response.raw.read(MAX_ANSWER + 1, decode_content=True)
                 status, retry_after = response.status_code, response.headers.get("Retry-After", "")
+                self._date = _http_date(response.headers.get("Date", ""))
         except requests.exceptions.SSLError as error:
             raise Unreachable("tls", text("tls", server=self.server.base)) from error
         except (requests.RequestException, OSError, ValueError) as error:
@@ -207,6 +219,13 @@ class Client:
             seconds = float(retry_after) if retry_after.isdigit() else None
             raise ServerError(status, answer["error"], str(answer.get("message", "")), seconds)
         raise _not_ours(status)
+
+
+def _http_date(value: str) -> datetime | None:
+    try:
+        return parsedate_to_datetime(value)
+    except ValueError:
+        return None
 
 
 def _not_ours(status: int = 200) -> Unreachable:

@@ -15,8 +15,10 @@ from ibhxh_agent.backoff import Backoff
 from ibhxh_agent.batch import BatchSigner
 from ibhxh_agent.client import FINAL_CODES, Client, ServerError, Unreachable
 from ibhxh_agent.config import Folder
+from ibhxh_agent.doorbell import Doorbell
 from ibhxh_agent.errors import AgentError
 from ibhxh_agent.outbox import Outbox
+from ibhxh_agent.screenlock import is_locked
 from ibhxh_agent.secretstore import SecretStore
 from ibhxh_agent.texts import text
 from ibhxh_agent.tokens.manager import TokenManager
@@ -27,6 +29,8 @@ log = logging.getLogger(__name__)
 CLAIM_LIMIT = 500
 #: Seconds between two idle heartbeats, at least: never more than two requests a minute.
 SLOWEST_POLL, FASTEST_POLL = 300.0, 30.0
+#: Seconds between two heartbeats while requests wait that could not be taken (another computer holds them).
+BUSY_POLL = 5.0
 #: Seconds between two looks at the tokens.
 TOKEN_POLL = 2.0
 #: Seconds the clocks may differ before the person is told.
@@ -35,19 +39,30 @@ ALLOWED_SKEW = 120.0
 
 @dataclass
 class State:
-    """What ``status`` and the tray icon show."""
+    """What ``status`` and the tray icon show.
+
+    :param clock_skew: seconds this computer is ahead of the server
+    :param doorbell: requests arrive at once instead of by polling
+    """
 
     online: bool = False
     message: str = ""
     clock_skew: float = 0.0
+    clock_warning: str = ""
     outdated: str = ""
+    certificates: int = 0
+    doorbell: bool = False
 
 
 class Agent:
     """The main loop.
 
+    :attr:`wake` is set from outside (doorbell) to look for requests at once, :attr:`stopping` and ``wake`` to end.
+    :attr:`on_state` is called with each new :class:`State`.
+
     :param poll_interval: seconds between heartbeats instead of what the server asks for (tests, demo)
-    :param wake: set from outside (doorbell) to look for requests at once
+    :param wall_clock: seconds since 1970; unlike the monotonic clock it goes on while a laptop sleeps
+    :param locked: the screen is locked now
     """
 
     def __init__(
@@ -58,8 +73,11 @@ class Agent:
         outbox: Outbox,
         folder: Folder,
         store: SecretStore,
+        *,
+        doorbell: Doorbell | None = None,
         poll_interval: float | None = None,
         wall_clock: Callable[[], float] = time.time,
+        locked: Callable[[], bool] = is_locked,
     ) -> None:
         self._client = client
         self._manager = manager
@@ -67,11 +85,15 @@ class Agent:
         self._outbox = outbox
         self._folder = folder
         self._store = store
+        self._doorbell = doorbell
         self._poll_interval = poll_interval
+        self._locked = locked
+        self._resume = True
         self._wall_clock = wall_clock
         self._backoff = Backoff()
         self.wake = threading.Event()
         self.stopping = threading.Event()
+        self.on_state: Callable[[State], None] = lambda _state: None
         self.state = State()
 
     def run(self) -> None:
@@ -81,14 +103,23 @@ class Agent:
         """
         due = 0.0
         while not self.stopping.is_set():
-            self._signer.pins.expire()
-            changed = self._manager.refresh()
-            self._signer.pins.keep_only({token.identity for token in self._manager.tokens})
             rung = self.wake.is_set()
             self.wake.clear()
+            changed = self.look()
             if changed or rung or self._wall_clock() >= due:
-                due = self._wall_clock() + self._turn(rung)
+                due = self._wall_clock() + self._turn(rung and not changed)
+                self._tell()
             self._pause(due)
+
+    def look(self) -> bool:
+        """Look at the tokens; true when something changed. Forgets the PINs that must be forgotten."""
+        changed = self._manager.refresh()
+        pins = self._signer.pins
+        pins.expire()
+        pins.keep_only({token.identity for token in self._manager.tokens})
+        if pins and self._locked():
+            pins.forget_all()
+        return changed
 
     def once(self) -> None:
         """One round for unattended use: report, take what waits, sign, deliver.
@@ -117,6 +148,9 @@ class Agent:
             ],
         )
         self._tell_skew(answer)
+        if self._doorbell is not None:
+            channel = answer.get("doorbell")
+            self._doorbell.listen(channel if isinstance(channel, str) and channel else None)
         if answer.get("outdated"):
             self.state.outdated = text("outdated", minimum=answer.get("minimum_version", "?"))
             log.warning("outdated: the server needs %s", answer.get("minimum_version"))
@@ -128,7 +162,8 @@ class Agent:
         """Claim and sign until nothing is left."""
         while not self.stopping.is_set():
             fingerprints = [certificate.fingerprint for certificate in self._manager.certificates()]
-            requests = self._client.claim(fingerprints, CLAIM_LIMIT) if fingerprints else []
+            requests = self._client.claim(fingerprints, CLAIM_LIMIT, resume=self._resume) if fingerprints else []
+            self._resume = self._resume and not fingerprints
             if not requests:
                 return
             log.info("claimed %d requests", len(requests))
@@ -149,6 +184,9 @@ class Agent:
         except ServerError as error:
             if error.code in FINAL_CODES:
                 self.stopping.set()
+                self._signer.pins.forget_all()
+                self.state.online, self.state.message = False, error.message or error.code
+                self._tell()
                 raise AgentError(error.code, text("stopped_final", message=error.message or error.code)) from error
             self.state.message = error.message
             return error.retry_after or self._backoff.next()
@@ -156,7 +194,13 @@ class Agent:
         self.state.online, self.state.message = True, ""
         if self._poll_interval is not None:
             return self._poll_interval
-        return min(max(float(answer.get("poll_after") or FASTEST_POLL), FASTEST_POLL), SLOWEST_POLL)
+        shortest = BUSY_POLL if answer.get("pending") else FASTEST_POLL
+        return min(max(float(answer.get("poll_after") or FASTEST_POLL), shortest), SLOWEST_POLL)
+
+    def _tell(self) -> None:
+        self.state.certificates = len(self._manager.certificates())
+        self.state.doorbell = self._doorbell is not None and self._doorbell.connected
+        self.on_state(self.state)
 
     def _pause(self, due: float) -> None:
         """Wait for the next look at the tokens, or less: for the bell, the end, or the next heartbeat."""
@@ -170,9 +214,11 @@ class Agent:
         if theirs.tzinfo is None:
             theirs = theirs.replace(tzinfo=timezone.utc)
         skew = self._wall_clock() - theirs.timestamp()
-        if abs(skew) > ALLOWED_SKEW and abs(self.state.clock_skew) <= ALLOWED_SKEW:
+        wrong = abs(skew) > ALLOWED_SKEW
+        if wrong and not self.state.clock_warning:
             log.warning("the clock is %.0f s off the server's", skew)
         self.state.clock_skew = skew
+        self.state.clock_warning = text("clock_skew", seconds=round(skew)) if wrong else ""
 
     def _renew_key(self) -> None:
         """Get a new key, store it, then use it: a crash in between leaves one that works."""

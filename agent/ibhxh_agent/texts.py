@@ -119,6 +119,103 @@ _TEXTS: dict[str, tuple[str, str]] = {
         "Không có màn hình hay cửa sổ lệnh để hỏi PIN. Chạy agent trong phiên đăng nhập, hoặc dùng --pin-fd.",
         "There is no display or terminal to ask for the PIN. Run the agent in a login session, or use --pin-fd.",
     ),
+    "already_running": (
+        "Agent đang chạy rồi với cấu hình này.",
+        "An agent with these settings is running already.",
+    ),
+    "doctor_version": ("ibhxh-agent {version}", "ibhxh-agent {version}"),
+    "doctor_wrong_bits": (
+        "{library}: thư viện cho hệ 32/64-bit khác với agent này; cài bản trình điều khiển đúng loại.",
+        "{library}: built for another bitness or processor than this agent; install the fitting driver.",
+    ),
+    "doctor_not_pkcs11": (
+        "{library}: không phải thư viện PKCS#11 (không có C_GetFunctionList).",
+        "{library}: not a PKCS#11 library (no C_GetFunctionList).",
+    ),
+    "doctor_no_library": (
+        "Không tìm thấy thư viện PKCS#11. Cài trình điều khiển token của nhà cung cấp (CA); "
+        "nếu đã cài, chỉ đường dẫn: ibhxh-agent --library ĐƯỜNG_DẪN doctor.",
+        "No PKCS#11 library was found. Install the token's driver from the provider (CA); "
+        "if it is installed, name it: ibhxh-agent --library PATH doctor.",
+    ),
+    "doctor_library": ("Thư viện {library} ({origin})", "Library {library} ({origin})"),
+    "doctor_no_token": (
+        "Không thấy token nào. Cắm USB token; nếu đã cắm, thử cổng khác hoặc cài lại trình điều khiển.",
+        "No token is seen. Plug it in; if it is, try another port or reinstall the driver.",
+    ),
+    "doctor_token": ("Token {label} (số {serial}, {model})", "Token {label} (serial {serial}, {model})"),
+    "doctor_token_count_low": (
+        "Token {label} (số {serial}): lần đăng nhập trước sai PIN. Nhập cẩn thận.",
+        "Token {label} (serial {serial}): the last login used a wrong PIN. Enter it carefully.",
+    ),
+    "doctor_token_final_try": (
+        "Token {label} (số {serial}): chỉ còn MỘT lần nhập PIN. Không chắc PIN thì hỏi nhà cung cấp trước.",
+        "Token {label} (serial {serial}): ONE PIN try is left. If you are not sure, ask the provider first.",
+    ),
+    "doctor_token_locked": (
+        "Token {label} (số {serial}): PIN ĐÃ BỊ KHÓA. Liên hệ nhà cung cấp chữ ký số (CA) để mở khóa.",
+        "Token {label} (serial {serial}): the PIN IS LOCKED. Ask the certificate provider (CA) to unlock it.",
+    ),
+    "doctor_no_certificate": (
+        "Token {label}: không có chứng thư số nào mang mã số thuế (MST).",
+        "Token {label}: no certificate with a tax code (MST).",
+    ),
+    "doctor_certificate": (
+        "Chứng thư {name}, MST {tax_code}, hiệu lực đến {until}",
+        "Certificate {name}, tax code {tax_code}, valid until {until}",
+    ),
+    "doctor_certificate_soon": (
+        "Chứng thư {name}, MST {tax_code} sắp hết hạn ({until}). Gia hạn, rồi nộp tờ khai 05 trong Odoo.",
+        "Certificate {name}, tax code {tax_code} ends soon ({until}). Renew it, then file form 05 in Odoo.",
+    ),
+    "doctor_certificate_expired": (
+        "Chứng thư {name}, MST {tax_code} hết hạn hoặc chưa có hiệu lực ({until}). Kiểm tra đồng hồ hoặc gia hạn.",
+        "Certificate {name}, tax code {tax_code} expired or not valid yet ({until}). Check the clock or renew it.",
+    ),
+    "doctor_certificate_unsupported": (
+        "Chứng thư {name}, MST {tax_code}: khóa không phải RSA nên agent không ký được.",
+        "Certificate {name}, tax code {tax_code}: the key is not RSA, the agent cannot sign with it.",
+    ),
+    "doctor_prompt": ("Cách hỏi PIN: {kind}", "PIN is asked by: {kind}"),
+    "doctor_key": ("Khóa kết nối được giữ trong {place}", "The connection key is kept in {place}"),
+    "doctor_no_key": (
+        "Không thấy khóa kết nối trong {place}. Ghép lại: ibhxh-agent pair.",
+        "No connection key in {place}. Pair again: ibhxh-agent pair.",
+    ),
+    "doctor_server": ("Máy chủ {server} trả lời, người dùng {user}", "Server {server} answers, user {user}"),
+    "doctor_clock": (
+        "Đồng hồ khớp máy chủ (lệch {seconds} giây)",
+        "The clock agrees with the server ({seconds} s off)",
+    ),
+    "doctor_running": ("Agent đang chạy", "The agent is running"),
+    "doctor_not_running": (
+        "Agent không chạy. Chạy ibhxh-agent run, hoặc ibhxh-agent install để tự chạy khi đăng nhập.",
+        "The agent is not running. Start ibhxh-agent run, or ibhxh-agent install to start it at login.",
+    ),
+    "status_paired": (
+        "Ghép với {server} ({user}), máy {name}, khóa đến {expires_at}",
+        "Paired with {server} ({user}) as {name}, key until {expires_at}",
+    ),
+    "status_running": ("Đang chạy", "Running"),
+    "status_stopped": ("Không chạy", "Not running"),
+    "status_online": (
+        "Kết nối tốt lúc {at}; {certificates} chứng thư; chuông báo {doorbell}",
+        "Connected at {at}; {certificates} certificates; doorbell {doorbell}",
+    ),
+    "status_offline": ("Mất kết nối lúc {at}: {message}", "Not connected at {at}: {message}"),
+    "on": ("bật", "on"),
+    "off": ("tắt", "off"),
+    "installed": (
+        "Agent sẽ tự chạy khi đăng nhập ({place}).",
+        "The agent now starts at login ({place}).",
+    ),
+    "uninstalled": ("Agent không còn tự chạy khi đăng nhập.", "The agent no longer starts at login."),
+    "install_failed": (
+        "Không đặt được chế độ tự chạy: {detail}",
+        "Starting at login could not be set up: {detail}",
+    ),
+    "tray_quit": ("Thoát", "Quit"),
+    "tray_online": ("Đã kết nối, {certificates} chứng thư", "Connected, {certificates} certificates"),
     "internal_error": (
         "Agent gặp lỗi khi ký. Xem nhật ký của agent rồi yêu cầu ký lại.",
         "The agent failed while signing. See its log, then request the signature again.",
@@ -161,6 +258,29 @@ _TEXTS: dict[str, tuple[str, str]] = {
         "Press Enter, then type the PIN on the reader (n = refuse):",
     ),
     "ask_yes": ("PIN đang được nhớ. Enter = ký, n = từ chối:", "The PIN is remembered. Enter = sign, n = refuse:"),
+    "ask_headline": (
+        "Odoo yêu cầu ký tờ khai BHXH bằng token của bạn",
+        "Odoo asks for a signature on a BHXH form with your token",
+    ),
+    "ask_many": ("{count} tờ khai sẽ được ký với một lần nhập PIN:", "{count} forms are signed with one PIN:"),
+    "window_pin": ("Mã PIN của token:", "Token PIN:"),
+    "window_keep": ("Nhớ PIN trong bộ nhớ", "Keep the PIN in memory for"),
+    "window_minutes": ("phút", "minutes"),
+    "window_pin_pad": (
+        "Bấm Ký, rồi nhập PIN trên bàn phím của đầu đọc.",
+        "Press Sign, then type the PIN on the reader.",
+    ),
+    "window_pin_kept": ("PIN đang được nhớ; bấm Ký để đồng ý.", "The PIN is remembered; press Sign to agree."),
+    "window_sign": ("&Ký", "&Sign"),
+    "window_refuse": ("&Từ chối", "&Refuse"),
+    "window_later": ("Để &sau", "&Later"),
+    "window_stop": ("&Dừng", "S&top"),
+    "window_close": ("Đón&g", "&Close"),
+    "window_signing": ("Đang ký…", "Signing…"),
+    "window_progress": ("Đã ký {done}/{total}", "Signed {done}/{total}"),
+    "label_issuer": ("Nhà cung cấp, số serial", "Issuer, serial"),
+    "label_form": ("Tờ khai", "Form"),
+    "label_tax_code": ("Mã số thuế", "Tax code"),
     "label_server": ("Máy chủ", "Server"),
     "label_certificate": ("Chứng thư số", "Certificate"),
     "label_validity": ("Hiệu lực", "Validity"),
@@ -202,6 +322,11 @@ def use_language(code: str) -> None:
     """``vi`` (the default) or ``en``, for the whole process."""
     global _language
     _language = 1 if code == "en" else 0
+
+
+def language() -> str:
+    """The chosen language, ``vi`` or ``en``."""
+    return ("vi", "en")[_language]
 
 
 def text(key: str, **values: object) -> str:

@@ -12,8 +12,8 @@ from pathlib import Path
 import pki
 import pytest
 import softhsm
-from fakelib import FakeLibrary, compile_library
 from fake_odoo import FakeOdoo
+from fakelib import FakeLibrary, compile_library
 
 from ibhxh_agent.certificate import TokenCertificate
 

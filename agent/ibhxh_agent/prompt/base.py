@@ -66,3 +66,6 @@ class Prompt(Protocol):
 
     def done(self, message: str) -> None:
         """The batch is over; show the result and let go."""
+
+    def close(self) -> None:
+        """The agent ends: take down whatever is still shown."""

@@ -2,18 +2,32 @@
 
 from __future__ import annotations
 
+import importlib.util
+import os
 import sys
+from collections.abc import Callable, Mapping
 
 from ibhxh_agent.errors import AgentError
 from ibhxh_agent.prompt.base import Prompt
 from ibhxh_agent.prompt.descriptor import DescriptorPrompt, read_pin
 from ibhxh_agent.prompt.terminal import TerminalPrompt
+from ibhxh_agent.prompt.window import WindowPrompt
 from ibhxh_agent.texts import text
 
+KINDS = ("auto", "window", "terminal")
 
-def choose_prompt(pin_descriptor: int | None) -> Prompt:
+
+def choose_prompt(
+    kind: str = "auto",
+    pin_descriptor: int | None = None,
+    stopping: Callable[[], bool] = lambda: False,
+    platform: str = sys.platform,
+    environment: Mapping[str, str] | None = None,
+) -> Prompt:
     """The descriptor when one was given, a window where there is a display, else the terminal.
 
+    :param kind: ``auto``, or ``window`` or ``terminal`` to insist
+    :param stopping: true when the agent ends, see :class:`WindowPrompt`
     :raises AgentError: ``no_prompt``, there is no way to ask anybody; ``bad_descriptor``
     """
     if pin_descriptor is not None:
@@ -21,6 +35,14 @@ def choose_prompt(pin_descriptor: int | None) -> Prompt:
             return DescriptorPrompt(read_pin(pin_descriptor))
         except OSError as error:
             raise AgentError("bad_descriptor", text("bad_descriptor")) from error
-    if sys.stdin is not None and sys.stdin.isatty():
+    display = has_display(platform, os.environ if environment is None else environment)
+    if kind != "terminal" and display and importlib.util.find_spec("tkinter") is not None:
+        return WindowPrompt(stopping)
+    if kind != "window" and sys.stdin is not None and sys.stdin.isatty():
         return TerminalPrompt()
     raise AgentError("no_prompt", text("no_prompt"))
+
+
+def has_display(platform: str, environment: Mapping[str, str]) -> bool:
+    """A window can be shown: always on Windows and macOS, else when X11 or Wayland is there."""
+    return platform in ("win32", "darwin") or bool(environment.get("DISPLAY") or environment.get("WAYLAND_DISPLAY"))

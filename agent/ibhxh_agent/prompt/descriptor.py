@@ -60,3 +60,7 @@ class DescriptorPrompt:
 
     def done(self, message: str) -> None:
         """Nobody is watching."""
+
+    def close(self) -> None:
+        """Forget the PIN."""
+        self.forget()

@@ -43,6 +43,9 @@ class TerminalPrompt:
         """Print the result."""
         print(message, file=self._out)
 
+    def close(self) -> None:
+        """Nothing stays open."""
+
 
 def describe(question: Question) -> list[str]:
     """The question as lines of text."""

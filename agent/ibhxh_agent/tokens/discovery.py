@@ -41,14 +41,18 @@ class Places:
     :param platform: as ``sys.platform``
     :param environment: for ``%SystemRoot%`` and the like
     :param root: put before every absolute folder
+    :param nowhere: look at what the user added only
     """
 
     platform: str = sys.platform
     environment: Mapping[str, str] | None = None
     root: str = ""
+    nowhere: bool = False
 
     def expand(self, folder: str) -> list[Path]:
         """A folder of the data file → the folders that exist; unknown variables drop it."""
+        if self.nowhere:
+            return []
         environment = os.environ if self.environment is None else self.environment
         for name, value in environment.items():
             folder = folder.replace(f"%{name}%", value)

@@ -1,0 +1,220 @@
+"""What each command does; :mod:`ibhxh_agent.cli` reads the command line."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import platform
+import signal
+import sys
+from contextlib import ExitStack
+from dataclasses import replace
+
+from ibhxh_agent import autostart, doctor, instance
+from ibhxh_agent.batch import BatchSigner
+from ibhxh_agent.client import Client, Credentials, Server
+from ibhxh_agent.config import Folder, Pairing
+from ibhxh_agent.doorbell import Doorbell
+from ibhxh_agent.errors import AgentError
+from ibhxh_agent.logs import start_logging
+from ibhxh_agent.outbox import Leases, Outbox
+from ibhxh_agent.prompt.choose import choose_prompt
+from ibhxh_agent.runner import Agent, State
+from ibhxh_agent.secretstore import SecretStore
+from ibhxh_agent.texts import text
+from ibhxh_agent.tokens.setup import token_manager
+from ibhxh_agent.tray import Tray
+
+log = logging.getLogger(__name__)
+
+
+def pair(options: argparse.Namespace) -> int:
+    """Exchange the one-time code for a key and store it."""
+    server = Server.parse(options.server)
+    code = options.code or input(text("ask_code") + " ")
+    name = options.name or platform.node()
+    answer = Client(server, options.database).pair(code.strip(), name)
+    folder = Folder(options.config_dir)
+    settings = folder.load()
+    store = SecretStore(folder)
+    if settings.pairing is not None:
+        store.delete(settings.pairing.agent)
+    store.set(str(answer["agent"]), str(answer["key"]))
+    pairing = Pairing(
+        server=server.base,
+        database=str(options.database or answer.get("database") or ""),
+        agent=str(answer["agent"]),
+        name=name,
+        user=str(answer.get("user") or ""),
+        expires_at=str(answer["expires_at"]),
+    )
+    folder.save(replace(settings, pairing=pairing))
+    print(text("paired", server=server.base, user=pairing.user, expires_at=pairing.expires_at))
+    return 0
+
+
+def certificates(options: argparse.Namespace) -> int:
+    """List the certificates on the tokens."""
+    manager = token_manager(Folder(options.config_dir).load(), options.library)
+    try:
+        manager.refresh(everything=True)
+    finally:
+        manager.close()
+    rows = [
+        {
+            "fingerprint": certificate.fingerprint,
+            "name": certificate.common_name,
+            "tax_codes": list(certificate.tax_codes),
+            "issuer": certificate.issuer_name,
+            "serial": certificate.serial,
+            "not_before": certificate.not_before.isoformat(),
+            "not_after": certificate.not_after.isoformat(),
+            "token": manager.find(certificate.fingerprint).label,
+        }
+        for certificate in manager.certificates()
+    ]
+    if options.json:
+        print(json.dumps(rows, ensure_ascii=False, indent=2))
+    else:
+        for row in rows:
+            print(f"{row['name']} — MST {', '.join(row['tax_codes'])} — {row['issuer']} — {row['not_after'][:10]}")
+        if not rows:
+            print(text("no_certificates"))
+    for problem in manager.problems.values():
+        print(problem, file=sys.stderr)
+    return 0
+
+
+def status(options: argparse.Namespace) -> int:
+    """Say whether the agent runs and is connected; 0 = both."""
+    folder = Folder(options.config_dir)
+    pairing = folder.paired()
+    running, state = instance.is_running(folder), instance.read_state(folder)
+    if options.json:
+        print(json.dumps({"server": pairing.server, "running": running, **state}, ensure_ascii=False, indent=2))
+    else:
+        print(text("status_paired", **vars(pairing)))
+        print(text("status_running" if running else "status_stopped"))
+        if running and state:
+            bell = text("on" if state["doorbell"] else "off")
+            print(text("status_online" if state["online"] else "status_offline", **{**state, "doorbell": bell}))
+            if state["outdated"]:
+                print(state["outdated"])
+            if state["clock_warning"]:
+                print(state["clock_warning"])
+    return 0 if running and state.get("online") else 1
+
+
+def examine(options: argparse.Namespace) -> int:
+    """Diagnose; 0 = nothing bad."""
+    worst = 0
+    for finding in doctor.examine(Folder(options.config_dir), options.library):
+        print(finding, flush=True)
+        worst = worst or int(finding.mark == doctor.BAD)
+    return worst
+
+
+def install(options: argparse.Namespace) -> int:
+    """Start at login."""
+    arguments = []
+    if options.config_dir:
+        arguments += ["--config-dir", str(options.config_dir.absolute())]
+    for library in options.library:
+        arguments += ["--library", library]
+    command = autostart.start_command([*arguments, "--lang", options.lang, "run"])
+    place = autostart.change(lambda: autostart.autostart().install(command))
+    print(text("installed", place=place))
+    return 0
+
+
+def uninstall(options: argparse.Namespace) -> int:
+    """No longer start at login."""
+    autostart.change(autostart.autostart().uninstall)
+    print(text("uninstalled"))
+    return 0
+
+
+def run(options: argparse.Namespace) -> int:
+    """Wait and sign until told to end."""
+    folder = Folder(options.config_dir)
+    pairing = folder.paired()
+    store = SecretStore(folder)
+    key = store.get(pairing.agent)
+    if not key:
+        raise AgentError("not_paired", text("not_paired"))
+    with ExitStack() as stack:
+        stack.enter_context(instance.only_instance(folder))
+        start_logging(folder.log_file, terminal=True)
+        agent = _agent(stack, options, folder, pairing, store, key)
+        if options.once:
+            agent.once()
+            return 0
+        _run_until_told(agent, folder, tray=options.tray)
+    return 0
+
+
+def _agent(
+    stack: ExitStack, options: argparse.Namespace, folder: Folder, pairing: Pairing, store: SecretStore, key: str
+) -> Agent:
+    """Put the parts together; ``stack`` takes them apart again."""
+    client = Client(Server.parse(pairing.server), pairing.database, Credentials(key, pairing.agent))
+    stack.callback(client.close)
+    ending: list[Agent] = []
+    prompt = choose_prompt(options.prompt, options.pin_fd, lambda: any(agent.stopping.is_set() for agent in ending))
+    manager = token_manager(folder.load(), options.library)
+    stack.callback(manager.close)
+    outbox, leases = Outbox(client.another()), Leases(client.another())
+    stack.callback(outbox.stop)
+    stack.callback(outbox.wait_empty, 5)
+    stack.callback(leases.stop)
+    signer = BatchSigner(manager, prompt, outbox, leases, pairing.server, options.keep_pin)
+    stack.callback(signer.pins.forget_all)
+    stack.callback(prompt.close)
+
+    def ring() -> None:
+        for listening in ending:
+            listening.wake.set()
+
+    doorbell = None
+    if not options.once and not options.no_doorbell:
+        doorbell = Doorbell(client.server, pairing.database, ring)
+        stack.callback(doorbell.stop)
+    agent = Agent(
+        client, manager, signer, outbox, folder, store, doorbell=doorbell, poll_interval=options.poll_interval
+    )
+    ending.append(agent)
+    return agent
+
+
+def _run_until_told(agent: Agent, folder: Folder, *, tray: bool) -> None:
+    def stop(*_: object) -> None:
+        agent.stopping.set()
+        agent.wake.set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, stop)
+    icon = Tray.create(stop) if tray else None
+
+    def tell(state: State) -> None:
+        instance.write_state(folder, state)
+        if icon is not None:
+            icon.show(state)
+
+    agent.on_state = tell
+    if icon is None:
+        agent.run()
+        return
+    problems: list[AgentError] = []
+
+    def beside() -> None:
+        try:
+            agent.run()
+        except AgentError as error:
+            problems.append(error)
+        finally:
+            icon.stop()
+
+    icon.run(beside)
+    if problems:
+        raise problems[0]

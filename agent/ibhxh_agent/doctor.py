@@ -1,0 +1,131 @@
+"""``ibhxh-agent doctor``: what works, what does not, and what to do about it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
+
+from ibhxh_agent import __version__
+from ibhxh_agent.client import Client, Credentials, Server
+from ibhxh_agent.config import Folder, Settings
+from ibhxh_agent.errors import AgentError
+from ibhxh_agent.instance import is_running
+from ibhxh_agent.prompt.choose import choose_prompt
+from ibhxh_agent.runner import ALLOWED_SKEW
+from ibhxh_agent.secretstore import SecretStore
+from ibhxh_agent.texts import text
+from ibhxh_agent.tokens.manager import Token, TokenManager
+from ibhxh_agent.tokens.process import LibraryProcess
+from ibhxh_agent.tokens.setup import candidates
+
+GOOD, WARNING, BAD = "ok", "!", "X"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One line of the diagnosis; ``mark`` is :data:`GOOD`, :data:`WARNING` or :data:`BAD`."""
+
+    mark: str
+    message: str
+
+    def __str__(self) -> str:
+        return f"[{self.mark:>2}] {self.message}"
+
+
+def examine(folder: Folder, only: Sequence[str] = ()) -> Iterator[Finding]:
+    """Look at everything, one finding after the other. Changes nothing and never logs in on a token."""
+    yield Finding(GOOD, text("doctor_version", version=__version__))
+    settings = Settings()
+    try:
+        settings = folder.load()
+    except AgentError as error:
+        yield Finding(BAD, error.message)
+    yield from _libraries_and_tokens(settings, only)
+    yield from _prompt()
+    yield from _server(folder, settings)
+
+
+def _libraries_and_tokens(settings: Settings, only: Sequence[str]) -> Iterator[Finding]:
+    found = candidates(settings, only)
+    for entry in found:
+        if not entry.usable:
+            yield Finding(WARNING, text(f"doctor_{entry.verdict}", library=entry.path))
+    usable = [entry for entry in found if entry.usable]
+    if not usable:
+        yield Finding(BAD, text("doctor_no_library"))
+        return
+    manager = TokenManager(LibraryProcess(str(entry.path)) for entry in usable)
+    try:
+        manager.refresh(everything=True)
+        for entry in usable:
+            problem = manager.problems.get(str(entry.path))
+            message = problem or text("doctor_library", library=entry.path, origin=entry.origin)
+            yield Finding(BAD if problem else GOOD, message)
+        yield from _tokens(manager.tokens)
+    finally:
+        manager.close()
+
+
+def _tokens(tokens: Sequence[Token]) -> Iterator[Finding]:
+    if not tokens:
+        yield Finding(BAD, text("doctor_no_token"))
+    for token in tokens:
+        mark, key = GOOD, "doctor_token"
+        for flag, flag_mark in (("locked", BAD), ("final_try", WARNING), ("count_low", WARNING)):
+            if flag in token.flags:
+                mark, key = flag_mark, f"doctor_token_{flag}"
+                break
+        yield Finding(mark, text(key, label=token.label, serial=token.serial, model=token.model))
+        if not token.certificates:
+            yield Finding(WARNING, text("doctor_no_certificate", label=token.label))
+        now = datetime.now(timezone.utc)
+        for certificate in token.certificates:
+            values = {
+                "name": certificate.common_name,
+                "tax_code": ", ".join(certificate.tax_codes),
+                "until": f"{certificate.not_after:%d/%m/%Y}",
+            }
+            if certificate.rsa_bits is None:
+                yield Finding(BAD, text("doctor_certificate_unsupported", **values))
+            elif not certificate.valid_at(now):
+                yield Finding(BAD, text("doctor_certificate_expired", **values))
+            elif certificate.not_after - now < timedelta(days=30):
+                yield Finding(WARNING, text("doctor_certificate_soon", **values))
+            else:
+                yield Finding(GOOD, text("doctor_certificate", **values))
+
+
+def _prompt() -> Iterator[Finding]:
+    try:
+        yield Finding(GOOD, text("doctor_prompt", kind=type(choose_prompt()).__name__))
+    except AgentError as error:
+        yield Finding(WARNING, error.message)
+
+
+def _server(folder: Folder, settings: Settings, clock: Callable[[], float] = time.time) -> Iterator[Finding]:
+    pairing = settings.pairing
+    if pairing is None:
+        yield Finding(BAD, text("not_paired"))
+        return
+    store = SecretStore(folder)
+    key = store.get(pairing.agent)
+    yield Finding(GOOD if key else BAD, text("doctor_key" if key else "doctor_no_key", place=store.place))
+    if not key:
+        return
+    client = Client(Server.parse(pairing.server), pairing.database, Credentials(key, pairing.agent))
+    try:
+        theirs = client.ping()
+    except AgentError as error:
+        yield Finding(BAD, f"{pairing.server}: {error.message or error.code}")
+        return
+    finally:
+        client.close()
+    yield Finding(GOOD, text("doctor_server", server=pairing.server, user=pairing.user))
+    if theirs is not None:
+        skew = clock() - theirs.timestamp()
+        bad = abs(skew) > ALLOWED_SKEW
+        yield Finding(BAD if bad else GOOD, text("clock_skew" if bad else "doctor_clock", seconds=round(skew)))
+    running = is_running(folder)
+    yield Finding(GOOD if running else WARNING, text("doctor_running" if running else "doctor_not_running"))

@@ -1,0 +1,87 @@
+"""Asking in a window, which runs in a process of its own.
+
+Tk wants the main thread and keeps what was typed in strings that cannot be overwritten. In a process of its own it can
+have the one, and the other ends with it, at the latest when the next question is asked.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+
+from ibhxh_agent.children import Child, ChildError
+from ibhxh_agent.prompt.base import Answer, Question
+from ibhxh_agent.prompt.wire import question_message
+from ibhxh_agent.texts import language
+
+log = logging.getLogger(__name__)
+
+#: Seconds after which an unanswered window is closed: nobody is there.
+PATIENCE = 15 * 60.0
+
+
+class WindowPrompt:
+    """One window per question; it stays open for the progress of a batch.
+
+    :param stopping: asked now and then; true = the agent ends, stop waiting
+    """
+
+    def __init__(
+        self,
+        stopping: Callable[[], bool] = lambda: False,
+        patience: float = PATIENCE,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._stopping = stopping
+        self._patience = patience
+        self._monotonic = monotonic
+        self._child: Child | None = None
+
+    def ask(self, question: Question) -> Answer:
+        """Open a window and wait for the person, at most :data:`PATIENCE`."""
+        self.close()
+        until = self._monotonic() + self._patience
+        self._child = Child("window")
+        try:
+            self._child.send(question_message(question, language=language()))
+            while not self._stopping() and self._monotonic() < until:
+                received = self._child.poll(0.5)
+                if received is not None:
+                    message, pin = received
+                    decision = str(message.get("decision"))
+                    if decision != "sign":
+                        self.close()
+                        return Answer(decision)
+                    minutes = float(message.get("keep_minutes") or 0)
+                    return Answer("sign", pin if pin else None, minutes)
+        except ChildError as error:
+            log.warning("the PIN window ended: %s", error.reason)
+        self.close()
+        return Answer("cancel")
+
+    def progress(self, done: int, total: int) -> bool:
+        """Move the bar; a window that is gone (closed or crashed) means stop."""
+        if self._child is None:
+            return False
+        try:
+            self._child.send({"op": "progress", "done": done, "total": total})
+            received = self._child.poll(0)
+        except ChildError:
+            self._child = None
+            return False
+        return received is None or not received[0].get("stop")
+
+    def done(self, message: str) -> None:
+        """Show the result; the window closes itself."""
+        if self._child is not None:
+            try:
+                self._child.send({"op": "done", "message": message})
+            except ChildError:
+                self._child = None
+
+    def close(self) -> None:
+        """Close the window, if one is open."""
+        child, self._child = self._child, None
+        if child is not None:
+            child.kill()
