@@ -164,5 +164,5 @@ def _checked_url(base_url: str) -> str:
 def _checked_reference(client_reference: str) -> str:
     try:
         return str(uuid.UUID(client_reference))
-    except (ValueError, AttributeError):
+    except (ValueError, TypeError, AttributeError):
         raise GatewayError("the client reference is not a UUID") from None
