@@ -383,9 +383,9 @@ class TestTls(BaseCase):
         Path(cls.bundle).write_bytes(http_server.self_signed())
 
     def test_unknown_certificate_is_refused_before_anything_is_sent(self):
-        with FaultyServer(reply(201, RECEIPT), certificate=self.bundle) as server:
-            with self.assertRaises(gateways.Unreachable):
-                gateway(server).submit(DOSSIER, REFERENCE)
+        server = FaultyServer(reply(201, RECEIPT), certificate=self.bundle)
+        with server, self.assertRaises(gateways.Unreachable):
+            gateway(server).submit(DOSSIER, REFERENCE)
         self.assertEqual(server.requests, [])
 
     def test_certificate_of_a_bundle_is_trusted(self):
@@ -395,9 +395,9 @@ class TestTls(BaseCase):
 
     def test_failure_after_the_handshake_is_an_unknown_outcome(self):
         for answer in (http_server.reset, http_server.close, http_server.drip):
-            with FaultyServer(answer, certificate=self.bundle) as server:
-                with self.assertRaises(gateways.UnknownOutcome):
-                    gateway(server, verify=self.bundle, timeout=(0.2, 0.2)).submit(DOSSIER, REFERENCE)
+            server = FaultyServer(answer, certificate=self.bundle)
+            with server, self.assertRaises(gateways.UnknownOutcome):
+                gateway(server, verify=self.bundle, timeout=(0.2, 0.2)).submit(DOSSIER, REFERENCE)
             self.assertEqual(len(server.requests), 1)
 
 

@@ -1,0 +1,69 @@
+"""VSS's notification 01/TB-GD."""
+
+from datetime import date
+
+from odoo.tests import BaseCase, tagged
+
+from ..tools import notification
+from .samples import mails
+
+
+@tagged("post_install_l10n", "post_install", "-at_install")
+class TestNotification(BaseCase):
+    def test_everything_that_is_read(self):
+        told = notification.read(mails.notification(result="0", error="SE003", description="Sai mã số thuế"))
+        self.assertEqual(
+            told,
+            notification.Notification(
+                place="Hà Nội",
+                notified_on=date(2026, 3, 2),
+                agency_name="BHXH Thành phố Hà Nội",
+                unit_name="CÔNG TY THỬ",
+                unit_code="TZH490L",
+                tax_code="0100109106",
+                dossier_number="03706/2026/07906",
+                transaction_name="Đăng ký",
+                dossier_type="04",
+                transaction_on=date(2026, 3, 2),
+                period="03/2026",
+                transaction_code="G1",
+                result_code="0",
+                result="Kết quả",
+                error_code="SE003",
+                error_description="Sai mã số thuế",
+                signer_subject="BHXH Việt Nam",
+                signer_serial="54 01",
+                signed_at_text="02/03/2026 10:00:01",
+                details=((("STT", "1"), ("NOIDUNG", "Đã nhận")), (("STT", "2"),)),
+            ),
+        )
+
+    def test_both_ways_to_write_a_date(self):
+        for text in ("2026-03-02", "02/03/2026", "2026-03-02T08:00:00+07:00", "02/03/2026 08:00:00"):
+            self.assertEqual(notification.read(mails.notification(date=text)).notified_on, date(2026, 3, 2), text)
+        for text in ("", "2/3", "2026-13-01", "99/99/9999"):
+            self.assertIsNone(notification.read(mails.notification(date=text)).notified_on, text)
+
+    def test_namespace_and_wrapper_do_not_matter(self):
+        plain = notification.read(mails.notification())
+        spaced = mails.notification().replace(b"<BHXH>", b'<BHXH xmlns="urn:bhxh">')
+        bare = mails.notification().split(b"<BHXH>")[1].split(b"</BHXH>")[0]
+        wrapped = b"<a><b>" + bare + b"</b></a>"
+        for xml in (spaced, bare, wrapped):
+            self.assertEqual(notification.read(xml), plain)
+
+    def test_silent_notification(self):
+        told = notification.read(b"<XACNHAN_GDICH/>")
+        self.assertEqual((told.unit_code, told.notified_on, told.details), ("", None, ()))
+
+    def test_what_is_none(self):
+        for xml, code in (
+            (b"<Hoso/>", "not_a_notification"),
+            (b"", "empty"),
+            (b"%PDF", "encoding"),
+            (b"<XACNHAN_GDICH>", "malformed"),
+            (b"<!DOCTYPE a><XACNHAN_GDICH/>", "doctype"),
+        ):
+            with self.assertRaises(notification.NotificationError) as caught:
+                notification.read(xml)
+            self.assertEqual(caught.exception.code, code)
