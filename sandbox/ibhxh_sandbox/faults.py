@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import secrets
+import socket
+import struct
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
@@ -50,9 +52,12 @@ class Fault:
     description: str = "Hệ thống BHXH đang bảo trì."
     holder: dict[str, str] | None = None
     location: str = "http://127.0.0.1:9/"
-    hits: int = 0
 
     def __post_init__(self) -> None:
+        for name, least in (("count", 1), ("skip", 0), ("seconds", 0), ("status", 200), ("size", 0)):
+            value = getattr(self, name)
+            if not isinstance(value, int | float) or value < least:
+                raise ValueError(f"{name} must be a number from {least}")
         if self.endpoint not in ENDPOINTS or self.kind not in KINDS or self.when not in ("before", "after"):
             raise ValueError(f"unknown fault: {self.endpoint} {self.kind} {self.when}")
         if self.when == "after" and self.kind in BEFORE_ONLY:
@@ -76,7 +81,6 @@ class FaultBoard:
             if fault.skip > 0:
                 fault.skip -= 1
                 continue
-            fault.hits += 1
             fault.count -= 1
             if fault.count <= 0:
                 self.active.remove(fault)
@@ -118,6 +122,9 @@ async def _timeout(fault: Fault, request: web.Request, answer: bytes) -> web.Str
 
 async def _reset(fault: Fault, request: web.Request, answer: bytes) -> web.StreamResponse:
     if request.transport is not None:
+        connection = request.transport.get_extra_info("socket")
+        # Lingering for no time makes the system send RST in place of FIN.
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         request.transport.abort()
     return web.Response()
 

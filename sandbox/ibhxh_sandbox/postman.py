@@ -30,16 +30,17 @@ class Round:
 
 def _send(connection: smtplib.SMTP, sender: str, mail: Row) -> tuple[int, str] | None:
     """None when the server took the mail, else its code and words for not taking this one."""
+    answer: bytes | str
     options = ["BODY=8BITMIME"] if connection.has_extn("8bitmime") else []
     try:
         connection.sendmail(parseaddr(sender)[1], [mail["recipient"]], mail["message"], mail_options=options)
     except smtplib.SMTPRecipientsRefused as error:
-        code, words = next(iter(error.recipients.values()))
+        code, answer = next(iter(error.recipients.values()))
     except smtplib.SMTPResponseException as error:
-        code, words = error.smtp_code, error.smtp_error
+        code, answer = error.smtp_code, error.smtp_error  # typed as either, depending on where it was raised
     else:
         return None
-    return code, words.decode(errors="replace") if isinstance(words, bytes) else str(words)
+    return code, answer.decode(errors="replace") if isinstance(answer, bytes) else answer
 
 
 def deliver(server: tuple[str, int], sender: str, mails: list[Row]) -> Round:

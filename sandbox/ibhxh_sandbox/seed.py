@@ -27,6 +27,8 @@ def _add(store: Store, given: dict[str, Any], change: bool) -> None:
     unknown = set(given) - _KNOWN
     if unknown:
         raise ValueError(f"unknown: {', '.join(sorted(unknown))}")
+    if not all(value is None or isinstance(value, str) for value in given.values()):
+        raise ValueError("the values of a unit are texts")
     tax_code = plain_tax_code(given["tax_code"])
     known = store.one("SELECT * FROM unit WHERE tax_code = ?", tax_code)
     if known and not change:

@@ -115,8 +115,8 @@ class Sandbox:
 
     def _due(self) -> list[Row]:
         return self.store.all(
-            "SELECT id, recipient, message FROM mail"
-            " WHERE sent_at IS NULL AND error IS NULL AND held_for IS NULL AND due_at <= ? ORDER BY due_at, released, id LIMIT ?",
+            "SELECT id, recipient, message FROM mail WHERE sent_at IS NULL AND error IS NULL AND held_for IS NULL"
+            " AND due_at <= ? ORDER BY due_at, released, id LIMIT ?",
             stamp(self.clock.now()),
             postman.BATCH,
         )

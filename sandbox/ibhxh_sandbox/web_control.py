@@ -6,6 +6,7 @@ import base64
 import hmac
 import ipaddress
 import json
+import sqlite3
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict
 from typing import Any
@@ -77,7 +78,7 @@ class Control:
                 clock.freeze(False)
                 clock.set(clock.system_now())
             if "set" in body:
-                clock.set(moment(body["set"]))
+                clock.set(moment(str(body["set"])))
             clock.advance(float(body.get("advance_seconds", 0)))
             if "frozen" in body:
                 clock.freeze(bool(body["frozen"]))
@@ -154,6 +155,7 @@ class Control:
 
     async def reset(self, request: web.Request) -> web.Response:
         """Forget units, dossiers and mails, and switch all faults off; clock and settings stay."""
+        await json_body(request)  # no page of another site can send JSON
         await self._sandbox.run(self._sandbox.store.clear)
         return await self.clear_faults(request)
 
@@ -178,7 +180,7 @@ class Control:
     async def _checked(self, work: Callable[[], object]) -> None:
         try:
             await self._sandbox.run(work)
-        except (ValueError, TypeError, KeyError, OverflowError) as error:
+        except (ValueError, TypeError, KeyError, OverflowError, sqlite3.IntegrityError) as error:
             raise bad_request(f"{type(error).__name__}: {error}") from error
 
 

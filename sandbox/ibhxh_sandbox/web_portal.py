@@ -90,7 +90,9 @@ class Portal:
         part = message.get_body(("html",))
         policy_text = "default-src 'none'; sandbox allow-popups allow-top-navigation-by-user-activation"
         headers = {**SECURITY_HEADERS, "Content-Security-Policy": policy_text}
-        return web.Response(text=part.get_content() if part else "", content_type="text/html", headers=headers)
+        # Links leave the frame: the portal does not let itself be shown inside a mail.
+        html = '<base target="_top">' + (part.get_content() if part else "")
+        return web.Response(text=html, content_type="text/html", headers=headers)
 
     async def _row(self, request: web.Request) -> Row:
         number = int(request.match_info["id"])

@@ -7,9 +7,10 @@ from datetime import datetime, timezone
 
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from lxml import etree
+
 from ibhxh_sandbox import documents, example, signatures
 from ibhxh_sandbox.problems import Refusal
-from lxml import etree
 
 NOW = datetime(2026, 3, 2, tzinfo=timezone.utc)
 DS = f"{{{signatures.DS}}}"

@@ -4,6 +4,7 @@ import re
 import unicodedata
 
 import pytest
+
 from ibhxh_sandbox import example
 
 TO = example.HEAD["Email"]

@@ -6,6 +6,7 @@ import uuid
 
 import pytest
 import requests
+
 from ibhxh_sandbox import documents
 
 

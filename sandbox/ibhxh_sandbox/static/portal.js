@@ -5,6 +5,10 @@
 
 const byId = (id) => document.getElementById(id);
 const OFFLINE = "Không kết nối được với hệ thống. Hãy thử lại sau ít phút.";
+const UNKNOWN = {
+    ok: false,
+    data: { description: "Đường dẫn kích hoạt không tồn tại. Hãy kiểm tra lại thư điện tử." },
+};
 
 async function ask(path, body) {
     const options = body
@@ -39,7 +43,7 @@ async function showActivation(asked) {
     byId("code-error").textContent = "";
     byId("done").textContent = "";
     byId("form").reset();
-    const answer = await ask(`/portal/activations/${encodeURIComponent(asked)}`);
+    const answer = /^[0-9a-f]{64}$/i.test(asked) ? await ask(`/portal/activations/${asked}`) : UNKNOWN;
     if (token !== asked) {
         return;
     }
@@ -61,7 +65,7 @@ async function sendCode(event) {
     const button = byId("form").querySelector("button");
     button.disabled = true;
     byId("code-error").textContent = "";
-    const answer = await ask(`/portal/activations/${encodeURIComponent(token)}`, {
+    const answer = await ask(`/portal/activations/${token}`, {
         code: byId("code").value,
         reset_password: byId("reset-password").checked,
     });
