@@ -13,11 +13,11 @@ import secrets
 import string
 from dataclasses import dataclass
 from datetime import timedelta
-from email import policy
 from typing import Any
 
 from . import documents, letters, notification, signatures, units
 from .clock import VIETNAM, Clock, moment, stamp, vietnamese
+from .mail_bytes import to_bytes
 from .mail_faults import MailFaults
 from .problems import Problem, Refusal
 from .settings import Settings
@@ -273,7 +273,7 @@ class Office:
                     "kind": kind,
                     "recipient": outgoing.recipient,
                     "subject": str(outgoing.message["Subject"]),
-                    "message": outgoing.message.as_bytes(policy=policy.SMTP),
+                    "message": to_bytes(outgoing.message),
                     "created_at": stamp(now),
                     "due_at": stamp(now + timedelta(seconds=outgoing.late_seconds)),
                     "held_for": row["tax_code"] if outgoing.after_next else None,
