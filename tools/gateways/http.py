@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import ipaddress
+import json
 import uuid
 from collections.abc import Mapping
 from datetime import datetime, timezone
@@ -128,7 +129,11 @@ class HttpGateway(Gateway):
     def _call(
         self, method: str, path: str, *, body: Mapping[str, Any] | None = None, headers: Mapping[str, str] | None = None
     ) -> transport.Reply:
-        return self._transport.call(method, self._base_url + path, auth=self._auth, body=body, headers=headers or {})
+        sent = {"Accept": "application/json", **(headers or {})}
+        if body is not None:
+            sent["Content-Type"] = "application/json"
+        content = None if body is None else json.dumps(body).encode()
+        return self._transport.call(method, self._base_url + path, headers=sent, body=content, auth=self._auth)
 
 
 def _failure(reply: transport.Reply) -> GatewayError:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import http.client
-import json
 import re
 import socket
 import threading
@@ -134,7 +133,13 @@ class Transport:
         self._verify = verify
 
     def call(
-        self, method: str, url: str, *, auth: AuthBase, body: Mapping[str, Any] | None, headers: Mapping[str, str]
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: Mapping[str, str],
+        body: bytes | None = None,
+        auth: AuthBase | None = None,
     ) -> Reply:
         """Send once and read the whole reply. Raises Unreachable (certainly not sent) or UnknownOutcome."""
         exchange = _current.exchange = _Exchange()
@@ -142,7 +147,11 @@ class Transport:
         watchdog.daemon = True
         watchdog.start()
         try:
-            return self._exchange(method, url, auth, body, headers)
+            reply = self._exchange(method, url, headers, body, auth)
+            if not exchange.expired:
+                return reply
+            # A connection that was cut among the headers reads like one whose headers ended there.
+            reason = "time-out"
         except (requests.RequestException, HTTPError, http.client.HTTPException, OSError, ValueError) as error:
             # The text of these errors can hold addresses and headers; the type says enough.
             reason = "time-out" if exchange.expired else type(error).__name__
@@ -153,16 +162,13 @@ class Transport:
         raise UnknownOutcome(f"the gateway's answer was not received ({reason})")
 
     def _exchange(
-        self, method: str, url: str, auth: AuthBase, body: Mapping[str, Any] | None, headers: Mapping[str, str]
+        self, method: str, url: str, headers: Mapping[str, str], body: bytes | None, auth: AuthBase | None
     ) -> Reply:
-        sent = {"Accept": "application/json", "Accept-Encoding": "identity", **headers}
-        if body is not None:
-            sent["Content-Type"] = "application/json"
         with self._session.request(
             method,
             url,
-            data=None if body is None else json.dumps(body).encode(),
-            headers=sent,
+            data=body,
+            headers={"Accept-Encoding": "identity", **headers},
             auth=auth,
             verify=self._verify,
             allow_redirects=False,

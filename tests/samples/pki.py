@@ -1,0 +1,141 @@
+"""A small certification authority: root, intermediate, unit, with OCSP answers and CRLs made on demand."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509 import ocsp
+from cryptography.x509.oid import AuthorityInformationAccessOID, NameOID
+
+from ...tools.fetching import FetchError
+from .signing import NOW, TAX_CODE, key
+
+OCSP_URL = "http://ocsp.test/"
+CRL_URL = "http://crl.test/ca.crl"
+ROOT_CRL_URL = "http://crl.test/root.crl"
+
+
+def _name(common_name: str) -> x509.Name:
+    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name)])
+
+
+def _usage(*flags: str) -> x509.KeyUsage:
+    names = (
+        "digital_signature content_commitment key_encipherment data_encipherment key_agreement key_cert_sign crl_sign "
+        "encipher_only decipher_only"
+    )
+    return x509.KeyUsage(**{name: name in flags for name in names.split()})
+
+
+def issue(
+    subject: str,
+    issuer: str,
+    *,
+    is_ca: bool = False,
+    serial: int = 5,
+    not_before: datetime = NOW - timedelta(days=100),
+    not_after: datetime = NOW + timedelta(days=100),
+    urls: bool = True,
+    issuer_key: str | None = None,
+    hash_algorithm: hashes.HashAlgorithm | None = None,
+) -> x509.Certificate:
+    """A certificate of the key ``subject`` by the key ``issuer``."""
+    name = _name(subject)
+    if not is_ca:
+        name = x509.Name([*name, x509.NameAttribute(NameOID.USER_ID, f"MST:{TAX_CODE}")])
+    public_key = key(subject).public_key()
+    builder = (
+        x509.CertificateBuilder(_name(issuer), name, public_key, serial, not_before, not_after)
+        .add_extension(x509.BasicConstraints(ca=is_ca, path_length=None), critical=True)
+        .add_extension(
+            _usage("key_cert_sign", "crl_sign", "digital_signature") if is_ca else _usage("digital_signature"),
+            critical=True,
+        )
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(public_key), critical=False)
+        .add_extension(
+            x509.AuthorityKeyIdentifier.from_issuer_public_key(key(issuer).public_key()), critical=False
+        )
+    )
+    if urls and subject != issuer:
+        crl_url = ROOT_CRL_URL if is_ca else CRL_URL
+        builder = builder.add_extension(
+            x509.CRLDistributionPoints(
+                [x509.DistributionPoint([x509.UniformResourceIdentifier(crl_url)], None, None, None)]
+            ),
+            critical=False,
+        )
+    if urls and not is_ca:
+        access = x509.AccessDescription(AuthorityInformationAccessOID.OCSP, x509.UniformResourceIdentifier(OCSP_URL))
+        builder = builder.add_extension(x509.AuthorityInformationAccess([access]), critical=False)
+    return builder.sign(key(issuer_key or issuer), hash_algorithm or hashes.SHA256())
+
+
+def der(certificate: x509.Certificate) -> bytes:
+    """DER bytes."""
+    return certificate.public_bytes(Encoding.DER)
+
+
+class Responder:
+    """A Fetch that answers for these certificates; what is switched off raises FetchError. ``asked`` lists the URLs."""
+
+    def __init__(
+        self,
+        unit: x509.Certificate,
+        intermediate: x509.Certificate,
+        *,
+        use_ocsp: bool = True,
+        use_crl: bool = True,
+        revoked: tuple[x509.Certificate, ...] = (),
+        at: datetime = NOW,
+        signer: str = "intermediate",
+    ) -> None:
+        self.unit, self.intermediate = unit, intermediate
+        self.use_ocsp, self.use_crl = use_ocsp, use_crl
+        self.revoked = revoked
+        self.at = at
+        self.signer = signer
+        self.asked: list[str] = []
+
+    def __call__(self, url: str, body: bytes | None, content_type: str) -> bytes:
+        self.asked.append(url)
+        if url == OCSP_URL and self.use_ocsp:
+            ocsp.load_der_ocsp_request(body or b"")
+            return self._ocsp()
+        if url == CRL_URL and self.use_crl:
+            return self._crl("intermediate", self.signer)
+        if url == ROOT_CRL_URL and self.use_crl:
+            return self._crl("root", "root")
+        raise FetchError("time-out")
+
+    def _ocsp(self) -> bytes:
+        revoked = self.unit in self.revoked
+        builder = ocsp.OCSPResponseBuilder().add_response(
+            cert=self.unit,
+            issuer=self.intermediate,
+            algorithm=hashes.SHA1(),
+            cert_status=ocsp.OCSPCertStatus.REVOKED if revoked else ocsp.OCSPCertStatus.GOOD,
+            this_update=self.at - timedelta(minutes=5),
+            next_update=self.at + timedelta(hours=1),
+            revocation_time=self.at - timedelta(days=1) if revoked else None,
+            revocation_reason=None,
+        )
+        builder = builder.responder_id(ocsp.OCSPResponderEncoding.HASH, self.intermediate)
+        return builder.sign(key(self.signer), hashes.SHA256()).public_bytes(Encoding.DER)
+
+    def _crl(self, issuer: str, signer: str) -> bytes:
+        builder = (
+            x509.CertificateRevocationListBuilder()
+            .issuer_name(_name(issuer))
+            .last_update(self.at - timedelta(hours=1))
+            .next_update(self.at + timedelta(days=1))
+            .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(key(issuer).public_key()), critical=False)
+            .add_extension(x509.CRLNumber(1), critical=False)
+        )
+        for certificate in self.revoked:
+            if certificate.issuer == _name(issuer):
+                entry = x509.RevokedCertificateBuilder().serial_number(certificate.serial_number)
+                builder = builder.add_revoked_certificate(entry.revocation_date(self.at - timedelta(days=1)).build())
+        return builder.sign(key(signer), hashes.SHA256()).public_bytes(Encoding.DER)

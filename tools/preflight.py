@@ -1,0 +1,161 @@
+"""Checks before anybody is asked for a PIN. Pure: what needs the database or the network is the ORM's."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from dataclasses import field as dataclass_field
+from datetime import datetime
+from typing import Literal
+
+from . import contact
+from .certificate import CertificateInfo, matches_tax_code, normalise_tax_code
+
+Level = Literal["passed", "warning", "blocking"]
+
+WARN_DAYS = 30
+_MIN_RSA_BITS = 2048
+_WEAK_HASHES = ("md5", "sha1")
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One check's result: ``values`` fill the sentence of ``code``; ``field`` names the input that cures it."""
+
+    check: str
+    level: Level
+    code: str
+    values: dict[str, str | int] = dataclass_field(default_factory=dict)
+    field: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Inputs:
+    """What a registration is about to use. Texts are as typed; ``tax_code`` is the company's."""
+
+    certificate: CertificateInfo
+    tax_code: str
+    agency_code: str
+    email: str
+    email_repeated: str | None
+    phone: str
+    unit_code: str | None = None
+
+
+def check(inputs: Inputs, *, at: datetime, warn_days: int = WARN_DAYS) -> list[Finding]:
+    """All pure checks in the order in which a person should cure them. ``at`` is aware; ``warn_days`` are days."""
+    return [
+        check_owner(inputs.certificate, inputs.tax_code),
+        check_validity(inputs.certificate, at=at, warn_days=warn_days),
+        check_key(inputs.certificate),
+        check_tax_code(inputs.tax_code),
+        check_agency(inputs.agency_code),
+        check_unit_code(inputs.unit_code),
+        check_email(inputs.email, inputs.email_repeated),
+        check_phone(inputs.phone),
+    ]
+
+
+def worst(findings: Iterable[Finding]) -> Level:
+    """The gravest level among the findings; ``passed`` when there are none."""
+    order: tuple[Level, ...] = ("passed", "warning", "blocking")
+    return max((finding.level for finding in findings), key=order.index, default="passed")
+
+
+def check_owner(certificate: CertificateInfo, tax_code: str) -> Finding:
+    """The certificate's tax code is exactly the company's, branch suffix included."""
+    wanted = normalise_tax_code(tax_code)
+    found = ", ".join(certificate.tax_codes + certificate.budget_codes)
+    values: dict[str, str | int] = {"certificate": found, "company": wanted}
+    if not found:
+        return Finding("owner", "blocking", "owner_unknown", values, "certificate_id")
+    if matches_tax_code(certificate, tax_code):
+        return Finding("owner", "passed", "owner_ok", values)
+    same_unit = any(code[:10] == wanted[:10] for code in certificate.tax_codes)
+    return Finding("owner", "blocking", "owner_branch" if same_unit else "owner_other", values, "certificate_id")
+
+
+def check_validity(certificate: CertificateInfo, *, at: datetime, warn_days: int = WARN_DAYS) -> Finding:
+    """The certificate is valid at ``at`` and for more than ``warn_days`` days after."""
+    values: dict[str, str | int] = {
+        "from": certificate.not_before.isoformat(),
+        "to": certificate.not_after.isoformat(),
+        "days": (certificate.not_after - at).days,
+    }
+    if at < certificate.not_before:
+        return Finding("validity", "blocking", "not_yet_valid", values, "certificate_id")
+    if at > certificate.not_after:
+        return Finding("validity", "blocking", "expired", values, "certificate_id")
+    if (certificate.not_after - at).days < warn_days:
+        return Finding("validity", "warning", "expires_soon", values, "certificate_id")
+    return Finding("validity", "passed", "validity_ok", values)
+
+
+def check_key(certificate: CertificateInfo) -> Finding:
+    """RSA of 2048 bits or more, not issued with a weak hash, meant for signing where it says what for."""
+    values: dict[str, str | int] = {
+        "type": certificate.key_type,
+        "bits": certificate.key_bits,
+        "hash": certificate.signature_hash,
+    }
+    if certificate.key_type != "RSA" or certificate.key_bits < _MIN_RSA_BITS:
+        return Finding("key", "blocking", "key_unfit", values, "certificate_id")
+    if certificate.key_usage_signing is False:
+        return Finding("key", "blocking", "key_not_for_signing", values, "certificate_id")
+    if certificate.signature_hash in _WEAK_HASHES:
+        return Finding("key", "warning", "certificate_hash_weak", values, "certificate_id")
+    return Finding("key", "passed", "key_ok", values)
+
+
+def check_tax_code(tax_code: str) -> Finding:
+    """The company has a tax code; doubts about its form only warn, as real codes exist that stdnum refuses."""
+    return _typed("tax_code", "company_id", tax_code, contact.tax_code, contact.tax_code_warning)
+
+
+def check_agency(agency_code: str) -> Finding:
+    """The BHXH agency's code has 3 to 5 digits."""
+    values: dict[str, str | int] = {"agency_code": agency_code}
+    if re.fullmatch(r"[0-9]{3,5}", agency_code, re.ASCII):
+        return Finding("agency", "passed", "agency_ok", values)
+    return Finding("agency", "blocking", "agency_format" if agency_code else "agency_empty", values, "agency_id")
+
+
+def check_unit_code(unit_code: str | None) -> Finding:
+    """The unit code, which a first registration need not have, looks like one."""
+    if not unit_code:
+        return Finding("unit_code", "passed", "unit_code_none")
+    return _typed("unit_code", "unit_code", unit_code, contact.unit_code, contact.unit_code_warning)
+
+
+def check_email(email: str, repeated: str | None) -> Finding:
+    """The e-mail address is one, and was typed the same twice (None: it was verified otherwise)."""
+    finding = _typed("email", "email", email, contact.email)
+    if finding.level == "passed" and repeated is not None:
+        again = _typed("email", "email_repeated", repeated, contact.email)
+        if again.values != finding.values:
+            return Finding("email", "blocking", "email_differs", finding.values, "email_repeated")
+    return finding
+
+
+def check_phone(phone: str) -> Finding:
+    """The phone number is one."""
+    return _typed("phone", "phone", phone, contact.phone)
+
+
+def _typed(
+    check_name: str,
+    field_name: str,
+    text: str,
+    normalise: Callable[[str], str],
+    doubt: Callable[[str], str | None] = lambda _text: None,
+) -> Finding:
+    try:
+        value = normalise(text)
+    except contact.ContactError as error:
+        code = f"{check_name}_empty" if error.code == "empty" else f"{check_name}_invalid"
+        return Finding(check_name, "blocking", code, {check_name: text or ""}, field_name)
+    warning = doubt(value)
+    if warning:
+        return Finding(check_name, "warning", warning, {check_name: value}, field_name)
+    return Finding(check_name, "passed", f"{check_name}_ok", {check_name: value})
