@@ -234,6 +234,7 @@ def item(job: Job) -> Item:
     """What the person sees of a document."""
     fields = job.document.fields
     return Item(
+        form=document.FORM_NAMES[job.document.form],
         title=job.document.title,
         company=job.document.company,
         tax_code=job.document.tax_code,

@@ -40,6 +40,7 @@ SHOWN_EXTRAS: Mapping[str, str] = {
     "TenCoQuan": "Cơ quan BHXH",
 }
 
+FORM_NAMES = {"04": "04/ĐK-IVAN", "05": "05/SĐ-IVAN", "06": "06/NG-IVAN"}
 FORM_TITLES = {
     "04": "Tờ khai đăng ký sử dụng dịch vụ I-VAN (04/ĐK-IVAN)",
     "05": "Tờ khai thay đổi, bổ sung thông tin đăng ký sử dụng dịch vụ I-VAN (05/SĐ-IVAN)",

@@ -12,8 +12,12 @@ from ibhxh_agent.secret import Secret
 
 @dataclass(frozen=True)
 class Item:
-    """One document as the person sees it, taken from the document itself, not from what the server says about it."""
+    """One document as the person sees it, taken from the document itself, not from what the server says about it.
 
+    :param form: short name, e.g. ``04/ĐK-IVAN``
+    """
+
+    form: str
     title: str
     company: str
     tax_code: str

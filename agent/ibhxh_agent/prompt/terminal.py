@@ -7,6 +7,7 @@ import sys
 from typing import TextIO
 
 from ibhxh_agent.prompt.base import Answer, Question
+from ibhxh_agent.prompt.wire import printable
 from ibhxh_agent.secret import Secret
 from ibhxh_agent.texts import text
 
@@ -68,4 +69,5 @@ def describe(question: Question) -> list[str]:
     if len(question.items) > _SHOWN:
         lines.append("  " + text("more_items", count=len(question.items) - _SHOWN))
     lines += [f"  !! {warning}" for warning in question.warnings]
-    return lines
+    # A hostile server must not be able to write over the lines with control characters.
+    return ["  " * line.startswith("  ") + printable(line.strip()) for line in lines]

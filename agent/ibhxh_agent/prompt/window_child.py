@@ -38,6 +38,7 @@ class PinWindow:
         self._style()
         self._frame = ttk.Frame(self.root, padding=16)
         self._frame.grid()
+        self._frame.columnconfigure(1, weight=1)
         self._build()
         self.root.bind("<Escape>", lambda _event: self._decide("cancel"))
         self.root.protocol("WM_DELETE_WINDOW", lambda: self._decide("cancel"))
@@ -56,8 +57,8 @@ class PinWindow:
             row = self._row(row, f"⚠ {warning}", font=self._bold, foreground="#a40000")
         row = self._facts(row, self._question["facts"])
         ttk.Separator(self._frame).grid(row=row, columnspan=2, sticky="ew", pady=8)
-        items = self._question["items"]
-        row = self._facts(row + 1, items[0]) if len(items) == 1 else self._list(row + 1, items)
+        items, rows = self._question["items"], self._question["rows"]
+        row = self._list(row + 1, rows) if rows else self._facts(row + 1, items[0])
         row = self._pin(row)
         self._buttons(row)
 
@@ -79,13 +80,13 @@ class PinWindow:
         row = self._row(row, text("ask_many", count=len(items)), font=self._bold)
         holder = ttk.Frame(self._frame)
         holder.grid(row=row, columnspan=2, sticky="ew")
-        names = [name for name, _ in items[0][:6]]
+        names = [name for name, _ in items[0]]
         table = ttk.Treeview(holder, columns=names, show="headings", height=min(10, len(items)), takefocus=True)
-        for name, width in zip(names, (190, 220, 110, 190, 120, 140), strict=True):
+        for name, width in zip(names, (100, 260, 110, 200, 120, 150), strict=True):
             table.heading(name, text=name)
             table.column(name, width=width, anchor="w")
         for item in items:
-            table.insert("", "end", values=[value for _, value in item[:6]])
+            table.insert("", "end", values=[value for _, value in item])
         bar = ttk.Scrollbar(holder, command=table.yview)
         table.configure(yscrollcommand=bar.set)
         table.grid(row=0, column=0)
@@ -174,7 +175,7 @@ class PinWindow:
         self._entry = None
         self._status = ttk.Label(self._frame, text=text("window_signing"), font=self._bold, wraplength=_WRAP)
         self._status.grid(row=0, sticky="w")
-        total = len(self._question["items"])
+        total = len(self._question["items"]) + len(self._question["rows"])
         self._progress = ttk.Progressbar(self._frame, length=420, maximum=total)
         self._progress.grid(row=1, sticky="ew", pady=12)
         self._bar = ttk.Frame(self._frame)

@@ -8,9 +8,12 @@ import hashlib
 import json
 import threading
 import uuid
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+
+from bus import FakeBus
 
 PREFIX = "/l10n_vn_ibhxh/agent/v1/"
 
@@ -49,6 +52,9 @@ class FakeOdoo:
     requests: dict[int, Waiting] = field(default_factory=dict)
     calls: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
     headers: list[dict[str, str]] = field(default_factory=list)
+    #: called before and after a call is carried out, with "before PATH" or "after PATH"
+    hook: Callable[[str], None] = lambda _moment: None
+    bus: FakeBus = field(default_factory=FakeBus)
     wire: bytearray = field(default_factory=bytearray)
 
     def start(self) -> FakeOdoo:
@@ -65,6 +71,7 @@ class FakeOdoo:
         return self
 
     def stop(self) -> None:
+        self.bus.hang_up()
         self.server.shutdown()
         self.server.server_close()
 
@@ -121,7 +128,8 @@ class FakeOdoo:
             return 200, [
                 self._claim(entry)
                 for entry in list(self.requests.values())
-                if entry.state == "pending" and entry.fingerprint in body["fingerprints"]
+                if entry.state in ("pending", "claimed" if body["resume"] else "")
+                and entry.fingerprint in body["fingerprints"]
             ][: body["limit"]]
         _, number, action = path.split("/")
         return self._act(self.requests[int(number)], action, body)
@@ -188,9 +196,15 @@ class _Handler(BaseHTTPRequestHandler):
                     return
                 self._send(fault[1], fault[2])
                 return
+            fake.hook(f"before {path}")
             status, answer = fake.answer(path, body, dict(self.headers))
+            fake.hook(f"after {path}")
             fake.changed.notify_all()
         self._send(status, json.dumps(answer).encode() if answer is not None else b"<html>")
+
+    def do_GET(self) -> None:
+        self.close_connection = True
+        self.fake.bus.serve(self.connection, self.headers["Sec-WebSocket-Key"].encode(), self.rfile)
 
     def _send(self, status: int, content: bytes) -> None:
         self.send_response(status)

@@ -1,0 +1,260 @@
+"""The connection: heartbeats, back-off, renewed keys, clock, revocation, deliveries that survive a broken line."""
+
+from __future__ import annotations
+
+import json
+import re
+import signal
+
+import pytest
+import softhsm
+from forms import form
+
+from ibhxh_agent import runner
+from ibhxh_agent.backoff import Backoff
+from ibhxh_agent.client import Client, Credentials, Server
+from ibhxh_agent.config import Folder, Pairing, Settings
+from ibhxh_agent.errors import AgentError
+from ibhxh_agent.pinmemory import PinMemory
+from ibhxh_agent.secret import Secret
+from ibhxh_agent.secretstore import SecretStore
+from ibhxh_agent.tokens.manager import Token
+
+
+class NoTokens:
+    """A manager that sees nothing."""
+
+    tokens = ()
+
+    def refresh(self):
+        return False
+
+    def certificates(self):
+        return []
+
+
+class NoWork:
+    def __init__(self):
+        self.pins = PinMemory()
+
+
+class Clock:
+    """Moves only when the agent waits."""
+
+    def __init__(self, agent):
+        self.now = 1_800_000_000.0
+        self.agent = agent
+
+    def wait(self, seconds):
+        self.now += max(seconds, 0.001)
+        return False
+
+
+@pytest.fixture
+def lone_agent(odoo, tmp_path):
+    """An agent in this process, without tokens, whose time passes as fast as it can."""
+    folder = Folder(tmp_path / "c")
+    folder.save(Settings(pairing=Pairing(odoo.url, odoo.database, odoo.agent, "pc")))
+    store = SecretStore(folder)
+    store.set(odoo.agent, odoo.key)
+    client = Client(Server.parse(odoo.url), odoo.database, Credentials(odoo.key, odoo.agent))
+    agent = runner.Agent(client, NoTokens(), NoWork(), None, folder, store, wall_clock=lambda: clock.now)
+    clock = Clock(agent)
+    agent.wake.wait = clock.wait
+    agent.clock = clock
+    agent.store = store
+    return agent
+
+
+def run_for(agent, seconds):
+    until = agent.clock.now + seconds
+    look = agent.look
+
+    def looking():
+        if agent.clock.now >= until:
+            agent.stopping.set()
+        return look()
+
+    agent.look = looking
+    agent.run()
+
+
+@pytest.mark.parametrize("poll_after", [1, 30, 60, 100000])
+def test_an_idle_agent_asks_at_most_twice_a_minute_and_never_falls_silent(lone_agent, odoo, poll_after):
+    odoo.poll_after = poll_after
+    run_for(lone_agent, 3600)
+    assert set(odoo.paths()) == {"heartbeat"}
+    assert 3600 / 300 <= len(odoo.calls) <= 3600 / 30 + 1
+
+
+def test_a_server_that_is_down_is_asked_less_and_less(lone_agent, odoo):
+    odoo.stop()
+    tries = []
+    beat = lone_agent.beat
+
+    def counted():
+        tries.append(lone_agent.clock.now)
+        return beat()
+
+    lone_agent.beat = counted
+    run_for(lone_agent, 3600)
+    assert 30 <= len(tries) <= 75  # a fixed second would be 3600
+    assert lone_agent.state.online is False and "Không kết nối được" in lone_agent.state.message
+
+
+def test_it_recovers_when_the_server_is_back(lone_agent, odoo):
+    odoo.faults += [("heartbeat", 502, b"<html>"), ("heartbeat", 0, b""), ("heartbeat", 200, b"nonsense")]
+    run_for(lone_agent, 60)
+    assert lone_agent.state.online is True and not odoo.faults
+
+
+def test_the_key_is_renewed_stored_and_used(lone_agent, odoo, tmp_path):
+    odoo.renew_key = True
+    run_for(lone_agent, 100)
+    assert odoo.paths().count("key") == 1
+    assert lone_agent.store.get(odoo.agent) == odoo.key != "first-key"
+    assert odoo.headers[-1]["Authorization"] == f"Bearer {odoo.key}"
+    assert Folder(tmp_path / "c").load().pairing.expires_at == "2031-01-01T00:00:00Z"
+
+
+def test_other_threads_follow_a_renewed_key(odoo):
+    credentials = Credentials("first-key", odoo.agent)
+    client = Client(Server.parse(odoo.url), odoo.database, credentials)
+    odoo.key = "second-key"
+
+    def renewed_meanwhile(moment):
+        credentials.key = "second-key"
+
+    odoo.hook = renewed_meanwhile
+    assert client.claim([], 1) == []
+    assert [headers["Authorization"] for headers in odoo.headers] == ["Bearer first-key", "Bearer second-key"]
+
+
+@pytest.mark.parametrize("skew", [-4000, 0, 4000])
+def test_a_wrong_clock_is_told(lone_agent, odoo, skew):
+    import time
+
+    lone_agent.clock.now = time.time()
+    odoo.clock_skew = skew
+    lone_agent.beat()
+    assert bool(lone_agent.state.clock_warning) is (skew != 0)
+    if skew:
+        seconds = int(re.search(r"-?\d+", lone_agent.state.clock_warning)[0])
+        assert seconds == pytest.approx(-skew, abs=3)
+
+
+def test_an_outdated_agent_says_so(lone_agent, odoo):
+    odoo.outdated = True
+    lone_agent.beat()
+    assert "99.0" in lone_agent.state.outdated
+
+
+@pytest.mark.parametrize("code", ["invalid_key", "revoked", "wrong_device"])
+def test_a_revoked_agent_stops_forgets_its_pins_and_says_so(lone_agent, odoo, code):
+    pins = lone_agent._signer.pins
+    pins.keep(("m", "s"), Secret(bytearray(b"1234")), 5)
+    lone_agent._manager.tokens = [Token("lib", 1, "label", "s", "model", "m", frozenset())]
+    body = json.dumps({"error": code, "message": "Máy này đã bị thu hồi."}).encode()
+    odoo.faults.append(("heartbeat", 403, body))
+    with pytest.raises(AgentError) as caught:
+        lone_agent.run()
+    assert "Máy này đã bị thu hồi" in caught.value.message and caught.value.code == code
+    assert len(pins) == 0 and lone_agent.state.online is False
+
+
+def test_the_pin_is_forgotten_when_the_token_goes_or_the_screen_locks(lone_agent):
+    pins = lone_agent._signer.pins
+    lone_agent._manager.tokens = [Token("lib", 1, "label", "s", "model", "m", frozenset())]
+    pins.keep(("m", "s"), Secret(bytearray(b"1234")), 5)
+    lone_agent._locked = lambda: False
+    lone_agent.look()
+    assert len(pins) == 1
+    lone_agent._locked = lambda: True
+    lone_agent.look()
+    assert len(pins) == 0
+    pins.keep(("m", "s"), Secret(bytearray(b"1234")), 5)
+    lone_agent._locked = lambda: False
+    lone_agent._manager.tokens = []
+    lone_agent.look()
+    assert len(pins) == 0
+
+
+def test_after_a_sleep_it_asks_at_once(lone_agent, odoo):
+    odoo.poll_after = 300
+    asked = []
+    lone_agent.on_state = lambda _state: asked.append(lone_agent.clock.now)
+    slept = []
+    wait = lone_agent.clock.wait
+
+    def sleeping(seconds):
+        if len(asked) == 1 and not slept:
+            slept.append(True)
+            lone_agent.clock.now += 8 * 3600
+        if len(asked) == 2:
+            lone_agent.stopping.set()
+        return wait(seconds)
+
+    lone_agent.wake.wait = sleeping
+    lone_agent.run()
+    assert asked[1] - asked[0] < 8 * 3600 + 10
+
+
+def test_backoff_grows_to_its_limit_and_starts_anew():
+    backoff = Backoff(first=1, longest=60)
+    waits = [backoff.next() for _ in range(50)]
+    for number, wait in enumerate(waits):
+        full = min(2**number, 60)
+        assert full / 2 <= wait <= full
+    assert len(set(waits[10:])) > 10  # jitter
+    backoff.reset()
+    assert backoff.next() <= 1
+
+
+@pytest.mark.parametrize(
+    "fault", [(0, b""), (-1, b""), (503, b'{"error": "server_error", "message": ""}'), (200, b"<html>")]
+)
+def test_a_signature_survives_a_broken_delivery(agent, paired, hsm, first_certificate, fault):
+    """0: the connection breaks before the server read it; -1: after it was stored, before the answer."""
+    waiting = paired.add(form(), first_certificate.fingerprint)
+    paired.faults += [("requests/1/signed", *fault)] * 2
+    process = agent("run", "--once", pin=softhsm.PIN)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 0, err
+    assert waiting.state == "signed"
+    assert paired.paths().count("requests/1/signed") == 3
+    bodies = {body["document"] for path, body in paired.calls if path == "requests/1/signed"}
+    assert len(bodies) == 1  # one signature, repeated
+
+
+def test_the_doorbell_brings_a_request_at_once(agent, paired, hsm, first_certificate):
+    paired.doorbell, paired.poll_after = "channel-1", 300
+    process = agent("run", pin=softhsm.PIN)
+    paired.bus.wait_subscribed()
+    paired.wait_for(lambda: "requests/claim" in paired.paths())
+    waiting = paired.add(form(), first_certificate.fingerprint)
+    paired.bus.ring()
+    paired.wait_for(lambda: waiting.state == "signed")
+    assert paired.bus.channels == ["channel-1"] and paired.paths().count("heartbeat") == 1
+    assert process.poll() is None
+
+
+def test_sigterm_ends_it_cleanly(agent, paired, hsm):
+    process = agent("run", "--poll-interval", "60", pin=softhsm.PIN)
+    paired.wait_for(lambda: "heartbeat" in paired.paths())
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(timeout=20) == 0
+
+
+def test_a_second_agent_with_the_same_settings_refuses(agent, paired, hsm):
+    agent("run", "--poll-interval", "60", pin=softhsm.PIN)
+    paired.wait_for(lambda: "heartbeat" in paired.paths())
+    second = agent("run", pin=softhsm.PIN)
+    _, err = second.communicate(timeout=30)
+    assert second.returncode == 1 and "đang chạy" in err
+
+
+def test_a_revoked_agent_ends_with_its_own_code(agent, paired, hsm):
+    paired.faults.append(("heartbeat", 403, json.dumps({"error": "revoked", "message": "Đã thu hồi."}).encode()))
+    process = agent("run", pin=softhsm.PIN)
+    _, err = process.communicate(timeout=30)
+    assert process.returncode == 3 and "Đã thu hồi." in err
