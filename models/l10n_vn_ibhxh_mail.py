@@ -4,8 +4,10 @@ import logging
 from datetime import timezone
 from email.message import EmailMessage
 
+from psycopg2 import OperationalError
+
 from odoo import api, fields, models
-from odoo.exceptions import AccessError, UserError
+from odoo.exceptions import AccessError, LockError, UserError
 from odoo.fields import Domain
 
 from ..tools import vss_mail
@@ -61,6 +63,7 @@ class L10n_Vn_IbhxhMail(models.Model):
         index=True,
     )
     reason = fields.Char(readonly=True, help="Why it was not applied by itself.")
+    is_held = fields.Boolean(readonly=True, help="The scheduled action applies it shortly.")
     summary = fields.Char(string="What was read", readonly=True)
     registration_id = fields.Many2one(
         "l10n_vn_ibhxh.registration", string="Registration", index="btree_not_null", ondelete="set null"
@@ -123,13 +126,7 @@ class L10n_Vn_IbhxhMail(models.Model):
                 "summary": self._summary(reading),
             }
         )
-        try:
-            with self.env.cr.savepoint():
-                mail._process(reading)
-        except Exception:
-            # A mail must never be bounced or lost because of what is in it.
-            _logger.exception("Reading BHXH mail %s failed", mail.id)
-            mail._leave_to_person(self.env._("Odoo could not apply this mail. Open it and decide by hand."))
+        mail._process_safely(reading)
         return mail
 
     def _summary(self, reading):
@@ -152,7 +149,41 @@ class L10n_Vn_IbhxhMail(models.Model):
         if not registration:
             self._leave_to_person(reason)
             return
-        self._apply(registration, reading)
+        if registration.state == "to_send":
+            self._hold(self.env._("It came before the I-VAN's receipt, and is applied right after it."), registration)
+        else:
+            self._apply(registration, reading)
+
+    def _hold(self, reason, registration=None):
+        """Leave the mail to the scheduled action: it overtook the receipt, or somebody is at the registration."""
+        self.write({"registration_id": registration and registration.id, "is_held": True, "reason": reason})
+        # Whoever commits last, this transaction or the sender's, rings the scheduled action after both are visible.
+        self.env.ref("l10n_vn_ibhxh.ir_cron_l10n_vn_ibhxh_follow").sudo()._trigger()
+
+    @api.model
+    def _process_held(self):
+        """Apply the mails that were held and whose registration has its receipt now."""
+        held = self.sudo().search([
+            ("is_held", "=", True), "|", ("registration_id", "=", False), ("registration_id.state", "!=", "to_send")
+        ])
+        for mail in held.try_lock_for_update():
+            mail.is_held = False
+            mail._process_safely(mail._read())
+
+    def _read(self):
+        """Return the reading (`tools.vss_mail.MailReading`) of the stored mail."""
+        return vss_mail.read(base64.b64decode(self.sudo().with_context(bin_size=False).source))
+
+    def _process_safely(self, reading):
+        """Process, and leave the mail to a person when that fails: it must never be bounced or lost for its content."""
+        try:
+            with self.env.cr.savepoint():
+                self._process(reading)
+        except (LockError, OperationalError):
+            self._hold(self.env._("Somebody was at the registration; the mail is applied shortly."))
+        except Exception:
+            _logger.exception("Reading BHXH mail %s failed", self.id)
+            self._leave_to_person(self.env._("Odoo could not apply this mail. Open it and decide by hand."))
 
     def _distrust(self, reading):
         """Return why the sender is not trusted, or None. The From header alone proves nothing; it only narrows down."""
@@ -169,7 +200,9 @@ class L10n_Vn_IbhxhMail(models.Model):
     def _match(self, reading):
         """Return `(registration, None)` for the one registration that waits for this mail, else `(empty, reason)`."""
         registrations = self.env["l10n_vn_ibhxh.registration"].sudo()
-        waiting = Domain("state", "in", ("sent", "to_activate", "expired"))
+        waiting = Domain("state", "in", ("sent", "to_activate", "expired")) | (
+            Domain("state", "=", "to_send") & Domain("attempted_at", "!=", False)
+        )
         if reading.dossier_numbers:
             found = registrations.search(waiting & Domain("dossier_number", "in", reading.dossier_numbers))
             if not found:
@@ -266,7 +299,7 @@ class L10n_Vn_IbhxhMail(models.Model):
             mail.registration_id.check_access("write")
             if mail.state == "done":
                 continue
-            reading = vss_mail.read(base64.b64decode(mail.sudo().with_context(bin_size=False).source))
+            reading = mail._read()
             if reading.kind == "unknown":
                 raise UserError(
                     self.env._(

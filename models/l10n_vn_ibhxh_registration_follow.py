@@ -337,6 +337,7 @@ class L10n_Vn_IbhxhRegistrationFollow(models.Model):
     def _cron_follow(self):
         """Expire codes, return lapsed signing leases, look at the gateways. Each registration is committed by itself."""
         self.env["l10n_vn_ibhxh.signing.request"]._return_lapsed()
+        self.env["l10n_vn_ibhxh.mail"]._process_held()
         now = fields.Datetime.now()
         running = Domain("state", "in", ("sent", "to_activate"))
         polled = running & Domain("poll_at", "<=", now) & Domain("provider_id.gateway", "!=", "manual")

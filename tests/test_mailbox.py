@@ -4,6 +4,7 @@ from odoo import fields
 from odoo.tests import tagged
 from odoo.tools import mute_logger
 
+from ..tools import gateways
 from .common import IbhxhCommon
 
 CODE = "BV2VLHCKRA"
@@ -72,6 +73,22 @@ class TestMailbox(IbhxhCommon):
         mail = self._mail(ACTIVATION)
         self.assertEqual(registration.state, "confirmed")
         self.assertEqual(mail.state, "waiting")
+
+    def test_mail_that_overtakes_the_receipt_is_applied_after_it(self):
+        registration = self._register()
+        self._sign(registration)
+        self.gateway.fail_after = gateways.UnknownOutcome("time-out")
+        self._send()
+        mail = self._mail(ACTIVATION)
+        self.assertEqual((mail.state, mail.registration_id, mail.activity_ids.ids), ("waiting", registration, []))
+        self._follow()
+        self.assertTrue(mail.is_held)
+        self.gateway.fail_after = None
+        registration.action_send()
+        self._send()
+        self._follow()
+        self.assertEqual((registration.state, registration.activation_code), ("to_activate", CODE))
+        self.assertEqual(mail.state, "done")
 
     def test_same_mail_twice_is_one(self):
         registration = self._sent()
