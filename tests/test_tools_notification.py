@@ -5,7 +5,7 @@ from datetime import date
 from odoo.tests import BaseCase, tagged
 
 from ..tools import notification
-from .samples import mails
+from .samples import mails, signing
 
 
 @tagged("post_install_l10n", "post_install", "-at_install")
@@ -67,3 +67,58 @@ class TestNotification(BaseCase):
             with self.assertRaises(notification.NotificationError) as caught:
                 notification.read(xml)
             self.assertEqual(caught.exception.code, code)
+
+
+@tagged("post_install_l10n", "post_install", "-at_install")
+class TestNotificationSignature(BaseCase):
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.certificate = signing.certificate("vss", common_name="BHXH Việt Nam", uids=())
+        cls.signed = cls.sign(mails.notification())
+
+    @classmethod
+    def sign(cls, xml, **knobs):
+        """Signed at the end of the root, with a line break after the signature."""
+        xml = xml.replace(b"</BHXH>", b"\n</BHXH>")
+        knobs = {"key_name": "vss", **knobs}
+        node = signing.Signature(cls.certificate, **knobs).xml(signing.canonical(xml))
+        return xml.replace(b"\n</BHXH>", node.encode() + b"\n</BHXH>")
+
+    def verdict(self, xml):
+        return notification.check_signature(xml, at=signing.NOW)
+
+    def test_valid(self):
+        verdict = self.verdict(self.signed)
+        self.assertEqual((verdict.state, verdict.certificate_der), ("valid", self.certificate))
+        self.assertIn("BHXH Việt Nam", verdict.subject)
+        self.assertEqual(notification.read(self.signed), notification.read(mails.notification()))
+
+    def test_namespaces_around_the_signature_are_part_of_it(self):
+        """Inclusive canonicalisation carries them into SignedInfo."""
+        xml = mails.notification().replace(b"<BHXH>", b'<BHXH xmlns:xsi="urn:x">')
+        knobs = {"around": ' xmlns:xsi="urn:x"'}
+        self.assertEqual(self.verdict(self.sign(xml, **knobs)).state, "valid")
+        self.assertEqual(self.verdict(self.sign(xml)).state, "invalid")
+
+    def test_unsigned(self):
+        self.assertEqual(self.verdict(mails.notification()).state, "none")
+
+    def test_broken(self):
+        for xml in (
+            self.signed.replace(b"TZH490L", b"TZH490M"),
+            self.signed.replace(b"</Signature>\n", b"</Signature>"),
+            self.sign(mails.notification(), signature_value=b"0" * 256),
+            self.sign(mails.notification(), key_value_of="thief"),
+        ):
+            verdict = self.verdict(xml)
+            self.assertEqual((verdict.state, verdict.certificate_der), ("invalid", None))
+
+    def test_of_another_shape(self):
+        part = self.sign(mails.notification(), reference_uri=' URI="#x"')
+        old = self.sign(mails.notification(), method=signing.DS + "rsa-sha1", hash_name="sha1")
+        for xml, code in ((part, "not_whole_document"), (old, "weak_algorithm"), (b"junk", "malformed")):
+            verdict = self.verdict(xml)
+            self.assertEqual((verdict.state, verdict.code), ("unsupported", code))
+        nothing_else = signing.Signature(self.certificate, key_name="vss").xml(b"").encode()
+        self.assertEqual(self.verdict(nothing_else).state, "unsupported")

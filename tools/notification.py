@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date, datetime
+from typing import Literal
 
 from lxml import etree
 
-from . import untrusted_xml
+from . import signature, untrusted_xml
+
+State = Literal["none", "valid", "invalid", "unsupported"]
 
 _UNIT = {
     "place": "DIADIEM",
@@ -69,6 +72,21 @@ class Notification:
     details: tuple[tuple[tuple[str, str], ...], ...]
 
 
+@dataclass(frozen=True)
+class SignatureVerdict:
+    """``none`` (unsigned), ``valid``, ``invalid`` (broken) or ``unsupported`` (of a shape that is not checked here).
+
+    ``code`` is signature.SignatureError's. The rest is set when ``valid``; ``signed_at`` is the signer's claim.
+    """
+
+    state: State
+    code: str = ""
+    certificate_der: bytes | None = None
+    fingerprint: str = ""
+    subject: str = ""
+    signed_at: datetime | None = None
+
+
 def read(xml: bytes) -> Notification:
     """Read a 01/TB-GD of at most 5 MiB, whatever namespace or wrapper it comes in. Raises NotificationError."""
     try:
@@ -86,6 +104,22 @@ def read(xml: bytes) -> Notification:
     rows = body.iterfind("{*}TTGDICH/{*}CTIET_GDICH/{*}ROW_CTIET")
     details = tuple(tuple((_name(cell), " ".join((cell.text or "").split())) for cell in row) for row in rows)
     return Notification(details=details, **dates, **texts)  # type: ignore[arg-type]
+
+
+def check_signature(xml: bytes, *, at: datetime) -> SignatureVerdict:
+    """What can be said of a notification's signature; never raises. ``at`` (aware) is the time of validity.
+
+    ``valid`` means: the holder of ``certificate_der`` signed all of it. Whether that holder is VSS is still to be
+    checked (validation.check_chain, and the name): anybody can sign with a certificate of their own making.
+    """
+    try:
+        info, der = signature.verify_enveloped(xml, at=at)
+    except signature.SignatureError as error:
+        states: dict[str, State] = {"no_signature": "none", "invalid": "invalid", "wrong_certificate": "invalid"}
+        return SignatureVerdict(state=states.get(error.code, "unsupported"), code=error.code)
+    return SignatureVerdict(
+        state="valid", certificate_der=der, fingerprint=info.fingerprint, subject=info.subject, signed_at=info.signed_at
+    )
 
 
 def _name(element: etree._Element) -> str:

@@ -79,20 +79,44 @@ def verify(signed: bytes, unsigned: bytes, certificate_der: bytes, *, at: dateti
     validation.check_chain's business. Raises SignatureError.
     """
     root, wanted = _parsed(signed), _parsed(unsigned)
-    place, signature = _the_signature(root)
+    signature = _only_signature(root)
+    _check_place(root, signature)
     shape = _Shape(signature)
     certificate, key = _certificate(certificate_der, at or datetime.now(timezone.utc))
     if shape.certificate != certificate_der:
         raise SignatureError("wrong_certificate", "the document names another certificate than the chosen one")
-    if shape.key_value not in (None, (key.public_numbers().n, key.public_numbers().e)):
-        raise SignatureError("wrong_certificate", "KeyValue is not the key of the chosen certificate")
-    # The shape proved that SignedInfo has one namespace, used by itself, so exclusive C14N gives the bytes of the
-    # inclusive one; lxml's inclusive one is wrong for an inner element with an inherited default namespace.
+    if any(list(element.nsmap.values()) != [DS] for element in shape.signed_info.iter()):
+        raise SignatureError("malformed", "SignedInfo is in other namespaces than its own")
+    # With that one namespace exclusive C14N gives the bytes of the inclusive one; lxml's inclusive one is wrong for an
+    # inner element with an inherited default namespace.
     signed_info = etree.tostring(shape.signed_info, method="c14n", exclusive=True)
-    place.remove(signature)
-    content = etree.tostring(root, method="c14n")
+    content = _without(root, signature)
     if content != etree.tostring(wanted, method="c14n"):
         raise SignatureError("content_changed", "the document is not the one that was to be signed")
+    return _checked(shape, certificate, key, signed_info, content)
+
+
+def verify_enveloped(xml: bytes, *, at: datetime) -> tuple[SignatureInfo, bytes]:
+    """Check the one signature of somebody else's document, wherever it stands; the same shape is demanded.
+
+    Returns the signature and the DER of the certificate that came with it: that its holder signed the whole document
+    is all that is proven. Who that is, is for validation.check_chain to say. Raises SignatureError.
+    """
+    root = _parsed(xml)
+    signature = _only_signature(root)
+    shape = _Shape(signature)
+    certificate, key = _certificate(shape.certificate, at)
+    # Written out and read again, the element carries the namespaces around it, as inclusive C14N wants them.
+    signed_info = etree.tostring(etree.fromstring(etree.tostring(shape.signed_info, with_tail=False)), method="c14n")
+    return _checked(shape, certificate, key, signed_info, _without(root, signature)), shape.certificate
+
+
+def _checked(
+    shape: _Shape, certificate: x509.Certificate, key: rsa.RSAPublicKey, signed_info: bytes, content: bytes
+) -> SignatureInfo:
+    """The arithmetic: digest over the content, signature value over SignedInfo."""
+    if shape.key_value not in (None, (key.public_numbers().n, key.public_numbers().e)):
+        raise SignatureError("wrong_certificate", "KeyValue is not the key of the certificate")
     if hashlib.new(shape.digest_name, content).digest() != shape.digest:
         raise SignatureError("invalid", "the digest is not that of the document")
     try:
@@ -101,11 +125,25 @@ def verify(signed: bytes, unsigned: bytes, certificate_der: bytes, *, at: dateti
         raise SignatureError("invalid", "the signature value does not fit the certificate's key") from None
     return SignatureInfo(
         signed_at=shape.signed_at,
-        fingerprint=hashlib.sha256(certificate_der).hexdigest(),
+        fingerprint=hashlib.sha256(shape.certificate).hexdigest(),
         subject=certificate.subject.rfc4514_string(),
         serial=f"{certificate.serial_number:X}",
         signature_value_sha256=hashlib.sha256(shape.value).hexdigest(),
     )
+
+
+def _without(root: etree._Element, signature: etree._Element) -> bytes:
+    """The canonical document without the signature; text after it stays, which lxml's remove() alone would drop."""
+    place = signature.getparent()
+    if place is None:
+        raise SignatureError("wrong_place", "the document is nothing but a signature")
+    before = signature.getprevious()
+    if signature.tail and before is not None:
+        before.tail = (before.tail or "") + signature.tail
+    elif signature.tail:
+        place.text = (place.text or "") + signature.tail
+    place.remove(signature)
+    return etree.tostring(root, method="c14n")
 
 
 def _parsed(xml: bytes) -> etree._Element:
@@ -115,19 +153,22 @@ def _parsed(xml: bytes) -> etree._Element:
         raise SignatureError("malformed", f"{error.code}: {error}") from None
 
 
-def _the_signature(root: etree._Element) -> tuple[etree._Element, etree._Element]:
-    """CKy_Dvi and the one signature in it."""
+def _only_signature(root: etree._Element) -> etree._Element:
     signatures = list(root.iter(_SIGNATURE))
     if not signatures:
         raise SignatureError("no_signature", "the document has no signature")
     if len(signatures) > 1:
         raise SignatureError("multiple_signatures", f"{len(signatures)} signatures, one is expected")
-    place = signatures[0].getparent()
+    return signatures[0]
+
+
+def _check_place(root: etree._Element, signature: etree._Element) -> None:
+    """The signature is all that CKy_Dvi holds."""
+    place = signature.getparent()
     if place is None or place.tag != "CKy_Dvi" or place.getparent() is not root or root.tag != "Hoso":
         raise SignatureError("wrong_place", "the signature is not in Hoso/CKy_Dvi")
-    if len(place) != 1 or signatures[0].tail or place.text:
+    if len(place) != 1 or signature.tail or place.text:
         raise SignatureError("wrong_place", "CKy_Dvi holds more than the signature")
-    return place, signatures[0]
 
 
 def _certificate(der: bytes, at: datetime) -> tuple[x509.Certificate, rsa.RSAPublicKey]:
@@ -149,8 +190,6 @@ class _Shape:
     def __init__(self, signature: etree._Element) -> None:
         parts = self._children(signature, "SignedInfo", "SignatureValue", "KeyInfo", "Object", optional=1)
         self.signed_info = parts[0]
-        if any(list(element.nsmap.values()) != [DS] for element in self.signed_info.iter()):
-            raise SignatureError("malformed", "SignedInfo declares other namespaces than its own")
         self.value = _base64(parts[1])
         self._read_signed_info()
         self.certificate, self.key_value = self._read_key_info(parts[2])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import date, datetime, timedelta, timezone
 from functools import cache
 
@@ -89,7 +89,10 @@ def data(**changes: object) -> dossier.DossierData:
 
 @dataclass
 class Signature:
-    """The knobs of one signature; the defaults give the layout that is in use."""
+    """The knobs of one signature; the defaults give the layout that is in use.
+
+    ``around``: namespace declarations in scope where the signature will stand.
+    """
 
     certificate_der: bytes
     key_name: str = "unit"
@@ -110,7 +113,7 @@ class Signature:
     objects: str | None = None
     signing_time: str = "2026-03-02T03:04:05Z"
     signature_value: bytes | None = None
-    attributes: dict[str, str] = field(default_factory=dict)
+    around: str = ""
 
     def xml(self, content: bytes) -> str:
         """The Signature element over ``content``, canonical bytes of the document without it."""
@@ -123,7 +126,7 @@ class Signature:
             f"<DigestValue>{_base64(digest)}</DigestValue></Reference>{self.more_references}"
         )
         signed_info = etree.tostring(
-            etree.fromstring(f'<SignedInfo xmlns="{DS}">{inner}</SignedInfo>'), method="c14n", exclusive=False
+            etree.fromstring(f'<SignedInfo xmlns="{DS}"{self.around}>{inner}</SignedInfo>'), method="c14n"
         )
         value = self.signature_value
         if value is None:
