@@ -41,7 +41,8 @@ class AgentPC:
         )
         if done.returncode:
             raise RuntimeError(f"ibhxh-agent pair: {(done.stdout + done.stderr).strip()}")
-        return done.stdout.strip().splitlines()[-1]
+        # The question for the code stands in the same line, because nobody pressed Enter on a terminal.
+        return done.stdout.strip().splitlines()[-1].rsplit("): ", 1)[-1]
 
     def plug_in(self, slots: TokenFolder, pin: str, *, spy_log: Path | None = None) -> None:
         """Start the agent where these tokens are plugged in; the PIN goes through a pipe.

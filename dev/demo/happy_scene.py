@@ -9,10 +9,11 @@ from pathlib import Path
 
 from ..setup import system_tools
 from .browser import Browser
-from .registering import Desk
-from .setup_scene import HOLDER, MAILBOX
+from .odoo_browser import APP, HR_APP, OdooPage
+from .registering import PHONE, Desk
+from .setup_scene import CLERK, HOLDER, MAILBOX
 from .transcript import expect
-from .world import PIN
+from .world import PICTURES, PIN
 
 
 def play(desk: Desk, browser: Browser) -> None:
@@ -28,8 +29,22 @@ def play(desk: Desk, browser: Browser) -> None:
         transcript.saw(f"{shown['name']}, CA {shown['issuer_name']}, serial {shown['serial']}")
         transcript.saw(f"MST {shown['tax_code']}, valid {shown['not_before']} to {shown['not_after']} UTC")
         expect(shown["tax_code"] == company.tax_code, "the company's own tax code in the certificate")
-    with transcript.step("Bước 2, 3: Đăng ký GD BHXH điện tử; certificate, Email, Điện thoại, Đăng ký; the PIN"):
-        registration = desk.press_register(company)
+    odoo = OdooPage(browser.page(), world.odoo_url)
+    with transcript.step("Bước 2: the two menus in Chromium lead to the same wizard"):
+        odoo.log_in(CLERK, world.passwords[CLERK], company.record)
+        odoo.open_app(HR_APP)
+        odoo.choose("Hồ sơ điện tử", "Đăng ký sử dụng dịch vụ I-VAN")
+        from_hr = odoo.wizard()
+        odoo.close_wizard()
+        odoo.open_app(APP)
+        shown = odoo.wizard()
+        expect(shown == from_hr, f"the same wizard from both menus, not {from_hr} and {shown}")
+        transcript.saw("Nhân viên > Hồ sơ điện tử > Đăng ký sử dụng dịch vụ I-VAN; iBHXH > Đăng ký GD BHXH điện tử")
+    with transcript.step("Bước 3: the certificate is filled in; Email, Điện thoại, Đăng ký; the PIN, the signature"):
+        transcript.saw(", ".join(shown.values()))
+        expect(shown["certificate_tax_code"] == company.tax_code, "the company's tax code shown of the certificate")
+        odoo.register(MAILBOX, PHONE, PICTURES / "wizard.png")
+        registration = desk.newest(company)
         row = desk.await_state(registration, "to_send", "sent", "to_activate")
         transcript.saw(f"{row['name']}: signed on the token, the signature verified by Odoo; Email {MAILBOX}")
     with transcript.step("The signed file passes xmlsec1, another implementation than Odoo's and the agent's"):
@@ -39,8 +54,9 @@ def play(desk: Desk, browser: Browser) -> None:
         transcript.saw(f"dossier {row['dossier_number']}, accepted at {row['submitted_at']} UTC")
         transcript.saw(f"code {row['activation_code']}, valid until {row['activation_expires_at']} UTC")
         transcript.saw(f"link {row['activation_url']}")
+        odoo.picture(PICTURES / "registration.png")
     with transcript.step("Bước 5: the portal in Chromium; the code into “Mã xác nhận”, “Gửi mã xác nhận”"):
-        for caption, value in desk.confirm_on_portal(browser, row).items():
+        for caption, value in desk.confirm_on_portal(browser, row, PICTURES / "portal.png").items():
             transcript.saw(f"{caption}: {value}")
     with transcript.step("VSS's confirmation mail confirms the registration in Odoo"):
         row = desk.await_state(registration, "confirmed")

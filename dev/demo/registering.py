@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import base64
+from pathlib import Path
 from typing import Any
 
 from ..odoo import ADMIN_LOGIN
-from .browser import Browser, activate_on_portal
+from .browser import Browser, activate_on_portal, screenshot
 from .companies import Company
 from .odoo_web import Person
 from .setup_scene import MAILBOX
@@ -40,6 +41,8 @@ class Desk:
         self.world = world
         self.transcript = transcript
         self.clerk = clerk
+        self.codes: set[str] = set()
+        """Every activation code that was seen."""
 
     def press_register(self, company: Company, **context: Any) -> int:
         """Open the wizard for a company, fill in what the person fills in, press Đăng ký; returns the registration.
@@ -54,9 +57,17 @@ class Desk:
         action = self.clerk.press(WIZARD, wizard, "action_register")
         return int(action["res_id"])
 
+    def newest(self, company: Company) -> int:
+        """The registration that was made last for a company."""
+        self.clerk.act_for(company.record)
+        return self.clerk.find(MODEL, ["company_id", "=", company.record])
+
     def look(self, registration: int) -> dict[str, Any]:
         """What the form of a registration shows."""
-        return self.clerk.read(MODEL, registration, *FIELDS)
+        row = self.clerk.read(MODEL, registration, *FIELDS)
+        if row["activation_code"]:
+            self.codes.add(row["activation_code"])
+        return row
 
     def await_state(self, registration: int, *states: str, seconds: float = 60) -> dict[str, Any]:
         """Wait until a registration is in one of these states; returns what its form shows then."""
@@ -106,11 +117,16 @@ class Desk:
         row = self.clerk.call(MODEL, "read", [registration], ["signed_document"], context={"bin_size": False})[0]
         return base64.b64decode(row["signed_document"])
 
-    def confirm_on_portal(self, browser: Browser, row: dict[str, Any]) -> dict[str, str]:
-        """Open the mail's link in Chromium, paste the code, press the button; the page must say that it is done."""
+    def confirm_on_portal(self, browser: Browser, row: dict[str, Any], picture: Path | None = None) -> dict[str, str]:
+        """Open the mail's link in Chromium, paste the code, press the button; the page must say that it is done.
+
+        :param picture: where to keep a picture of the page after that
+        """
         page = browser.page()
         try:
             shown = activate_on_portal(page, row["activation_url"], row["activation_code"])
+            if picture:
+                screenshot(page, picture)
         finally:
             page.context.close()
         expect(shown["result"] == "Hoàn tất thủ tục thành công.", f"the portal's success page, not: {shown['result']}")

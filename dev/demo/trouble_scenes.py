@@ -130,9 +130,7 @@ def no_secrets_in_logs(desk: Desk) -> None:
     transcript.scene("Bí mật (secrets)")
     with transcript.step("PIN, activation codes and the I-VAN password stand in no log"):
         secrets = {"PIN": PIN, "wrong PIN": WRONG_PIN, "I-VAN password": world.sandbox_secret}
-        secrets |= {
-            f"code {index}": row["code"] for index, row in enumerate(world.control.dossiers()) if row.get("code")
-        }
+        secrets |= {f"code {index}": code for index, code in enumerate(desk.codes)}
         texts = world.log_texts()
         found = [
             f"{what} in {name}.log"

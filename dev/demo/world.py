@@ -27,6 +27,7 @@ from .transcript import NotObserved, until
 DATABASE = "demo"
 FOLDER = RUNTIME / "demo"
 LOGS = FOLDER / "logs"
+PICTURES = FOLDER / "pictures"
 CLIENT_ID = "demo-ivan"
 MAIL_DOMAIN = "thu.example.com"
 VSS_SENDER_DOMAIN = "vss.sandbox.example"
