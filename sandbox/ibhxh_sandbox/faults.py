@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import secrets
 import socket
 import struct
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any
 
 from aiohttp import web
 
@@ -17,7 +15,6 @@ ENDPOINTS = ("health", "submit", "progress", "resend_code", "portal", "any")
 KINDS = {
     "outage": "503 SE999 with Retry-After",
     "status": "the HTTP status in `status`, with a plain text body",
-    "refuse": "422 with the VSS code in `code` and `description` (and `holder`)",
     "timeout": "no answer for `seconds`, then the connection is closed",
     "delay": "the proper answer, `seconds` later",
     "reset": "the connection is reset",
@@ -31,8 +28,8 @@ KINDS = {
     "redirect": "302 to `location`",
 }
 """Kind of fault -> what the client sees."""
-BEFORE_ONLY = ("outage", "refuse")
-"""These claim that nothing was accepted, so they never follow real work."""
+BEFORE_ONLY = ("outage",)
+"""What claims that nothing was accepted never follows real work."""
 
 
 @dataclass
@@ -48,9 +45,6 @@ class Fault:
     seconds: float = 30.0
     status: int = 500
     size: int = 64 * 2**20
-    code: str = "SE999"
-    description: str = "Hệ thống BHXH đang bảo trì."
-    holder: dict[str, str] | None = None
     location: str = "http://127.0.0.1:9/"
 
     def __post_init__(self) -> None:
@@ -108,11 +102,6 @@ async def _outage(fault: Fault, request: web.Request, answer: bytes) -> web.Stre
 
 async def _status(fault: Fault, request: web.Request, answer: bytes) -> web.StreamResponse:
     return web.Response(status=fault.status, text="upstream error\n")
-
-
-async def _refuse(fault: Fault, request: web.Request, answer: bytes) -> web.StreamResponse:
-    body = {"code": fault.code, "description": fault.description, "holder": fault.holder}
-    return web.json_response(body, status=422, dumps=_dumps)
 
 
 async def _timeout(fault: Fault, request: web.Request, answer: bytes) -> web.StreamResponse:
@@ -178,14 +167,9 @@ async def _redirect(fault: Fault, request: web.Request, answer: bytes) -> web.St
     return web.Response(status=302, headers={"Location": fault.location})
 
 
-def _dumps(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False)
-
-
 _ANSWERS: dict[str, Callable[[Fault, web.Request, bytes], Awaitable[web.StreamResponse]]] = {
     "outage": _outage,
     "status": _status,
-    "refuse": _refuse,
     "timeout": _timeout,
     "reset": _reset,
     "close": _close,

@@ -68,7 +68,7 @@ def _compose(letter: Letter, sender: str, at: datetime, subject: str, lines: lis
     facts = {
         "Mã đơn vị": letter.unit["unit_code"],
         "Tên đơn vị": letter.unit["name"],
-        "Mã số thuế": letter.dossier["tax_code"],
+        "Mã số thuế": json.loads(letter.dossier["fields"])["MaSoThue"],
         "Số hồ sơ": letter.dossier["dossier_number"] or "",
     }
     note = "Thư của hệ thống thử nghiệm, không phải của Bảo hiểm xã hội Việt Nam."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import datetime
 
 import xmlsec
@@ -29,7 +30,7 @@ def build(row: Row, unit: Row, at: datetime, refusal: Refusal | None, key: VssKe
         TEN_COQUAN=unit.get("agency_name", ""),
         TEN_DVI=unit["name"],
         MA_DVI=unit["unit_code"],
-        MST=row["tax_code"],
+        MST=json.loads(row["fields"])["MaSoThue"],
     )
     transaction = etree.SubElement(notice, "TTGDICH")
     _fill(

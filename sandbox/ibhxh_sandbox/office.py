@@ -23,6 +23,7 @@ from .problems import Problem, Refusal
 from .settings import Settings
 from .store import Row, Store
 from .units import Provider
+from .verdicts import Verdicts
 from .vss_key import VssKey
 
 PASSED = "00"
@@ -49,6 +50,7 @@ class Office:
         self.clock = clock
         self.portal_url = portal_url
         self.mail_faults = MailFaults()
+        self.verdicts = Verdicts()
         self.settings = Settings()
         self.settings.change(store.get_meta("settings") or {})
         self._key = key
@@ -106,12 +108,12 @@ class Office:
             raise Problem(404, "unknown_link", "Đường dẫn kích hoạt không tồn tại. Hãy kiểm tra lại thư điện tử.")
         if row["code"] is None and row["state"] != "confirmed":
             raise Problem(410, "replaced", "Đường dẫn này đã được thay bằng lần đăng ký mới hơn của đơn vị.")
-        unit = self._unit(row)
+        unit, fields = self._unit(row), json.loads(row["fields"])
         return {
             "unit_code": unit["unit_code"],
             "unit_name": unit["name"],
-            "tax_code": row["tax_code"],
-            "email": json.loads(row["fields"])["Email"],
+            "tax_code": fields["MaSoThue"],
+            "email": fields["Email"],
             "dossier_number": row["dossier_number"],
             "accepted_at": vietnamese(row["accepted_at"]),
             "state": self._activation_state(row),
@@ -190,8 +192,7 @@ class Office:
         if delay:
             row["id"] = self.store.insert("dossier", row)
             return self._reload(row)
-        unit = units.find_or_create(self.store, document, submission.unit_code)
-        units.check(unit, document, signer, client)
+        unit = self._judge(document, signer, client, submission.unit_code)
         row["id"] = self.store.insert("dossier", row)
         return self._accept(self._reload(row), unit)
 
@@ -201,12 +202,20 @@ class Office:
         client = Provider(row["client"], row["client_name"])
         self.store.update("dossier", "id", row["id"], decide_at=None)
         try:
-            unit = units.find_or_create(self.store, document, row["unit_code"])
-            units.check(unit, document, signer, client)
+            unit = self._judge(document, signer, client, row["unit_code"])
         except Refusal as refusal:
             self._reject(row, refusal)
         else:
             self._accept(row, unit)
+
+    def _judge(
+        self, document: documents.Document, signer: signatures.Signer, client: Provider, unit_code: str | None
+    ) -> Row:
+        """The unit, when VSS has nothing against the dossier; else raises Refusal."""
+        self.verdicts.check()
+        unit = units.find_or_create(self.store, document, unit_code)
+        units.check(unit, document, signer, client)
+        return unit
 
     def _accept(self, row: Row, unit: Row) -> Row:
         """Number the dossier; then send a code, or confirm at once where none is asked for."""

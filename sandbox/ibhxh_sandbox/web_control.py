@@ -19,6 +19,7 @@ from .problems import Problem
 from .seed import add_units
 from .server import Sandbox
 from .store import Row
+from .verdicts import Verdict
 from .web_gateway import answer, bad_request, json_body
 
 PREFIX = "/_sandbox"
@@ -106,17 +107,20 @@ class Control:
 
     async def faults(self, request: web.Request) -> web.Response:
         """The switches that are on."""
-        board, mails = self._sandbox.faults, self._sandbox.office.mail_faults
-        return answer([asdict(fault) for fault in board.active] + [fault.as_json() for fault in mails.active])
+        office = self._sandbox.office
+        wire = [asdict(fault) for fault in self._sandbox.faults.active]
+        return answer(wire + office.verdicts.as_json() + [fault.as_json() for fault in office.mail_faults.active])
 
     async def add_faults(self, request: web.Request) -> web.Response:
         """Switch one fault on."""
         body = await json_body(request)
 
         def add() -> None:
+            options = {name: value for name, value in body.items() if name not in ("endpoint", "kind")}
             if body.get("endpoint") == "mail":
-                options = {name: value for name, value in body.items() if name not in ("endpoint", "kind")}
                 self._sandbox.office.mail_faults.add(body["kind"], **options)
+            elif (body.get("endpoint"), body.get("kind")) == ("submit", "refuse"):
+                self._sandbox.office.verdicts.active.append(Verdict(**options))
             else:
                 self._sandbox.faults.active.append(Fault(**body))
 
@@ -127,6 +131,7 @@ class Control:
         """Switch all faults off."""
         self._sandbox.faults.active.clear()
         self._sandbox.office.mail_faults.active.clear()
+        self._sandbox.office.verdicts.active.clear()
         return answer([])
 
     async def units(self, request: web.Request) -> web.Response:

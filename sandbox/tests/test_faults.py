@@ -139,6 +139,21 @@ def test_refuse_with_any_code(sandbox):
 
     assert response.status_code == 422
     assert response.json() == {"code": "IC1", "description": "Đơn vị thuộc I-VAN khác.", "holder": holder}
+    assert sandbox.submit().status_code == 201
+
+
+def test_refuse_after_processing(sandbox):
+    sandbox.control("settings", {"processing_seconds": 60})
+    switch(sandbox, "refuse", code="XX99", skip=1)
+    references = [sandbox.submit().json()["client_reference"] for _ in range(2)]
+    assert sandbox.control("faults")[0]["code"] == "XX99"
+    sandbox.control("clock", {"advance_seconds": 60})
+
+    first, second = (sandbox.progress(reference) for reference in references)
+
+    assert first["state"] == "accepted"
+    assert (second["state"], second["steps"][1]["code"]) == ("rejected", "XX99")
+    assert sandbox.control("faults") == []
 
 
 def test_count_and_skip(sandbox):
@@ -178,7 +193,8 @@ def test_each_endpoint_has_its_own_weather(sandbox):
         {"endpoint": "submit", "kind": "outage", "when": "after"},
         {"endpoint": "submit", "kind": "reset", "colour": 1},
         {"endpoint": "submit", "kind": "reset", "count": 0},
-        {"endpoint": "submit", "kind": "reset", "hits": 3},
+        {"endpoint": "submit", "kind": "refuse"},
+        {"endpoint": "health", "kind": "refuse", "code": "X"},
         {"endpoint": "submit", "kind": "timeout", "seconds": "long"},
     ],
 )

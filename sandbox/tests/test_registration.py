@@ -172,7 +172,10 @@ def test_a_branch_is_a_unit_of_its_own(sandbox):
 
     assert sandbox.submit(changes=branch).json()["code"] == "SE003"
     assert sandbox.submit(changes=branch, identity=example.make_identity(f"{TAX_CODE}-001")).status_code == 201
-    assert sandbox.unit(f"{TAX_CODE}-001")["unit_code"]
+    unit_code = sandbox.unit(f"{TAX_CODE}-001")["unit_code"]
+    mail = base64.b64decode(sandbox.control("mails")[0]["message"]).decode()
+    assert unit_code in mail
+    assert f"{TAX_CODE}-001" in mail
 
 
 def test_registering_again_before_confirming_replaces_the_code(sandbox):
