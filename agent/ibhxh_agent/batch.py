@@ -215,8 +215,8 @@ def check(entry: Mapping[str, Any], certificate: TokenCertificate) -> Job:
     :raises SigningError: ``refused``, with the reason
     """
     try:
-        data = base64.b64decode(str(entry["document"]), validate=True)
-    except (KeyError, binascii.Error, ValueError):
+        data = base64.b64decode(entry["document"], validate=True)
+    except (KeyError, TypeError, binascii.Error, ValueError):
         raise SigningError("refused", text("document_malformed")) from None
     if hashlib.sha256(data).hexdigest() != str(entry.get("sha256", "")).lower():
         raise SigningError("refused", text("document_hash"))

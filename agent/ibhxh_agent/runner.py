@@ -88,6 +88,7 @@ class Agent:
         self._doorbell = doorbell
         self._poll_interval = poll_interval
         self._locked = locked
+        # Requests that this computer took before it was killed are not pending: ask for them once.
         self._resume = True
         self._wall_clock = wall_clock
         self._backoff = Backoff()
@@ -127,8 +128,8 @@ class Agent:
         :raises AgentError: the server cannot be reached or does not accept this computer
         """
         self._manager.refresh()
-        if self.beat().get("pending", 1):
-            self.take()
+        self.beat()
+        self.take()
         if not self._outbox.wait_empty(60):
             raise AgentError("unreachable", text("unreachable", server=self._client.server.base))
 
@@ -174,7 +175,7 @@ class Agent:
         """Talk to the server once; seconds until the next time."""
         try:
             answer = {} if rung else self.beat()
-            if rung or answer.get("pending"):
+            if rung or self._resume or answer.get("pending"):
                 self.take()
         except Unreachable as error:
             self.state.online, self.state.message = False, error.message

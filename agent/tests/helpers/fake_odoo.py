@@ -52,8 +52,8 @@ class FakeOdoo:
     requests: dict[int, Waiting] = field(default_factory=dict)
     calls: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
     headers: list[dict[str, str]] = field(default_factory=list)
-    #: called before and after a call is carried out, with "before PATH" or "after PATH"
-    hook: Callable[[str], None] = lambda _moment: None
+    #: called before and after a call is carried out, with "before PATH" or "after PATH"; true = the call is lost
+    hook: Callable[[str], bool | None] = lambda _moment: None
     bus: FakeBus = field(default_factory=FakeBus)
     wire: bytearray = field(default_factory=bytearray)
 
@@ -63,8 +63,7 @@ class FakeOdoo:
         class Handler(_Handler):
             fake = odoo
 
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.server.daemon_threads = True
+        self.server = _Server(("127.0.0.1", 0), Handler)
         self._lock = threading.Lock()
         self.changed = threading.Condition(self._lock)
         threading.Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
@@ -172,6 +171,13 @@ class FakeOdoo:
         return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, *_: Any) -> None:
+        """An agent that was killed broke its connection."""
+
+
 class _Handler(BaseHTTPRequestHandler):
     fake: FakeOdoo
     protocol_version = "HTTP/1.1"
@@ -196,7 +202,9 @@ class _Handler(BaseHTTPRequestHandler):
                     return
                 self._send(fault[1], fault[2])
                 return
-            fake.hook(f"before {path}")
+            if fake.hook(f"before {path}"):
+                self.close_connection = True
+                return
             status, answer = fake.answer(path, body, dict(self.headers))
             fake.hook(f"after {path}")
             fake.changed.notify_all()

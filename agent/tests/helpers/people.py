@@ -1,0 +1,93 @@
+"""A person at the token, and the parts around a batch, for tests in one process."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from ibhxh_agent.outbox import Delivery
+from ibhxh_agent.prompt.base import Answer, Question
+from ibhxh_agent.secret import Secret
+
+
+@dataclass
+class Person:
+    """Answers questions; remembers what was asked."""
+
+    pins: list[str] = field(default_factory=list)
+    decision: str = "sign"
+    keep_minutes: float = 0
+    stop_after: int | None = None
+    questions: list[Question] = field(default_factory=list)
+    progress_seen: list[tuple[int, int]] = field(default_factory=list)
+    results: list[str] = field(default_factory=list)
+
+    def ask(self, question: Question) -> Answer:
+        self.questions.append(question)
+        if self.decision != "sign":
+            return Answer(self.decision)
+        if question.pin_kept or question.pin_pad:
+            return Answer("sign")
+        return Answer("sign", Secret(bytearray(self.pins.pop(0).encode())), self.keep_minutes)
+
+    def progress(self, done: int, total: int) -> bool:
+        self.progress_seen.append((done, total))
+        return self.stop_after is None or done < self.stop_after
+
+    def done(self, message: str) -> None:
+        self.results.append(message)
+
+    def close(self) -> None:
+        """Nothing to close."""
+
+
+class Box:
+    """An outbox that only collects."""
+
+    def __init__(self) -> None:
+        self.deliveries: dict[str, Delivery] = {}
+
+    def put(self, delivery: Delivery) -> None:
+        assert delivery.request not in self.deliveries, "answered twice"
+        self.deliveries[delivery.request] = delivery
+
+    def holds(self, request: str) -> bool:
+        return request in self.deliveries
+
+    def kinds(self) -> list[str]:
+        return [delivery.kind for delivery in self.deliveries.values()]
+
+
+class LeaseBook:
+    """Leases that a test can take away."""
+
+    def __init__(self) -> None:
+        self.held: set[str] = set()
+        self.taken: set[str] = set()
+
+    def hold(self, requests: list[str]) -> None:
+        self.held.update(requests)
+
+    def drop(self, request: str) -> None:
+        self.held.discard(request)
+
+    def lost(self, request: str) -> bool:
+        return request in self.taken
+
+
+def claimed(documents: list[bytes], fingerprint: str, **extra: Any) -> list[dict[str, Any]]:
+    """What the server's claim answers."""
+    import base64
+    import hashlib
+
+    return [
+        {
+            "id": number,
+            "document": base64.b64encode(data).decode(),
+            "sha256": hashlib.sha256(data).hexdigest(),
+            "fingerprint": fingerprint,
+            "requested_by": "Trần Văn Kế",
+            **extra,
+        }
+        for number, data in enumerate(documents, start=1)
+    ]
