@@ -1,7 +1,7 @@
 import base64
 import hashlib
 import logging
-from datetime import timezone
+from datetime import timedelta, timezone
 from email.message import EmailMessage
 
 from psycopg2 import OperationalError
@@ -11,7 +11,7 @@ from odoo.exceptions import AccessError, LockError, UserError
 from odoo.fields import Domain
 
 from ..tools import vss_mail
-from .l10n_vn_ibhxh_registration import TRANSITIONS
+from .l10n_vn_ibhxh_registration import ACTIVATION_HOURS, TRANSITIONS
 
 _logger = logging.getLogger(__name__)
 
@@ -243,6 +243,11 @@ class L10n_Vn_IbhxhMail(models.Model):
                 return
             if registration.activation_received_at and registration.activation_received_at > received_at:
                 self._done(registration, self.env._("An older code; a newer one is in use already."))
+                return
+            if received_at + timedelta(hours=ACTIVATION_HOURS) <= fields.Datetime.now():
+                if registration.state != "expired":
+                    registration._expire()
+                self._done(registration, self.env._("The code was older than 24 hours when the mail was read."))
                 return
             registration._activate(reading.codes[0], links[0] if links else False, received_at)
         elif reading.kind == "confirmation":

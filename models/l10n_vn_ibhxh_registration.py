@@ -21,6 +21,8 @@ STATES = [
     ("rejected", "Rejected"),
     ("cancelled", "Cancelled"),
 ]
+# The life of an activation code, as VSS states it.
+ACTIVATION_HOURS = 24
 OPEN_STATES = ("draft", "to_sign", "to_send", "sent", "to_activate")
 
 # The one table of allowed moves. An expired registration still takes a late code or a late confirmation.

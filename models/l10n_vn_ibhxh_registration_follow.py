@@ -7,11 +7,10 @@ from odoo.exceptions import UserError
 from odoo.fields import Domain
 
 from ..tools import gateways
-from .l10n_vn_ibhxh_registration import TRANSITIONS
+from .l10n_vn_ibhxh_registration import ACTIVATION_HOURS, TRANSITIONS
 
 _logger = logging.getLogger(__name__)
 
-ACTIVATION_HOURS = 24
 RETRY_MINUTES = (1, 5, 15, 60)
 # How long until the next look at the gateway, by the age of the submission (both in minutes).
 POLL_MINUTES = ((10, 1), (120, 5), (24 * 60, 30))

@@ -106,6 +106,20 @@ class TestMailbox(IbhxhCommon):
         self.assertEqual(mail.state, "done", mail.reason)
         self.assertEqual(registration.state, "to_activate")
 
+    def test_code_that_is_too_old_does_not_revive(self):
+        registration = self._sent()
+        with self._later(hours=24):
+            registration._expire()
+            mail = self._mail(ACTIVATION)
+            self.assertEqual((mail.state, registration.state), ("done", "expired"))
+            self.assertFalse(registration.activation_code)
+
+    def test_code_that_is_too_old_expires_what_waits_for_it(self):
+        registration = self._sent()
+        with self._later(hours=24):
+            self._mail(ACTIVATION)
+            self.assertEqual(registration.state, "expired")
+
     def test_strangers_mail_waits_for_a_person(self):
         registration = self._sent()
         mail = self._mail(ACTIVATION, sender="someone@example.net")
