@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import secrets
 import socket
 import struct
@@ -146,20 +147,22 @@ async def _truncated(fault: Fault, request: web.Request, answer: bytes) -> web.S
 async def _huge(fault: Fault, request: web.Request, answer: bytes) -> web.StreamResponse:
     response = web.StreamResponse(headers={"Content-Type": "application/json"})
     await response.prepare(request)
-    await response.write(b'{"padding": "')
     chunk = b"x" * 2**16
-    for _ in range(fault.size // len(chunk)):
-        await response.write(chunk)
-    await response.write(b'"}')
+    with contextlib.suppress(ConnectionError):  # a client that has had enough hangs up
+        await response.write(b'{"padding": "')
+        for _ in range(fault.size // len(chunk)):
+            await response.write(chunk)
+        await response.write(b'"}')
     return response
 
 
 async def _slow(fault: Fault, request: web.Request, answer: bytes) -> web.StreamResponse:
     response = web.StreamResponse(headers={"Content-Type": "application/json", "Content-Length": str(len(answer))})
     await response.prepare(request)
-    for position in range(len(answer)):
-        await response.write(answer[position : position + 1])
-        await asyncio.sleep(fault.seconds)
+    with contextlib.suppress(ConnectionError):  # a client that has had enough hangs up
+        for position in range(len(answer)):
+            await response.write(answer[position : position + 1])
+            await asyncio.sleep(fault.seconds)
     return response
 
 

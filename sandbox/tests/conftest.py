@@ -137,8 +137,8 @@ def data_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def start(data_file: Path, tmp_path: Path) -> Iterator[Callable[..., Running]]:
-    """Start sandboxes; they end with the test."""
+def start(data_file: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> Iterator[Callable[..., Running]]:
+    """Start sandboxes; they end with the test, which fails when one of them made a mistake of its own."""
     endings: list[Callable[[], None]] = []
 
     def start_one(**options: Any) -> Running:
@@ -171,6 +171,8 @@ def start(data_file: Path, tmp_path: Path) -> Iterator[Callable[..., Running]]:
     yield start_one
     for end in endings:
         end()
+    mistakes = [record.getMessage() for record in caplog.get_records("call") if record.name == "aiohttp.server"]
+    assert mistakes == []
 
 
 @pytest.fixture

@@ -118,6 +118,13 @@ def test_slow_holds_out_longer_than_a_time_out_between_bytes(sandbox):
         assert response.raw.read(3) == b'{"c'
 
 
+@pytest.mark.parametrize("fault", [{"kind": "huge", "size": 2**26}, {"kind": "slow", "seconds": 0.01}])
+def test_a_client_that_hangs_up_does_no_harm(sandbox, fault):
+    switch(sandbox, endpoint="health", **fault)
+    sandbox.call("GET", "/health", stream=True).close()
+    assert sandbox.call("GET", "/health").status_code == 200
+
+
 def test_delay(sandbox):
     switch(sandbox, "delay", seconds=0.2)
     started = time.monotonic()
