@@ -115,7 +115,8 @@ def _checked(
     shape: _Shape, certificate: x509.Certificate, key: rsa.RSAPublicKey, signed_info: bytes, content: bytes
 ) -> SignatureInfo:
     """The arithmetic: digest over the content, signature value over SignedInfo."""
-    if shape.key_value not in (None, (key.public_numbers().n, key.public_numbers().e)):
+    numbers = key.public_numbers()
+    if shape.key_value not in (None, (numbers.n, numbers.e)):
         raise SignatureError("wrong_certificate", "KeyValue is not the key of the certificate")
     if hashlib.new(shape.digest_name, content).digest() != shape.digest:
         raise SignatureError("invalid", "the digest is not that of the document")
@@ -252,7 +253,7 @@ class _Shape:
         if not _TIME.fullmatch(text):
             return None
         try:
-            return datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=timezone.utc)
+            return datetime.fromisoformat(text[:-1]).replace(tzinfo=timezone.utc)
         except ValueError:
             return None
 
