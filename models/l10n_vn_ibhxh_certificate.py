@@ -75,7 +75,7 @@ class L10n_Vn_IbhxhCertificate(models.Model):
 
     @api.model
     def _from_der(self, der_list):
-        """Return (creating where needed) the certificates of the DER byte strings; those that cannot be read are left out."""
+        """Return the certificates of the DER byte strings, created where needed; unreadable ones are left out."""
         wanted = {}
         for der in der_list:
             try:
@@ -139,8 +139,8 @@ class L10n_Vn_IbhxhCertificate(models.Model):
         if not x509.matches_tax_code(info, company.vat or ""):
             raise UserError(
                 self.env._(
-                    "This certificate belongs to tax code %(certificate)s, the company %(company)s has %(vat)s. Plug in "
-                    "the company's own token, or correct the company's tax code.",
+                    "This certificate belongs to tax code %(certificate)s, the company %(company)s has %(vat)s. Plug "
+                    "in the company's own token, or correct the company's tax code.",
                     certificate=", ".join(info.tax_codes) or self.env._("(none)"),
                     company=company.name,
                     vat=company.vat or self.env._("(none)"),

@@ -84,7 +84,8 @@ CONTACT_ERRORS = {
 
 def contact_error(env, error, value):
     """Return the sentence for a `ContactError` about the typed `value`: what is wrong and what to do."""
-    return env._(CONTACT_ERRORS[error.code]) % {"value": value}
+    sentence = env._(CONTACT_ERRORS[error.code])
+    return sentence % {"value": value}
 
 
 class L10n_Vn_IbhxhRegistration(models.Model):
@@ -213,8 +214,8 @@ class L10n_Vn_IbhxhRegistration(models.Model):
                 registration.signing_hint = self.env._("The computer with the token is being called…")
             else:
                 registration.signing_hint = self.env._(
-                    "The token “%(token)s” is not plugged in, or ibhxh-agent is not running on its computer. Nothing is "
-                    "lost: signing goes on by itself as soon as it is there.",
+                    "The token “%(token)s” is not plugged in, or ibhxh-agent is not running on its computer. Nothing "
+                    "is lost: signing goes on by itself as soon as it is there.",
                     token=registration.certificate_id.name,
                 )
 
@@ -248,7 +249,7 @@ class L10n_Vn_IbhxhRegistration(models.Model):
         return super().write({**vals, **self._normalise(vals)})
 
     def _check_written(self, names):
-        """Keep everything but the form's own fields out of reach of RPC: only the state machine (superuser) writes it."""
+        """Keep all but the form's own fields out of reach of RPC: only the state machine (superuser) writes them."""
         if self.env.su:
             return
         forbidden = {
@@ -361,7 +362,7 @@ class L10n_Vn_IbhxhRegistration(models.Model):
         return dossier.DossierData(**data)
 
     def _build_document(self):
-        """Return the unsigned dossier (bytes), valid against the form's XSD; raises `UserError` with what is missing."""
+        """Return the unsigned dossier (bytes), valid against its XSD; raises `UserError` with what is missing."""
         self.ensure_one()
         self._check_complete()
         try:
@@ -470,7 +471,8 @@ class L10n_Vn_IbhxhRegistration(models.Model):
             if registration.attempted_at:
                 raise UserError(
                     self.env._(
-                        "%(name)s may have reached the I-VAN already, so it cannot be cancelled here. Wait for its answer.",
+                        "%(name)s may have reached the I-VAN already, so it cannot be cancelled here. Wait for "
+                        "its answer.",
                         name=registration.name,
                     )
                 )

@@ -90,7 +90,8 @@ class L10n_Vn_IbhxhRegistrationFollow(models.Model):
         except gateways.GatewayError:
             self._postpone(
                 self.env._(
-                    "The I-VAN's gateway gave no clear answer. Odoo asks whether it has the dossier before it sends again."
+                    "The I-VAN's gateway gave no clear answer. Odoo asks whether it has the dossier before it "
+                    "sends again."
                 )
             )
         else:
@@ -107,7 +108,7 @@ class L10n_Vn_IbhxhRegistrationFollow(models.Model):
     def _commit(self):
         """Commit, because the outside world now knows more than a rolled-back database would."""
         if not (tools.config["test_enable"] or modules.module.current_test):
-            self.env.cr.commit()
+            self.env["ir.cron"]._commit_progress()
 
     def _signed_dossier(self):
         self.ensure_one()
@@ -334,7 +335,7 @@ class L10n_Vn_IbhxhRegistrationFollow(models.Model):
         )
 
     def _cron_follow(self):
-        """Expire codes, return lapsed signing leases, look at the gateways. Each registration is committed by itself."""
+        """Expire codes, return lapsed signing leases, ask the gateways; each registration is committed by itself."""
         self.env["l10n_vn_ibhxh.signing.request"]._return_lapsed()
         self.env["l10n_vn_ibhxh.mail"]._process_held()
         now = fields.Datetime.now()

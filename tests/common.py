@@ -1,4 +1,4 @@
-"""What the tests of the addon share: a company with a token, a gateway of the test's own, and a pair of hands to sign."""
+"""What the tests share: a company with a token, a gateway of the test's own, and a pair of hands to sign."""
 
 import base64
 from contextlib import contextmanager

@@ -54,7 +54,7 @@ class L10n_Vn_IbhxhAgentPairing(models.TransientModel):
 
     @api.model
     def _take(self, code):
-        """Return the locked pairing of `code`, or an empty recordset when it is wrong, used or older than 10 minutes."""
+        """Return the locked pairing of `code`, or an empty recordset if it is wrong, used or older than 10 minutes."""
         code = "".join(char for char in (code or "").upper() if char.isalnum())
         if len(code) != CODE_LENGTH:
             return self.browse()

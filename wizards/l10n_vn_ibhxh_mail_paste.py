@@ -33,7 +33,8 @@ class L10n_Vn_IbhxhMailPaste(models.TransientModel):
         if not codes:
             raise UserError(
                 self.env._(
-                    "No activation code is found in this text. A code has 10 capital letters and digits, e.g. BV2VLHCKRA."
+                    "No activation code is found in this text. A code has 10 capital letters and digits, e.g. "
+                    "BV2VLHCKRA."
                 )
             )
         if reading.tax_codes and registration.company_id.l10n_vn_ibhxh_tax_code not in reading.tax_codes:
