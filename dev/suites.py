@@ -11,11 +11,14 @@ from . import database, odoo
 from .console import Problem, say
 from .paths import ADDON, ADDONS, PYTHON, ROOT, RUNTIME
 
+TEST_SECONDS = 300
+"""No test may run longer; a browser test on a slow machine takes a minute."""
+
 ADDON_DATABASE = "test_addon"
 
 
 def _pytest(arguments: list[str], *, cwd: Path, coverage_file: str, environment: dict[str, str] | None = None) -> int:
-    command = [str(PYTHON), "-m", "pytest", "-p", "no:cacheprovider", *arguments]
+    command = [str(PYTHON), "-m", "pytest", "-p", "no:cacheprovider", f"--timeout={TEST_SECONDS}", *arguments]
     variables = {**(environment or os.environ), "COVERAGE_FILE": str(RUNTIME / coverage_file)}
     return subprocess.run(command, cwd=cwd, env=variables, check=False).returncode
 
@@ -52,7 +55,8 @@ def addon(arguments: list[str]) -> int:
 def _distribution(folder: str, package: str) -> Callable[[list[str]], int]:
     def run(arguments: list[str]) -> int:
         return _pytest(
-            [f"--cov={package}", "--cov-report=term:skip-covered", *arguments, "tests"],
+            # pytest-odoo wants a database as soon as it is loaded; these tests have none.
+            ["-p", "no:odoo", f"--cov={package}", "--cov-report=term:skip-covered", *arguments, "tests"],
             cwd=ROOT / folder,
             coverage_file=f".coverage-{folder}",
             environment=odoo.environment(),

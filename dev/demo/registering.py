@@ -101,17 +101,6 @@ class Desk:
 
         return until(f"the certificate of {company.name} in Odoo", probe, seconds)
 
-    def await_offline(self, company: Company, *, seconds: float = 60) -> None:
-        """Wait until Odoo no longer shows the company's certificate as plugged in."""
-        self.clerk.act_for(company.record)
-
-        def probe() -> bool:
-            return not self.clerk.find(
-                "l10n_vn_ibhxh.certificate", ["company_ids", "=", company.record], ["is_online", "=", True]
-            )
-
-        until(f"the certificate of {company.name} gone from Odoo", probe, seconds)
-
     def signed_document(self, registration: int) -> bytes:
         """The signed dossier, as a person downloads it."""
         row = self.clerk.call(MODEL, "read", [registration], ["signed_document"], context={"bin_size": False})[0]

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from .agent_pc import logins
 from .browser import Browser
 from .registering import MODEL, Desk
+from .setup_scene import HOLDER
 from .transcript import expect, until
-from .world import LOGS, PIN
+from .world import FOREIGN_TAX_CODE, LOGS, PIN
 
 DAY = 24 * 3600
 WRONG_PIN = "60482917"
@@ -84,21 +87,41 @@ def token_elsewhere(desk: Desk, browser: Browser) -> None:
         desk.await_certificate(company)
         world.pc.pull_out()
         registration = desk.press_register(company)
-        row = desk.look(registration)
-        expect(row["state"] == "to_sign", f"waiting for the token, not {row['state']}")
+        transcript.saw("for 90 seconds Odoo cannot tell a stopped agent from a slow one …")
+        row = _await_missing_token(desk, registration)
         transcript.saw(f"{row['name']}: {row['signing_hint']}")
     with transcript.step("Another company's token is plugged in: nothing is signed, nothing is lost"):
         world.pc.plug_in(world.foreign_slots, PIN)
-        row = until(
-            "the hint that the token is missing",
-            lambda: row if "ibhxh-agent" in ((row := desk.look(registration))["signing_hint"] or "") else None,
-            120,
-        )
-        expect(row["state"] == "to_sign", f"still waiting, not {row['state']}")
+        foreign = _await_foreign_certificate(desk)
+        transcript.saw(f"the agent reports {foreign}")
+        row = _await_missing_token(desk, registration)
         transcript.saw(f"{row['name']}: {row['signing_hint']}")
     with transcript.step("The right token is plugged in: it goes on by itself"):
         world.pc.plug_in(world.slots, PIN)
         desk.finish(browser, registration)
+
+
+def _await_missing_token(desk: Desk, registration: int) -> dict[str, Any]:
+    """Wait until a registration says that its token or the agent is missing; it must still wait for the signature."""
+
+    def probe() -> dict[str, Any] | None:
+        row = desk.look(registration)
+        expect(row["state"] == "to_sign", f"still waiting for the token, not {row['state']}")
+        return row if "ibhxh-agent" in (row["signing_hint"] or "") else None
+
+    return until("the hint that token or agent is missing", probe, 150)
+
+
+def _await_foreign_certificate(desk: Desk) -> str:
+    """Wait until the holder sees the other company's certificate as plugged in; returns its name."""
+    holder = desk.world.login(HOLDER)
+
+    def probe() -> str | None:
+        found = holder.find("l10n_vn_ibhxh.certificate", ["tax_code", "=", FOREIGN_TAX_CODE])
+        row = holder.read("l10n_vn_ibhxh.certificate", found, "display_name", "is_online") if found else None
+        return str(row["display_name"]) if row and row["is_online"] else None
+
+    return until("the other company's certificate", probe)
 
 
 def gateway_down(desk: Desk, browser: Browser) -> None:

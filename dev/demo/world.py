@@ -31,6 +31,7 @@ PICTURES = FOLDER / "pictures"
 CLIENT_ID = "demo-ivan"
 MAIL_DOMAIN = "thu.example.com"
 VSS_SENDER_DOMAIN = "vss.sandbox.example"
+FOREIGN_TAX_CODE = "0109999083"
 PIN = "73915846"
 """PIN of every token; unlike any other number here, so that one can search for it."""
 
@@ -109,7 +110,7 @@ class World:
                 tax_code=company.tax_code, name=company.name, not_before=started
             )
         self.foreign_slots.create("foreign-CA", pin=PIN).add_certificate(
-            tax_code="0109999099", name="CÔNG TY TNHH NGƯỜI KHÁC", not_before=started
+            tax_code=FOREIGN_TAX_CODE, name="CÔNG TY TNHH NGƯỜI KHÁC", not_before=started
         )
         self.pc = AgentPC(FOLDER / "agent", LOGS / "agent.log")
         self._stack.callback(self.pc.pull_out)
