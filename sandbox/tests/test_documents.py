@@ -101,6 +101,13 @@ HOSTILE = {
     "comment": example.to_bytes(example.unsigned("04")).replace(b"vidu.example", b"vidu.example<!-- -->.evil.example"),
     "processing instruction": example.to_bytes(example.unsigned("04")).replace(b"<NoiDung>", b"<NoiDung><?x y?>"),
     "deep": b"<Hoso>" + b"<a>" * 200 + b"</a>" * 200 + b"</Hoso>",
+    "deep where anything goes": example.to_bytes(example.unsigned("04")).replace(
+        b"<CKy_Dvi/>",
+        f'<CKy_Dvi><Signature xmlns="{signatures.DS}">'.encode()
+        + b"<a>" * 100
+        + b"</a>" * 100
+        + b"</Signature></CKy_Dvi>",
+    ),
     "very deep": b"<a>" * 100_000,
     "too large": b"<Hoso>" + b" " * documents.MAX_BYTES + b"</Hoso>",
 }
