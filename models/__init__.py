@@ -14,4 +14,5 @@ from . import (
     mail_thread,
     res_company,
     res_config_settings,
+    res_users,
 )

@@ -67,6 +67,15 @@ class L10n_Vn_IbhxhAgent(models.Model):
         "certificate_id",
         string="Certificates",
         readonly=True,
+        help="Certificates that this computer has reported, now or earlier.",
+    )
+    present_certificate_ids = fields.Many2many(
+        "l10n_vn_ibhxh.certificate",
+        "l10n_vn_ibhxh_agent_present_certificate_rel",
+        "agent_id",
+        "certificate_id",
+        string="Plugged in",
+        readonly=True,
     )
     tokens = fields.Json(readonly=True, help="Tokens plugged in at the last contact: label, model, PIN flags.")
     key_hash = fields.Char(readonly=True, copy=False, groups=fields.NO_ACCESS, export_string_translation=False)
@@ -188,9 +197,10 @@ class L10n_Vn_IbhxhAgent(models.Model):
                     "revoked_by_id": self.env.user.id,
                     "key_hash": False,
                     "next_key_hash": False,
-                    "certificate_ids": [Command.clear()],
+                    "present_certificate_ids": [Command.clear()],
                 }
             )
+            agent.sudo().certificate_ids._update_companies()
             agent._ring()
         self.env["l10n_vn_ibhxh.signing.request"].sudo()._release_of(self)
         return True
@@ -213,14 +223,16 @@ class L10n_Vn_IbhxhAgent(models.Model):
         tokens = tokens[:MAX_TOKENS]
         if tokens != agent.tokens:
             vals["tokens"] = tokens
-        changed = (certificates | agent.certificate_ids) - (certificates & agent.certificate_ids)
+        new = certificates - agent.certificate_ids
+        moved = certificates != agent.present_certificate_ids
         was_online = agent.is_online
-        if changed:
-            vals["certificate_ids"] = [Command.set(certificates.ids)]
+        if moved:
+            vals["present_certificate_ids"] = [Command.set(certificates.ids)]
+        if new:
+            vals["certificate_ids"] = [Command.link(certificate.id) for certificate in new]
         agent.write(vals)
-        if changed:
-            changed._update_companies()
-        if changed or not was_online:
+        new._update_companies()
+        if moved or not was_online:
             agent._notify_people()
         pending = self.env["l10n_vn_ibhxh.signing.request"].sudo()._count_for(agent)
         return {

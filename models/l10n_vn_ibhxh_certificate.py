@@ -38,7 +38,15 @@ class L10n_Vn_IbhxhCertificate(models.Model):
         "agent_id",
         string="Computers",
         readonly=True,
-        help="Computers that reported this certificate as plugged in.",
+        help="Computers that have reported this certificate.",
+    )
+    present_agent_ids = fields.Many2many(
+        "l10n_vn_ibhxh.agent",
+        "l10n_vn_ibhxh_agent_present_certificate_rel",
+        "certificate_id",
+        "agent_id",
+        string="Plugged in at",
+        readonly=True,
     )
     company_ids = fields.Many2many(
         "res.company",
@@ -55,11 +63,11 @@ class L10n_Vn_IbhxhCertificate(models.Model):
 
     _fingerprint_unique = models.Constraint("UNIQUE (fingerprint)", "This certificate is known already.")
 
-    @api.depends("agent_ids.is_online")
+    @api.depends("present_agent_ids.is_online")
     def _compute_is_online(self):
         for certificate in self:
             # Whether a colleague's computer is on is no secret, but the computer's record is.
-            certificate.is_online = any(certificate.sudo().agent_ids.mapped("is_online"))
+            certificate.is_online = any(certificate.sudo().present_agent_ids.mapped("is_online"))
 
     @api.depends("not_after")
     def _compute_days_left(self):

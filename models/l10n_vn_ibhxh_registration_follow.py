@@ -73,14 +73,28 @@ class L10n_Vn_IbhxhRegistrationFollow(models.Model):
             self._commit()
             if not self._lock_if("to_send"):
                 return
+        if not self.submitted_at and not self._hand_over(is_repeat):
+            return
+        if self._lock_if("to_send"):
+            self._on_accepted(self.submitted_at, self.dossier_number)
+            self._commit()
+
+    def _hand_over(self, is_repeat):
+        """Hand the dossier to the gateway and store its receipt at once; return whether there is one.
+
+        Nothing else is written with the receipt, so that nothing else can make its transaction fail.
+        """
         gateway = self.provider_id._gateway()
         try:
             known = gateway.progress(self.client_reference) if is_repeat else None
             if known:
-                accepted_at, dossier_number = self.attempted_at, known.dossier_number
+                receipt = {"submitted_at": self.attempted_at, "dossier_number": known.dossier_number}
             else:
-                receipt = gateway.submit(self._signed_dossier(), self.client_reference)
-                accepted_at, dossier_number = receipt.accepted_at.replace(tzinfo=None), receipt.dossier_number
+                answer = gateway.submit(self._signed_dossier(), self.client_reference)
+                receipt = {
+                    "submitted_at": answer.accepted_at.replace(tzinfo=None, microsecond=0),
+                    "dossier_number": answer.dossier_number,
+                }
         except gateways.Refused as refusal:
             self._on_refused(refusal.code, refusal.description, refusal.holder)
         except gateways.Unsupported as error:
@@ -95,8 +109,10 @@ class L10n_Vn_IbhxhRegistrationFollow(models.Model):
                 )
             )
         else:
-            self._on_accepted(accepted_at, dossier_number)
+            self.with_context(tracking_disable=True).write(receipt)
             self._commit()
+            return True
+        return False
 
     def _lock_if(self, state):
         """Lock the row; return whether that worked and the registration still is in `state`."""
@@ -348,7 +364,7 @@ class L10n_Vn_IbhxhRegistrationFollow(models.Model):
             (polled, "_poll", self.search(polled, limit=BATCH)),
             (due, "_expire", self.search(due, limit=BATCH)),
         ]
-        commit(remaining=sum(len(records) for _domain, _method, records in jobs))
+        commit(remaining=sum(self.search_count(domain) for domain, _method, _records in jobs))
         for domain, method, records in jobs:
             for registration in records:
                 registration = registration.try_lock_for_update().filtered_domain(domain)

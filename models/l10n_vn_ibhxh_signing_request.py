@@ -140,7 +140,7 @@ class L10n_Vn_IbhxhSigningRequest(models.Model):
 
     @api.model
     def _domain_for(self, agent):
-        """What `agent` may sign: certificates it reported, companies that its user may access."""
+        """Return what `agent` may sign: certificates it reported, companies that its user may access."""
         return Domain("certificate_id", "in", agent.certificate_ids.ids) & Domain(
             "company_id", "in", agent.user_id.company_ids.ids
         )
@@ -153,7 +153,8 @@ class L10n_Vn_IbhxhSigningRequest(models.Model):
         )
 
     def _count_for(self, agent):
-        return self.search_count(self._free_domain(agent))
+        plugged_in = Domain("certificate_id", "in", agent.present_certificate_ids.ids)
+        return self.search_count(self._free_domain(agent) & plugged_in)
 
     def _holders(self):
         """Return the computers that may sign these requests."""
@@ -175,7 +176,9 @@ class L10n_Vn_IbhxhSigningRequest(models.Model):
         if resume:
             domain |= self._domain_for(agent) & Domain("state", "=", "claimed") & Domain("agent_id", "=", agent.id)
         domain &= Domain("certificate_id.fingerprint", "in", fingerprints)
-        requests = self.sudo().search(domain, limit=limit).try_lock_for_update().filtered_domain(domain)
+        # Looking further than `limit` lets several computers of one company work side by side.
+        found = self.sudo().search(domain, limit=4 * limit)
+        requests = found.try_lock_for_update(limit=limit).filtered_domain(domain)
         requests.write({"state": "claimed", "agent_id": agent.id, "lease_until": self._lease()})
         requests._notify_records()
         return requests

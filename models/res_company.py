@@ -83,9 +83,10 @@ class ResCompany(models.Model):
         What VSS confirmed last stands: a renewal that fails, expires or is still under way never takes a confirmed
         company back.
         """
-        registrations = self.env["l10n_vn_ibhxh.registration"].sudo()
+        none = self.env["l10n_vn_ibhxh.registration"]
+        registrations = none.sudo().search([("company_id", "in", self.ids)], order="id desc").grouped("company_id")
         for company in self:
-            own = registrations.search([("company_id", "=", company.id)], order="id desc")
+            own = registrations.get(company, none)
             confirmed = own.filtered(lambda r: r.state == "confirmed").sorted("confirmed_at", reverse=True)[:1]
             vals = company._l10n_vn_ibhxh_confirmed_vals(confirmed) if confirmed else {}
             current = own.filtered(lambda r: r.state not in ("cancelled", "draft"))[:1]

@@ -128,7 +128,7 @@ class TestSigningService(IbhxhCommon):
         self._claim()
         second = self._second_agent()
         self.agent.with_user(self.user).action_revoke()
-        self.assertFalse(self.agent.certificate_ids)
+        self.assertFalse(self.agent.present_certificate_ids)
         self.assertEqual(self.request.state, "pending")
         self.assertEqual(self._claim(second), self.request)
 

@@ -1,6 +1,7 @@
 from datetime import timedelta
 
 from odoo.exceptions import UserError, ValidationError
+from odoo.fields import Command
 from odoo.tests import Form, tagged
 
 from .common import EMAIL, IbhxhCommon
@@ -99,13 +100,23 @@ class TestWizard(IbhxhCommon):
             with self.assertRaises(UserError):
                 self._register(certificate_id=certificate.id)
 
-    def test_no_certificate_says_plug_in_the_token(self):
+    def test_unplugged_certificate_can_still_be_chosen(self):
         self._plug_in(self.agent)
-        self.certificate.sudo()._update_companies()
+        self.assertFalse(self.certificate.is_online)
+        registration = self._register()
+        self.assertEqual(registration.certificate_id, self.certificate)
+        self.assertIn("plugged in", registration.signing_hint)
+
+    def test_no_certificate_says_plug_in_the_token(self):
+        self.agent.action_revoke()
         wizard = self._wizard()
         self.assertFalse(wizard.certificate_id)
         with self.assertRaisesRegex(UserError, "ibhxh-agent"):
             wizard.action_register()
+
+    def test_a_user_who_loses_the_company_loses_its_certificate(self):
+        self.user.write({"company_id": self.env.company.id, "company_ids": [Command.set(self.env.company.ids)]})
+        self.assertFalse(self.certificate.company_ids)
 
     def test_a_confirmed_company_is_offered_form_05(self):
         self.company.write({"l10n_vn_ibhxh_confirmed_at": "2026-01-01 00:00:00", "l10n_vn_ibhxh_state": "confirmed"})
