@@ -42,7 +42,11 @@ STEPS: tuple[Step, ...] = (
         lambda: [
             *_always(),
             str(sys.version_info[:2]),
-            *_texts(venv.REQUIREMENTS, *(folder / "pyproject.toml" for folder in venv.distributions())),
+            *_texts(
+                venv.REQUIREMENTS,
+                venv.ODOO_REQUIREMENTS,
+                *(folder / "pyproject.toml" for folder in venv.distributions()),
+            ),
         ],
         PYTHON.exists,
     ),

@@ -13,6 +13,8 @@ from ..paths import ADDON, ADDONS, LIB, PYTHON, ROOT, VENV
 from . import apt, odoo_tree
 
 REQUIREMENTS = ROOT / "dev" / "requirements.txt"
+ODOO_REQUIREMENTS = ROOT / "dev" / "requirements-odoo.txt"
+"""The part of REQUIREMENTS that Odoo itself needs."""
 
 
 def distributions() -> list[Path]:
