@@ -1,0 +1,1 @@
+"""`./run package`: the wheels of the addon and of the agent, tried in an empty environment."""

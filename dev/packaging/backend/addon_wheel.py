@@ -1,0 +1,91 @@
+"""Build backend of the repository's root (PEP 517): whool, shown only what belongs to the addon, under its technical name.
+
+whool names the addon after its folder and packs all that git tracks. The folder of a checkout has any name, and this
+repository holds more than the addon (agent/, sandbox/, dev/ …), so the addon's parts are copied aside first.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from whool import buildapi
+
+ADDON = "l10n_vn_ibhxh"
+FILES = ("__init__.py", "__manifest__.py", "CHANGELOG.md", "LICENSE", "README.md")
+FOLDERS = (
+    "controllers",
+    "data",
+    "demo",
+    "i18n",
+    "migrations",
+    "models",
+    "report",
+    "security",
+    "static",
+    "tools",
+    "views",
+    "wizards",
+)
+"""Not tests/: they need packages that an Odoo without a developer does not have."""
+
+PYPROJECT = '[build-system]\nrequires = ["whool"]\nbuild-backend = "whool.buildapi"\n'
+"""For the source distribution, which holds the addon only and so needs no more than whool itself."""
+
+
+@contextmanager
+def _addon_only() -> Iterator[None]:
+    """Work in a copy of the addon's parts of the present folder.
+
+    :raises ValueError: when there is a symbolic link among them: what it points at might lie anywhere
+    """
+    root = Path.cwd()
+    with tempfile.TemporaryDirectory() as folder:
+        target = Path(folder, ADDON)
+        target.mkdir()
+        for name in FILES:
+            shutil.copy(root / name, target)
+        for name in FOLDERS:
+            if (root / name).is_dir():
+                shutil.copytree(
+                    root / name, target / name, symlinks=True, ignore=shutil.ignore_patterns("__pycache__", ".*")
+                )
+        links = [path for path in target.rglob("*") if path.is_symlink()]
+        if links:
+            raise ValueError(f"symbolic links do not go into the wheel: {', '.join(map(str, links))}")
+        (target / "pyproject.toml").write_text(PYPROJECT, encoding="utf-8")
+        os.chdir(target)
+        try:
+            yield
+        finally:
+            os.chdir(root)
+
+
+def build_wheel(
+    wheel_directory: str, config_settings: dict[str, Any] | None = None, metadata_directory: str | None = None
+) -> str:
+    """Build the wheel; returns its file name."""
+    directory = str(Path(wheel_directory).resolve())
+    with _addon_only():
+        return str(buildapi.build_wheel(directory, config_settings))
+
+
+def build_sdist(sdist_directory: str, config_settings: dict[str, Any] | None = None) -> str:
+    """Build the source distribution; returns its file name."""
+    directory = Path(sdist_directory).resolve()
+    with _addon_only():
+        return str(buildapi.build_sdist(directory, config_settings))
+
+
+def prepare_metadata_for_build_wheel(
+    metadata_directory: str, config_settings: dict[str, Any] | None = None
+) -> str:
+    """Write the wheel's metadata; returns the folder's name."""
+    directory = str(Path(metadata_directory).resolve())
+    with _addon_only():
+        return str(buildapi.prepare_metadata_for_build_wheel(directory, config_settings))
