@@ -11,7 +11,8 @@ from .console import say
 from .paths import ADDON, ADDONS, ROOT, VENV
 from .setup import venv
 
-ADDON_PACKAGES = ("models", "wizards", "controllers", "report", "tools", "tests")
+ADDON_PACKAGES = ("models", "wizards", "controllers", "report", "tests")
+"""What uses the ORM; tools/ is plain Python, for which the Odoo plug-in's checks mean nothing."""
 
 
 def _addon_parts() -> list[str]:

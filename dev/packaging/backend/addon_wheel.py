@@ -82,9 +82,7 @@ def build_sdist(sdist_directory: str, config_settings: dict[str, Any] | None = N
         return str(buildapi.build_sdist(directory, config_settings))
 
 
-def prepare_metadata_for_build_wheel(
-    metadata_directory: str, config_settings: dict[str, Any] | None = None
-) -> str:
+def prepare_metadata_for_build_wheel(metadata_directory: str, config_settings: dict[str, Any] | None = None) -> str:
     """Write the wheel's metadata; returns the folder's name."""
     directory = str(Path(metadata_directory).resolve())
     with _addon_only():
