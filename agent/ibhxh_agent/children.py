@@ -68,13 +68,16 @@ class Child:
         stream = self._process.stdout
         if stream is None:
             return
-        try:
-            while True:
-                self._frames.put(read_frame(cast(RawReader, stream)))
-        except FrameError:
-            self._frames.put(ChildError("garbage"))
-        except (EOFError, OSError, ValueError):
-            self._frames.put(ChildError("died"))
+        # Closed here and nowhere else: were it closed by another thread while this one waits in read(), its number
+        # could be given to the pipe of the next child, whose bytes this thread would then steal.
+        with stream:
+            try:
+                while True:
+                    self._frames.put(read_frame(cast(RawReader, stream)))
+            except FrameError:
+                self._frames.put(ChildError("garbage"))
+            except (EOFError, OSError, ValueError):
+                self._frames.put(ChildError("died"))
 
     def send(self, message: Mapping[str, Any], secret: Secret | None = None) -> None:
         """Send one frame.
@@ -117,23 +120,23 @@ class Child:
         return received
 
     def kill(self) -> None:
-        """End the process at once and close the pipes. May be called twice."""
+        """End the process at once. May be called twice."""
         with contextlib.suppress(OSError):
             self._process.kill()
         self._process.wait()
-        for stream in (self._process.stdin, self._process.stdout):
-            if stream is not None:
-                with contextlib.suppress(OSError):
-                    stream.close()
+        self._close_input()
 
     def finish(self, timeout: float) -> None:
         """Close the child's input, which asks it to end, and kill it when it has not after ``timeout`` seconds."""
-        if self._process.stdin is not None:
-            with contextlib.suppress(OSError):
-                self._process.stdin.close()
+        self._close_input()
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(timeout)
         self.kill()
+
+    def _close_input(self) -> None:
+        if self._process.stdin is not None:
+            with contextlib.suppress(OSError):
+                self._process.stdin.close()
 
 
 class ParentPipe:

@@ -123,4 +123,4 @@ def _verdict(path: Path) -> str:
     library = inspect(path)
     if library is None or not library.exports:
         return "not_pkcs11"
-    return "usable" if library.loads_in(*this_process()) else "wrong_bits"
+    return "usable" if library.loads_in(this_process()) else "wrong_bits"

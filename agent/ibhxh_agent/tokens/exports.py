@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import platform
 import struct
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,12 @@ import lief
 #: The one function that every PKCS#11 library exports (PKCS#11 2.40, 5.4).
 ENTRY_POINT = "C_GetFunctionList"
 
+#: Mask of a symbol's kind in Mach-O; 0 = undefined, imported from elsewhere (mach-o/nlist.h).
+_N_TYPE = 0x0E
 _MACHINES = {"x86_64": "x86_64", "amd64": "x86_64", "arm64": "arm64", "aarch64": "arm64"}
+
+#: File format (``elf``, ``pe``, ``macho``), machine (``x86_64``, ``arm64``, ``i386`` or the parser's name) and bits.
+Target = tuple[str, str, int]
 
 
 @dataclass(frozen=True)
@@ -24,23 +30,23 @@ class LibraryFile:
     """What a file says about itself.
 
     :param exports: it exports ``C_GetFunctionList``
-    :param targets: machine → bits, one for each part of the file (a universal Mach-O has several);
-        machines are ``x86_64``, ``arm64``, ``i386`` or the parser's name
+    :param targets: what it was built for, one for each part of the file (a universal Mach-O has several)
     """
 
     exports: bool
-    targets: frozenset[tuple[str, int]]
+    targets: frozenset[Target]
 
-    def loads_in(self, machine: str, bits: int) -> bool:
-        """A process of this machine and bitness could load it."""
-        return (machine, bits) in self.targets
+    def loads_in(self, process: Target) -> bool:
+        """A process of this kind could load it."""
+        return process in self.targets
 
 
-def this_process() -> tuple[str, int]:
-    """Machine and bits of the running interpreter."""
+def this_process() -> Target:
+    """What the running interpreter can load."""
     bits = struct.calcsize("P") * 8
     machine = _MACHINES.get(platform.machine().lower(), platform.machine().lower())
-    return ("i386" if machine == "x86_64" and bits == 32 else machine), bits
+    kind = {"win32": "pe", "darwin": "macho"}.get(sys.platform, "elf")
+    return kind, ("i386" if machine == "x86_64" and bits == 32 else machine), bits
 
 
 def inspect(path: Path) -> LibraryFile | None:
@@ -65,7 +71,7 @@ def _elf(binary: Any) -> LibraryFile | None:
     name = str(binary.header.machine_type).rsplit(".", maxsplit=1)[-1]
     bits = 64 if binary.header.identity_class == lief.ELF.Header.CLASS.ELF64 else 32
     names = {symbol.name for symbol in binary.exported_symbols}
-    return LibraryFile(ENTRY_POINT in names, frozenset({(machine.get(name, name.lower()), bits)}))
+    return LibraryFile(ENTRY_POINT in names, frozenset({("elf", machine.get(name, name.lower()), bits)}))
 
 
 def _pe(binary: Any) -> LibraryFile | None:
@@ -75,7 +81,7 @@ def _pe(binary: Any) -> LibraryFile | None:
     name = str(binary.header.machine).rsplit(".", maxsplit=1)[-1]
     exported = binary.get_export()
     names = {entry.name for entry in exported.entries} if exported is not None else set()
-    return LibraryFile(ENTRY_POINT in names, frozenset({machine.get(name, (name.lower(), 0))}))
+    return LibraryFile(ENTRY_POINT in names, frozenset({("pe", *machine.get(name, (name.lower(), 0)))}))
 
 
 def _macho(universal: Any) -> LibraryFile | None:
@@ -85,7 +91,11 @@ def _macho(universal: Any) -> LibraryFile | None:
     targets, exports = set(), False
     for binary in universal:
         name = str(binary.header.cpu_type).rsplit(".", maxsplit=1)[-1]
-        targets.add(machine.get(name, (name.lower(), 0)))
-        # Mach-O symbols carry a leading underscore.
-        exports = exports or f"_{ENTRY_POINT}" in {symbol.name for symbol in binary.exported_symbols}
+        targets.add(("macho", *machine.get(name, (name.lower(), 0))))
+        exports = exports or any(_macho_exports(symbol) for symbol in binary.symbols)
     return LibraryFile(exports, frozenset(targets))
+
+
+def _macho_exports(symbol: Any) -> bool:
+    """The entry point (Mach-O names carry a leading underscore), defined here: in the export trie or the symbol table."""
+    return symbol.name == f"_{ENTRY_POINT}" and (symbol.has_export_info or bool(symbol.raw_type & _N_TYPE))

@@ -1,0 +1,70 @@
+"""A screen that nobody sees (Xvfb), with a keyboard that tests press."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from Xlib import XK, X
+from Xlib.display import Display
+from Xlib.ext import xtest
+
+
+@contextmanager
+def virtual_screen(size: str = "1100x800x24") -> Iterator[str]:
+    """Start Xvfb on a display number of its own choice; the value of DISPLAY."""
+    program = shutil.which("Xvfb")
+    assert program, "Xvfb is needed for the tests of the PIN window (Debian: xvfb)"
+    reading, writing = os.pipe()
+    command = [program, "-displayfd", str(writing), "-screen", "0", size, "-nolisten", "tcp"]
+    process = subprocess.Popen(command, pass_fds=(writing,), stderr=subprocess.DEVNULL)
+    os.close(writing)
+    try:
+        with os.fdopen(reading) as stream:
+            yield f":{stream.readline().strip()}"
+    finally:
+        process.terminate()
+        process.wait()
+
+
+class Keyboard:
+    """Presses keys in whatever window has the focus, as a person does."""
+
+    def __init__(self, display: str) -> None:
+        self._display = Display(display)
+
+    def type(self, text: str) -> None:
+        for letter in text:
+            self.press(letter)
+
+    def press(self, name: str, *modifiers: str) -> None:
+        """A key by its X name, with modifiers held down."""
+        codes = [self._code(modifier) for modifier in modifiers]
+        symbol = XK.string_to_keysym({"-": "minus"}.get(name, name))
+        ((code, index),) = list(self._display.keysym_to_keycodes(symbol))[:1]
+        if index & 1:
+            codes.append(self._code("Shift_L"))
+        for held in codes:
+            xtest.fake_input(self._display, X.KeyPress, held)
+        xtest.fake_input(self._display, X.KeyPress, code)
+        xtest.fake_input(self._display, X.KeyRelease, code)
+        for held in reversed(codes):
+            xtest.fake_input(self._display, X.KeyRelease, held)
+        self._display.sync()
+
+    def wait_for_focus(self, polls: int = 400) -> None:
+        """Until some window of a program has the keyboard."""
+        import threading
+
+        for _ in range(polls):
+            focus = self._display.get_input_focus().focus
+            if getattr(focus, "id", 0) not in (0, 1, self._display.screen().root.id):
+                return
+            threading.Event().wait(0.05)
+        raise AssertionError("no window took the focus")
+
+    def _code(self, name: str) -> int:
+        return self._display.keysym_to_keycode(XK.string_to_keysym(name))

@@ -1,0 +1,260 @@
+"""What differs between Windows, macOS and Linux, through thin seams: start at login, screen lock, tray, keyring."""
+
+from __future__ import annotations
+
+import plistlib
+import subprocess
+import sys
+from contextlib import contextmanager
+from types import SimpleNamespace
+
+import pytest
+
+from ibhxh_agent import autostart, hardening, secretstore
+from ibhxh_agent.autostart import LaunchAgent, SystemdUser, WindowsRunKey
+from ibhxh_agent.config import Folder, Settings
+from ibhxh_agent.errors import AgentError
+from ibhxh_agent.runner import State
+from ibhxh_agent.screenlock import is_locked
+from ibhxh_agent.secretstore import SecretStore
+from ibhxh_agent.tray import Tray
+
+COMMAND = ["/opt/my agent/ibhxh-agent", "--config-dir", "/home/a b/100%", "run"]
+
+
+def test_systemd_unit(tmp_path):
+    ran = []
+    unit = SystemdUser(tmp_path, ran.append)
+    place = unit.install(COMMAND)
+    content = (tmp_path / "ibhxh-agent.service").read_text()
+    assert place.endswith("ibhxh-agent.service")
+    assert "ExecStart='/opt/my agent/ibhxh-agent' --config-dir '/home/a b/100%%' run\n" in content
+    assert "RestartPreventExitStatus=3" in content and "LimitCORE=0" in content
+    assert ran == [["systemctl", "--user", "daemon-reload"], ["systemctl", "--user", "enable", "--now", autostart.UNIT]]
+    unit.uninstall()
+    unit.uninstall()
+    assert not (tmp_path / "ibhxh-agent.service").exists()
+    assert ran[2:] == [
+        ["systemctl", "--user", "disable", "--now", autostart.UNIT],
+        ["systemctl", "--user", "daemon-reload"],
+    ]
+
+
+def test_launch_agent(tmp_path):
+    ran = []
+    agent = LaunchAgent(tmp_path, ran.append, user=501)
+    for _ in range(2):
+        agent.install(COMMAND)
+    written = plistlib.loads((tmp_path / "vn.ibhxh.agent.plist").read_bytes())
+    assert written["ProgramArguments"] == COMMAND and written["RunAtLoad"] is True
+    assert written["LimitLoadToSessionType"] == "Aqua" and written["HardResourceLimits"] == {"Core": 0}
+    agent.uninstall()
+    assert [command[1] for command in ran] == ["bootstrap", "bootout", "bootstrap", "bootout"]
+    assert ran[-1][2] == "gui/501/vn.ibhxh.agent" and not (tmp_path / "vn.ibhxh.agent.plist").exists()
+
+
+class FakeRegistry:
+    HKEY_CURRENT_USER, KEY_SET_VALUE, REG_SZ = "HKCU", 2, 1
+
+    def __init__(self):
+        self.values = {}
+
+    @contextmanager
+    def CreateKeyEx(self, root, path, _reserved, access):
+        assert (root, path, access) == ("HKCU", autostart.RUN_KEY, 2)
+        yield path
+
+    def SetValueEx(self, key, name, _reserved, kind, value):
+        self.values[key, name] = (kind, value)
+
+    def DeleteValue(self, key, name):
+        if (key, name) not in self.values:
+            raise FileNotFoundError
+        del self.values[key, name]
+
+
+def test_windows_run_key():
+    registry = FakeRegistry()
+    key = WindowsRunKey(registry)
+    key.uninstall()
+    key.install([r"C:\Program Files\agent\ibhxh-agent.exe", "run"])
+    assert registry.values == {(autostart.RUN_KEY, "ibhxh-agent"): (1, r'"C:\Program Files\agent\ibhxh-agent.exe" run')}
+    key.uninstall()
+    assert registry.values == {}
+
+
+def test_the_way_fits_the_system(monkeypatch):
+    monkeypatch.setitem(sys.modules, "winreg", FakeRegistry())
+    kinds = {platform: type(autostart.autostart(platform)) for platform in ("win32", "darwin", "linux")}
+    assert kinds == {"win32": WindowsRunKey, "darwin": LaunchAgent, "linux": SystemdUser}
+
+
+def test_windows_starts_without_a_console(tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "python.exe"))
+    assert autostart.start_command(["run"], "win32")[0].endswith("python.exe")
+    (tmp_path / "pythonw.exe").touch()
+    assert autostart.start_command(["run"], "win32") == [str(tmp_path / "pythonw.exe"), "-m", "ibhxh_agent", "run"]
+    monkeypatch.setattr(sys, "frozen", True, raising=False)
+    assert autostart.start_command(["run"], "win32") == [sys.executable, "run"]
+
+
+@pytest.mark.parametrize(
+    "error",
+    [subprocess.CalledProcessError(1, ["systemctl"], stderr=b"Failed to connect to bus"), FileNotFoundError("x")],
+)
+def test_a_system_that_refuses_is_told(error):
+    def fail():
+        raise error
+
+    with pytest.raises(AgentError) as caught:
+        autostart.change(fail)
+    assert caught.value.code == "install_failed"
+
+
+@pytest.mark.parametrize(
+    ("platform", "environment", "answer", "locked"),
+    [
+        ("linux", {"XDG_SESSION_ID": "3"}, b"yes\n", True),
+        ("linux", {"XDG_SESSION_ID": "3"}, b"no\n", False),
+        ("linux", {}, b"yes\n", False),
+        ("linux", {"XDG_SESSION_ID": "3"}, FileNotFoundError(), False),
+        ("linux", {"XDG_SESSION_ID": "3"}, subprocess.TimeoutExpired("loginctl", 5), False),
+        ("darwin", {}, plistlib.dumps({"IOConsoleUsers": [{"CGSSessionScreenIsLocked": True}]}), True),
+        ("darwin", {}, plistlib.dumps({"IOConsoleUsers": [{"kCGSSessionOnConsoleKey": True}]}), False),
+        ("darwin", {}, plistlib.dumps([]), False),
+        ("darwin", {}, b"nonsense", False),
+    ],
+)
+def test_the_lock_of_the_screen(platform, environment, answer, locked):
+    commands = []
+
+    def run(command):
+        commands.append(command)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    assert is_locked(platform, environment, run) is locked
+    if platform == "linux" and environment:
+        assert commands[0][:3] == ["loginctl", "show-session", "3"]
+
+
+@pytest.mark.parametrize(("desktop", "locked"), [(0, True), (77, False)])
+def test_the_lock_of_the_screen_on_windows(desktop, locked):
+    closed = []
+    user32 = SimpleNamespace(OpenInputDesktop=lambda *_: desktop, CloseDesktop=closed.append)
+    assert is_locked("win32", {}, windll=SimpleNamespace(user32=user32)) is locked
+    assert closed == ([] if locked else [77])
+
+
+def test_no_crash_dialog_on_windows(monkeypatch):
+    modes = []
+    windll = SimpleNamespace(kernel32=SimpleNamespace(SetErrorMode=modes.append))
+    monkeypatch.setattr(hardening.ctypes, "windll", windll, raising=False)
+    hardening.forbid_memory_dumps("win32")
+    assert modes == [3]
+
+
+class FakeKeyring:
+    def __init__(self, priority):
+        self.kept = {}
+        self.backend = SimpleNamespace(priority=priority)
+
+    def get_keyring(self):
+        return self.backend
+
+    def get_password(self, service, name):
+        return self.kept.get((service, name))
+
+    def set_password(self, service, name, value):
+        self.kept[service, name] = value
+
+    def delete_password(self, service, name):
+        del self.kept[service, name]
+
+
+@pytest.mark.parametrize("priority", [5, 0])
+def test_the_key_goes_to_the_keyring_where_there_is_one(tmp_path, monkeypatch, priority):
+    keyring = FakeKeyring(priority)
+    monkeypatch.setitem(sys.modules, "keyring", keyring)
+    store = SecretStore(Folder(tmp_path / "c"))
+    store.set("device", "key-1")
+    assert SecretStore(Folder(tmp_path / "c")).get("device") == "key-1"
+    file = tmp_path / "c" / "secrets.json"
+    assert bool(keyring.kept) is (priority == 5) and file.exists() is (priority == 0)
+    assert ("keyring" in store.place) is (priority == 5)
+    if priority == 0:
+        assert file.stat().st_mode & 0o777 == 0o600 and file.parent.stat().st_mode & 0o777 == 0o700
+    store.delete("device")
+    store.delete("device")
+    assert store.get("device") is None
+
+
+def test_a_keyring_that_fails_is_not_used(tmp_path, monkeypatch):
+    monkeypatch.setattr(secretstore.importlib, "import_module", lambda _name: 1 / 0)
+    store = SecretStore(Folder(tmp_path))
+    assert store.place == str(tmp_path / "secrets.json") and store.get("x") is None
+
+
+@pytest.mark.parametrize("content", ["{", "[]", '{"pairing": {"nonsense": 1}}', '{"pairing": "x"}'])
+def test_broken_settings_are_told(tmp_path, content):
+    folder = Folder(tmp_path)
+    folder.settings_file.write_text(content)
+    with pytest.raises(AgentError) as caught:
+        folder.load()
+    assert str(folder.settings_file) in caught.value.message
+
+
+def test_settings_are_written_whole_or_not_at_all(tmp_path, monkeypatch):
+    folder = Folder(tmp_path / "c")
+    folder.save(Settings(libraries=["/a"]))
+    assert folder.load() == Settings(libraries=["/a"])
+    with pytest.raises(AgentError):
+        folder.paired()
+    monkeypatch.setattr("ibhxh_agent.config.os.fsync", lambda _descriptor: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        folder.save(Settings(libraries=["/b"]))
+    assert folder.load() == Settings(libraries=["/a"])
+    assert [file.name for file in (tmp_path / "c").iterdir()] == ["settings.json"]
+
+
+class FakeTrayModule:
+    def __init__(self):
+        self.shown = []
+
+    def Menu(self, *items):
+        return items
+
+    def MenuItem(self, label, action, enabled=True):
+        return SimpleNamespace(label=label, action=action, enabled=enabled)
+
+    def Icon(self, _name, picture, title, menu):
+        icon = SimpleNamespace(icon=picture, title=title, menu=menu, visible=False)
+        icon.update_menu = lambda: self.shown.append(icon.title)
+        icon.run = lambda setup: setup(icon)
+        icon.stop = lambda: self.shown.append("stopped")
+        self.icon = icon
+        return icon
+
+
+def test_the_tray_shows_the_state_and_quits():
+    from PIL import Image, ImageDraw
+
+    module, quits, ran = FakeTrayModule(), [], []
+    tray = Tray(lambda: quits.append(True), module, Image, ImageDraw)
+    grey = module.icon.icon
+    tray.show(State(online=True, certificates=2))
+    assert "Đã kết nối, 2 chứng thư" in module.icon.title and module.icon.icon is not grey
+    tray.show(State(online=False, message="Không kết nối được"))
+    assert module.shown[-1] == "ibhxh-agent: Không kết nối được"
+    state, leave = module.icon.menu
+    assert state.label(None) == "Không kết nối được" and state.enabled is False
+    leave.action()
+    tray.run(lambda: ran.append(True))
+    tray.stop()
+    assert quits == [True] and ran == [True] and module.shown[-1] == "stopped"
+
+
+def test_without_a_tray_the_agent_goes_on(monkeypatch):
+    monkeypatch.setitem(sys.modules, "pystray", None)
+    assert Tray.create(lambda: None) is None
