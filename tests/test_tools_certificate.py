@@ -106,3 +106,5 @@ class TestCertificate(BaseCase):
         for junk in (b"", b"x", der[:-1], der + b"x", pem, b"0" * 100_000):
             with self.assertRaises(certificate.CertificateError):
                 certificate.load(junk)
+        with self.assertRaisesRegex(certificate.CertificateError, "at most 65536"):
+            certificate.load(b"0" * 65537)

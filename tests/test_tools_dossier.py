@@ -146,11 +146,18 @@ class TestDossier(BaseCase):
                 dossier.read(bad)
             self.assertIn(caught.exception.code, ("invalid", "malformed"))
 
+    def test_attachment_in_lines(self):
+        xml = dossier.build("04", signing.data(attachments=(ATTACHMENT,)))
+        lines = xml.replace(b"AFBERv8=", b"AFBE\nRv8=").replace(b"<DoDaiFile>8<", b"<DoDaiFile>9<")
+        self.assertEqual(dossier.read(lines)[1].attachments, (ATTACHMENT,))
+
     def test_impossible_dates_and_file_lengths(self):
         good = dossier.build("04", signing.data(attachments=(ATTACHMENT,)))
         for bad in (
             good.replace(b"<NgayLap>02/03/2026", b"<NgayLap>31/02/2026"),
             good.replace(b"<DoDaiFile>8<", b"<DoDaiFile>9<"),
+            good.replace(b"AFBERv8=", b"AFBERv8!"),
+            good.replace(b"AFBERv8=", b"AFBERv8"),
         ):
             with self.assertRaises(dossier.DossierError) as caught:
                 dossier.read(bad)

@@ -101,6 +101,12 @@ class TestNotificationSignature(BaseCase):
         self.assertEqual(self.verdict(self.sign(xml, **knobs)).state, "valid")
         self.assertEqual(self.verdict(self.sign(xml)).state, "invalid")
 
+    def test_text_around_a_signature_without_neighbours(self):
+        xml = b"<XACNHAN_GDICH>\n\t</XACNHAN_GDICH>"
+        node = signing.Signature(self.certificate, key_name="vss").xml(signing.canonical(xml)).encode()
+        for place in (b"\n%s\t", b"%s\n\t", b"\n\t%s"):
+            self.assertEqual(self.verdict(xml.replace(b"\n\t", place % node)).state, "valid")
+
     def test_unsigned(self):
         self.assertEqual(self.verdict(mails.notification()).state, "none")
 

@@ -364,6 +364,11 @@ class TestSignatureElement(SignatureCase):
         for junk in (b"!!!!" + text, text + b"=", "ă".encode(), text[:-3]):
             self.assert_refused("malformed", self.signed.replace(text, junk))
 
+    def test_elements_inside_of_values(self):
+        for name in (b"SignatureValue", b"DigestValue", b"X509Certificate"):
+            bent = self.signed.replace(b"</%s>" % name, b"<b></b></%s>" % name)
+            self.assert_refused("malformed", bent)
+
     def test_missing_parts(self):
         for name in (b"SignatureValue", b"KeyInfo", b"SignedInfo"):
             start, end = self.signed.index(b"<%s>" % name), self.signed.index(b"</%s>" % name) + len(name) + 3

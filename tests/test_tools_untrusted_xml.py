@@ -31,6 +31,7 @@ class TestUntrustedXml(BaseCase):
     def test_size(self):
         self.assert_refused("too_large", b"<a>" + b" " * 5 * 2**20 + b"</a>")
         self.assert_refused("too_large", b"<a/>", max_bytes=3)
+        self.assertEqual(untrusted_xml.parse(b"<a/>", max_bytes=4).tag, "a")
         self.assert_refused("too_large", b"a" * 100 * 2**20)
 
     def test_nothing(self):

@@ -42,6 +42,10 @@ class TestChain(BaseCase):
         self.assertEqual(self.check(mode="hard", use_ocsp=False), self.GOOD)
         self.assertEqual(self.fetch.asked, [pki.OCSP_URL, pki.CRL_URL, pki.ROOT_CRL_URL])
 
+    def test_crl_is_asked_when_ocsp_declines(self):
+        self.assertEqual(self.check(mode="hard", unauthorized=True), self.GOOD)
+        self.assertEqual(self.fetch.asked, [pki.OCSP_URL, pki.CRL_URL, pki.ROOT_CRL_URL])
+
     def test_revoked(self):
         for mode in ("soft", "hard"):
             for use_ocsp in (True, False):

@@ -154,7 +154,7 @@ def _typed(
         value = normalise(text)
     except contact.ContactError as error:
         code = f"{check_name}_empty" if error.code == "empty" else f"{check_name}_invalid"
-        return Finding(check_name, "blocking", code, {check_name: text or ""}, field_name)
+        return Finding(check_name, "blocking", code, {check_name: text}, field_name)
     warning = doubt(value)
     if warning:
         return Finding(check_name, "warning", warning, {check_name: value}, field_name)

@@ -91,12 +91,14 @@ class Responder:
         revoked: tuple[x509.Certificate, ...] = (),
         at: datetime = NOW,
         signer: str = "intermediate",
+        unauthorized: bool = False,
     ) -> None:
         self.unit, self.intermediate = unit, intermediate
         self.use_ocsp, self.use_crl = use_ocsp, use_crl
         self.revoked = revoked
         self.at = at
         self.signer = signer
+        self.unauthorized = unauthorized
         self.asked: list[str] = []
 
     def __call__(self, url: str, body: bytes | None, content_type: str) -> bytes:
@@ -111,6 +113,9 @@ class Responder:
         raise FetchError("time-out")
 
     def _ocsp(self) -> bytes:
+        if self.unauthorized:
+            status = ocsp.OCSPResponseStatus.UNAUTHORIZED
+            return ocsp.OCSPResponseBuilder.build_unsuccessful(status).public_bytes(Encoding.DER)
         revoked = self.unit in self.revoked
         builder = ocsp.OCSPResponseBuilder().add_response(
             cert=self.unit,
