@@ -20,8 +20,21 @@ UNSIGNED = dossier.build("04", signing.data())
 CERTIFICATE = signing.certificate()
 SIGNED = signing.sign(UNSIGNED, CERTIFICATE)
 NAMES = (
-    "client_reference", "accepted_at", "state", "steps", "step", "at", "code", "holder", "needs_activation", "time",
-    "provider", "description", "passed", "name", "status",
+    "client_reference",
+    "accepted_at",
+    "state",
+    "steps",
+    "step",
+    "at",
+    "code",
+    "holder",
+    "needs_activation",
+    "time",
+    "provider",
+    "description",
+    "passed",
+    "name",
+    "status",
 )
 SEEDS = (b"", b"<", b"\0", b"\r\n", b"--", b"=?utf-8?b?", b"&x;", b"<!DOCTYPE a>", b'xmlns="x"')
 MAILS = [sample.source for sample in mails.samples()]

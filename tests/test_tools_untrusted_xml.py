@@ -6,9 +6,11 @@ from odoo.tests import BaseCase, tagged
 
 from ..tools import untrusted_xml
 
-BOMB = b"<!DOCTYPE a [" + b"".join(
-    b'<!ENTITY e%d "%s">' % (level, b"&e%d;" % (level - 1) * 10 if level else b"ha") for level in range(30)
-) + b"]><a>&e29;</a>"
+BOMB = (
+    b"<!DOCTYPE a ["
+    + b"".join(b'<!ENTITY e%d "%s">' % (level, b"&e%d;" % (level - 1) * 10 if level else b"ha") for level in range(30))
+    + b"]><a>&e29;</a>"
+)
 
 
 @tagged("post_install_l10n", "post_install", "-at_install")

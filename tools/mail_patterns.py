@@ -180,7 +180,7 @@ def _value(name: str, pattern: str) -> str:
     while position < len(pattern):
         piece = _PIECE.match(pattern, position)
         if piece is None:
-            raise PatternError("syntax", name, f"not allowed here: {pattern[position:position + 10]!r}")
+            raise PatternError("syntax", name, f"not allowed here: {pattern[position : position + 10]!r}")
         choices *= _choices(piece)
         position = piece.end()
     if choices > _MAX_CHOICES:

@@ -51,8 +51,14 @@ def parse(data: bytes, *, max_bytes: int = 5 * 2**20, max_depth: int = 64, comme
     if b"<!DOCTYPE" in start:  # entities can only be declared inside of one
         raise UntrustedXmlError("doctype", "a DOCTYPE is not allowed")
     parser = etree.XMLParser(
-        encoding="utf-8", resolve_entities=False, no_network=True, load_dtd=False, dtd_validation=False,
-        attribute_defaults=False, huge_tree=False, recover=False,
+        encoding="utf-8",
+        resolve_entities=False,
+        no_network=True,
+        load_dtd=False,
+        dtd_validation=False,
+        attribute_defaults=False,
+        huge_tree=False,
+        recover=False,
     )
     try:
         root = etree.fromstring(data, parser)

@@ -55,9 +55,7 @@ def issue(
             critical=True,
         )
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(public_key), critical=False)
-        .add_extension(
-            x509.AuthorityKeyIdentifier.from_issuer_public_key(key(issuer).public_key()), critical=False
-        )
+        .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(key(issuer).public_key()), critical=False)
     )
     if urls and subject != issuer:
         crl_url = ROOT_CRL_URL if is_ca else CRL_URL
