@@ -37,6 +37,8 @@
         "data/l10n_vn_ibhxh_result_code_data.xml",
         "data/ir_cron_data.xml",
         "data/mail_alias_data.xml",
+        "report/l10n_vn_ibhxh_registration_templates.xml",
+        "report/l10n_vn_ibhxh_registration_report.xml",
         "wizards/l10n_vn_ibhxh_agent_pairing_views.xml",
         "wizards/l10n_vn_ibhxh_mail_paste_views.xml",
         "wizards/l10n_vn_ibhxh_registration_wizard_views.xml",

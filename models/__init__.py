@@ -1,4 +1,5 @@
 from . import (
+    ir_actions_report,
     ir_http,
     l10n_vn_ibhxh_agency,
     l10n_vn_ibhxh_agent,
@@ -8,6 +9,7 @@ from . import (
     l10n_vn_ibhxh_provider,
     l10n_vn_ibhxh_registration,
     l10n_vn_ibhxh_registration_follow,
+    l10n_vn_ibhxh_registration_print,
     l10n_vn_ibhxh_registration_step,
     l10n_vn_ibhxh_result_code,
     l10n_vn_ibhxh_signing_request,

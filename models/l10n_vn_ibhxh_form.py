@@ -23,6 +23,7 @@ class L10n_Vn_IbhxhForm(models.Model):
     number = fields.Char(required=True, help="As printed on the form, e.g. 04/ĐK-IVAN.")
     title = fields.Char(required=True)
     legal_basis = fields.Text(help="The legal texts this form follows. Checked by you, not by the software.")
+    procedures = fields.Text(help="Printed on form 04: the procedures that the I-VAN will be used for.")
     file_name = fields.Char(required=True)
     answer_days = fields.Integer(
         default=3, required=True, help="Working days within which VSS answers; used for the follow-up activity only."

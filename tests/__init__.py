@@ -3,6 +3,7 @@ from . import (
     test_company_state,
     test_mailbox,
     test_registration,
+    test_report,
     test_security,
     test_sending,
     test_signing_service,
