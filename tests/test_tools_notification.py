@@ -52,6 +52,11 @@ class TestNotification(BaseCase):
         for xml in (spaced, bare, wrapped):
             self.assertEqual(notification.read(xml), plain)
 
+    def test_rows_of_plain_text(self):
+        rows = b"<CTIET_GDICH><ROW_CTIET>x  y</ROW_CTIET><ROW_CTIET/></CTIET_GDICH>"
+        told = notification.read(b"<XACNHAN_GDICH><TTGDICH>" + rows + b"</TTGDICH></XACNHAN_GDICH>")
+        self.assertEqual(told.details, ((("ROW_CTIET", "x y"),), (("ROW_CTIET", ""),)))
+
     def test_silent_notification(self):
         told = notification.read(b"<XACNHAN_GDICH/>")
         self.assertEqual((told.unit_code, told.notified_on, told.details), ("", None, ()))

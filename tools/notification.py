@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Literal
 
@@ -81,7 +81,7 @@ class SignatureVerdict:
 
     state: State
     code: str = ""
-    certificate_der: bytes | None = None
+    certificate_der: bytes | None = field(default=None, repr=False)
     fingerprint: str = ""
     subject: str = ""
     signed_at: datetime | None = None
@@ -99,10 +99,11 @@ def read(xml: bytes) -> Notification:
     texts: dict[str, str] = {}
     for path, names in (("TTDVI", _UNIT), ("TTGDICH", _TRANSACTION), ("TTCKY_BHXH/{*}TTCKY", _SIGNER)):
         for attribute, element in names.items():
-            texts[attribute] = " ".join((body.findtext(f"{{*}}{path}/{{*}}{element}") or "").split())
+            texts[attribute] = _line(body.findtext(f"{{*}}{path}/{{*}}{element}"))
     dates = {name: _date(texts.pop(name)) for name in ("notified_on", "transaction_on")}
     rows = body.iterfind("{*}TTGDICH/{*}CTIET_GDICH/{*}ROW_CTIET")
-    details = tuple(tuple((_name(cell), " ".join((cell.text or "").split())) for cell in row) for row in rows)
+    # A row is known to exist, not what is in it: elements, or plain text, which then counts as its own element.
+    details = tuple(tuple((_name(cell), _line(cell.text)) for cell in (row if len(row) else [row])) for row in rows)
     return Notification(details=details, **dates, **texts)  # type: ignore[arg-type]
 
 
@@ -120,6 +121,10 @@ def check_signature(xml: bytes, *, at: datetime) -> SignatureVerdict:
     return SignatureVerdict(
         state="valid", certificate_der=der, fingerprint=info.fingerprint, subject=info.subject, signed_at=info.signed_at
     )
+
+
+def _line(text: str | None) -> str:
+    return " ".join((text or "").split())
 
 
 def _name(element: etree._Element) -> str:
