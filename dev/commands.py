@@ -7,6 +7,7 @@ from collections.abc import Callable
 from . import database, lint, odoo, postgres, suites
 from .console import say
 from .demo import main as demo
+from .packaging import main as packaging
 
 
 def shell(arguments: list[str]) -> int:
@@ -37,6 +38,7 @@ COMMANDS: dict[str, Callable[[list[str]], int]] = {
     "odoo": raw,
     "demo": demo.run,
     "lint": lint.run,
+    "package": packaging.run,
     "stop": stop,
     "test": suites.run,
 }

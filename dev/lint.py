@@ -7,6 +7,7 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
+from . import javascript
 from .console import say
 from .paths import ADDON, ADDONS, ROOT, VENV
 from .setup import venv
@@ -30,6 +31,7 @@ def _linters() -> Iterator[tuple[str, list[str], Path]]:
     for folder in venv.distributions():
         yield f"mypy {folder.name}", ["mypy"], folder
     yield "pylint-odoo", ["pylint", f"--rcfile={ROOT / 'pyproject.toml'}", *_addon_parts()], ADDONS
+    yield from javascript.linters()
     yield "OCA checks", ["oca-checks-odoo-module", f"{ADDON}"], ADDONS
 
 

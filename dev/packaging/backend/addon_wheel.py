@@ -1,4 +1,4 @@
-"""Build backend of the repository's root (PEP 517): whool, shown only what belongs to the addon, under its technical name.
+"""Build backend of the repository's root (PEP 517): whool, shown the addon alone under its technical name.
 
 whool names the addon after its folder and packs all that git tracks. The folder of a checkout has any name, and this
 repository holds more than the addon (agent/, sandbox/, dev/ …), so the addon's parts are copied aside first.

@@ -1,0 +1,127 @@
+"""An empty virtual environment with Odoo and nothing else, and the wheels of this repository in it."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+import zipfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from .. import odoo
+from ..console import Problem
+from ..paths import ADDON, DATA, ROOT
+from ..setup import odoo_tree, venv
+
+UNWANTED = ("/tests/", "/dev/", "/agent/", "/sandbox/", "/docs/", "/.", "__pycache__")
+"""What no file of the addon's wheel may have in its path; static/tests/ (tours) apart, which the manifest names."""
+
+
+def _run(command: Sequence[str | Path], failure: str, **options: object) -> str:
+    done = subprocess.run(
+        [str(part) for part in command],
+        capture_output=True,
+        text=True,
+        check=False,
+        **options,  # type: ignore[call-overload]
+    )
+    output = f"{done.stdout}{done.stderr}"
+    if done.returncode:
+        raise Problem(f"{failure}:\n{output[-3000:]}", "Correct it, then run ./run package again.")
+    return str(done.stdout)
+
+
+def build(folder: Path) -> tuple[Path, Path]:
+    """Build both wheels into a folder.
+
+    :return: the addon's and the agent's
+    :raises Problem: when one cannot be built, or the addon's holds what does not belong there or misses a file
+    """
+    made = []
+    for source, pattern in ((ROOT, "odoo_addon_*.whl"), (ROOT / "agent", "ibhxh_agent-*.whl")):
+        command = [sys.executable, "-m", "pip", "--disable-pip-version-check", "-q", "wheel", "--no-deps"]
+        _run([*command, "-w", folder, source], f"The wheel of {source.name} cannot be built")
+        made.append(next(folder.glob(pattern)))
+    _check_content(made[0])
+    return made[0], made[1]
+
+
+def _check_content(wheel: Path) -> None:
+    """Every file that the manifest names is there; nothing of the repository's other parts is."""
+    with zipfile.ZipFile(wheel) as archive:
+        names = set(archive.namelist())
+        text = archive.read(f"odoo/addons/{ADDON}/__manifest__.py").decode()
+    manifest = ast.literal_eval(text)
+    prefix = f"odoo/addons/{ADDON}/"
+    wanted = [*manifest["data"], *manifest.get("demo", []), *manifest.get("images", []), "data/neutralize.sql"]
+    wanted += ["static/description/icon.png", "LICENSE"]
+    missing = [name for name in wanted if prefix + name not in names]
+    strange = [
+        name
+        for name in names
+        if name.startswith(prefix)
+        and not name.startswith(f"{prefix}static/tests/")
+        and any(part in f"/{name.removeprefix(prefix)}" for part in UNWANTED)
+    ]
+    if missing or strange:
+        raise Problem(
+            f"{wheel.name}: missing {missing or 'nothing'}, too much: {strange or 'nothing'}.",
+            "See FILES and FOLDERS in dev/packaging/backend/addon_wheel.py, and the manifest.",
+        )
+
+
+class Environment:
+    """A virtual environment made from scratch; `import odoo` works in it and nothing of the development tools does."""
+
+    def __init__(self, folder: Path) -> None:
+        """Make it.
+
+        :param folder: where; it must not exist
+        """
+        _run([sys.executable, "-m", "venv", folder], "A virtual environment cannot be made")
+        self._bin = folder / "bin"
+        for site in (folder / "lib").glob("python3.*/site-packages"):
+            (site / "odoo.pth").write_text(f"{odoo_tree.import_path()}\n", encoding="utf-8")
+            self.site = site
+
+    def pip_install(self, *arguments: str | Path) -> None:
+        """`pip install` in it."""
+        command = [self._bin / "python", "-m", "pip", "--disable-pip-version-check", "-q", "install", *arguments]
+        _run(command, "pip failed in the empty environment")
+
+    def install_odoo_requirements(self) -> None:
+        """What Odoo itself needs, and no more."""
+        self.pip_install("-r", venv.ODOO_REQUIREMENTS)
+
+    def program(self, name: str, *arguments: str | Path) -> str:
+        """Run a program of the environment; returns what it printed."""
+        return _run([self._bin / name, *arguments], f"{name} failed", env=odoo.environment())
+
+    def write_config(self, path: Path, database: str) -> None:
+        """Write Odoo's configuration: its own addons only, so that ours can come from the wheel alone."""
+        home = odoo_tree.import_path()
+        core = [folder for folder in (home / "addons", home / "odoo" / "addons") if folder.is_dir()]
+        self._config = odoo.write_config(
+            database, path=path, addons_path=",".join(map(str, core)), data_dir=str(DATA), log_level="warn"
+        )
+        self._database = database
+
+    def odoo(self, command: str, *arguments: str, script: str | None = None) -> str:
+        """Run one of Odoo's commands (`module install`, `shell`); returns what it printed.
+
+        :param script: what `odoo shell` is to run
+        :raises Problem: when it fails or logs an error
+        """
+        line = [self._bin / "python", "-m", "odoo", *command.split(), "-c", self._config, "-d", self._database]
+        done = subprocess.run(
+            [*map(str, line), *arguments],
+            input=script,
+            capture_output=True,
+            text=True,
+            check=False,
+            env=odoo.environment(),
+        )
+        if done.returncode or " ERROR " in done.stderr or " CRITICAL " in done.stderr or "Traceback" in done.stderr:
+            raise Problem(f"odoo {command} failed:\n{done.stderr[-4000:]}", "Correct it, then run ./run package again.")
+        return done.stdout
