@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import logging
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -24,6 +25,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from ibhxh_agent.texts import use_language
 
     forbid_memory_dumps()
+    # Commands tell their findings themselves; only `run` keeps a log.
+    logging.getLogger().addHandler(logging.NullHandler())
     options = _parser().parse_args(given)
     use_language(options.lang)
     # TLS is verified with the trust store of the operating system, where a company puts its own CA.

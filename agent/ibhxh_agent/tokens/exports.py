@@ -12,8 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import lief
-
 #: The one function that every PKCS#11 library exports (PKCS#11 2.40, 5.4).
 ENTRY_POINT = "C_GetFunctionList"
 
@@ -51,6 +49,9 @@ def this_process() -> Target:
 
 def inspect(path: Path) -> LibraryFile | None:
     """Read the headers; ``None`` when the file is no library or cannot be read."""
+    # Here and not at the top: LIEF takes longer to load than all the rest, and most commands do not need it.
+    import lief
+
     lief.logging.disable()
     try:
         if lief.is_elf(str(path)):
@@ -65,6 +66,8 @@ def inspect(path: Path) -> LibraryFile | None:
 
 
 def _elf(binary: Any) -> LibraryFile | None:
+    import lief
+
     if binary is None or binary.header.file_type != lief.ELF.Header.FILE_TYPE.DYN:
         return None
     machine = {"X86_64": "x86_64", "AARCH64": "arm64", "I386": "i386"}
@@ -97,5 +100,5 @@ def _macho(universal: Any) -> LibraryFile | None:
 
 
 def _macho_exports(symbol: Any) -> bool:
-    """The entry point (Mach-O names carry a leading underscore), defined here: in the export trie or the symbol table."""
+    """The entry point, defined in this file: in the export trie or the symbol table (names begin with ``_``)."""
     return symbol.name == f"_{ENTRY_POINT}" and (symbol.has_export_info or bool(symbol.raw_type & _N_TYPE))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import glob
 import json
 import os
 import subprocess
@@ -10,16 +11,25 @@ import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
-LIBRARY = next(
-    path
-    for path in (
-        "/usr/lib/softhsm/libsofthsm2.so",
-        "/usr/lib64/pkcs11/libsofthsm2.so",
-        "/usr/lib64/softhsm/libsofthsm2.so",
-        "/usr/local/lib/softhsm/libsofthsm2.so",
-    )
-    if os.path.exists(path)
+
+def find(name: str, *folders: str) -> str:
+    """A library by file name: in LD_LIBRARY_PATH (a private installation), or where distributions put it."""
+    private = os.environ.get("LD_LIBRARY_PATH", "").split(":")
+    for folder in [*filter(None, private), *folders]:
+        for path in sorted(glob.glob(os.path.join(folder, name))):
+            return path
+    raise FileNotFoundError(f"{name} is needed by the tests (Debian: softhsm2, opensc-pkcs11)")
+
+
+LIBRARY = find(
+    "libsofthsm2.so",
+    "/usr/lib/softhsm",
+    "/usr/lib64/pkcs11",
+    "/usr/lib64/softhsm",
+    "/usr/local/lib/softhsm",
+    "/usr/lib/*/softhsm",
 )
+SPY = find("pkcs11-spy.so", "/usr/lib/*", "/usr/lib64", "/usr/lib/*/pkcs11", "/usr/lib64/pkcs11")
 PIN = "Pin-7319-bí"
 SO_PIN = "so-pin-5521"
 
