@@ -69,6 +69,7 @@ NEEDED: dict[str, tuple[str, Callable[[], Path | None]]] = {
     "xmlsec1": ("checks signatures with another implementation than ours", lambda: program("xmlsec1")),
     "chromium": ("browser tests and the demo's portal page", chromium),
     "wkhtmltopdf": ("Odoo's PDF reports", lambda: program("wkhtmltopdf")),
+    "poppler-utils": ("pdftotext, with which tests read the printed forms", lambda: program("pdftotext")),
     "fonts-dejavu-core": ("letters with Vietnamese marks in browser and PDF", vietnamese_font),
 }
 
