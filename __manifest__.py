@@ -14,8 +14,8 @@
             "email-validator",  # syntax of e-mail addresses
             "lxml",  # build and read dossiers, XSD
             "phonenumbers",  # Vietnamese phone numbers as E.164
+            "pyhanko-certvalidator",  # chain and revocation of certificates
             "requests",  # HTTP gateway
-            "signxml",  # verify signatures
         ],
         "apt": {
             "cryptography": "python3-cryptography",
@@ -23,7 +23,6 @@
             "lxml": "python3-lxml",
             "phonenumbers": "python3-phonenumbers",
             "requests": "python3-requests",
-            "signxml": "python3-signxml",
         },
     },
     "data": [
