@@ -16,7 +16,7 @@ SCHEMA = {
     "index": "SELECT indexdef FROM pg_indexes WHERE schemaname = 'public'",
     "constraint": """SELECT conrelid::regclass || ' ' || conname || ' ' || pg_get_constraintdef(oid)
                      FROM pg_constraint WHERE connamespace = 'public'::regnamespace""",
-    "relation": "SELECT relkind || ' ' || relname FROM pg_class WHERE relnamespace = 'public'::regnamespace",
+    "relation": "SELECT relkind::text || ' ' || relname FROM pg_class WHERE relnamespace = 'public'::regnamespace",
     "function": "SELECT proname FROM pg_proc WHERE pronamespace = 'public'::regnamespace",
     "trigger": "SELECT tgrelid::regclass || ' ' || tgname FROM pg_trigger WHERE NOT tgisinternal",
 }
