@@ -23,6 +23,15 @@ def _pytest(arguments: list[str], *, cwd: Path, coverage_file: str, environment:
     return subprocess.run(command, cwd=cwd, env=variables, check=False).returncode
 
 
+def _with_targets(arguments: list[str], folder: Path, default: str) -> list[str]:
+    """The arguments, and the suite's own folder unless they name files or folders of it.
+
+    The folder is always named: pytest then fails when it is missing, instead of finding no test.
+    """
+    named = any((folder / argument.split("::")[0]).exists() for argument in arguments if not argument.startswith("-"))
+    return arguments if named else [*arguments, default]
+
+
 def addon(arguments: list[str]) -> int:
     """The addon's tests, the pure ones of tools/ included, on a fresh database."""
     name = f"{ADDON_DATABASE}_{os.getpid()}"
@@ -40,8 +49,7 @@ def addon(arguments: list[str]) -> int:
                 "-c",
                 str(ROOT / "pyproject.toml"),
                 f"--rootdir={ADDONS}",
-                *arguments,
-                f"{ADDON}/tests",
+                *_with_targets(arguments, ADDONS, f"{ADDON}/tests"),
             ],
             cwd=ADDONS,
             coverage_file=".coverage-addon",
@@ -56,7 +64,13 @@ def _distribution(folder: str, package: str) -> Callable[[list[str]], int]:
     def run(arguments: list[str]) -> int:
         return _pytest(
             # pytest-odoo wants a database as soon as it is loaded; these tests have none.
-            ["-p", "no:odoo", f"--cov={package}", "--cov-report=term:skip-covered", *arguments, "tests"],
+            [
+                "-p",
+                "no:odoo",
+                f"--cov={package}",
+                f"--cov-config={ROOT / 'dev' / 'coverage-programs.ini'}",
+                *_with_targets(arguments, ROOT / folder, "tests"),
+            ],
             cwd=ROOT / folder,
             coverage_file=f".coverage-{folder}",
             environment=odoo.environment(),
@@ -82,7 +96,7 @@ def run(arguments: list[str]) -> int:
     rest = list(arguments)
     while rest and rest[0] in SUITES:
         names.append(rest.pop(0))
-    if rest and not rest[0].startswith("-"):
+    if not names and rest and not rest[0].startswith("-"):
         raise Problem(
             f"There is no test suite {rest[0]!r}.", f"Suites: {' '.join(SUITES)}; pytest's arguments come after them."
         )
