@@ -1,0 +1,45 @@
+"""The program for people without Python is really built, and really works: token child and PIN window included."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pki
+from display import Keyboard, virtual_screen
+
+from ibhxh_agent import children
+from ibhxh_agent.certificate import TokenCertificate
+from ibhxh_agent.prompt.base import Item, Question
+from ibhxh_agent.prompt.window import WindowPrompt
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def test_the_frozen_program_lists_a_token_and_asks_for_a_pin(tmp_path, monkeypatch):
+    built = subprocess.run(
+        [sys.executable, str(ROOT / "packaging" / "build.py"), str(tmp_path)], capture_output=True, text=True
+    )
+    assert built.returncode == 0, built.stdout + built.stderr
+    assert "its child process reads the token" in built.stdout
+    program = str(tmp_path / "dist" / "ibhxh-agent" / "ibhxh-agent")
+    monkeypatch.setattr(children, "child_command", lambda kind: [program, children.CHILD_FLAG, kind])
+    certificate = TokenCertificate.from_der(pki.certificate(pki.key(0)))
+    item = Item("04/ĐK-IVAN", "Tờ khai", "Công ty", "0100109106", "a@b.vn", "+84", "Kế")
+    answers = []
+    with virtual_screen() as display:
+        monkeypatch.setenv("DISPLAY", display)
+        prompt = WindowPrompt(patience=60)
+        question = Question("https://odoo.example", certificate, "Token", [item])
+        asking = threading.Thread(target=lambda: answers.append(prompt.ask(question)))
+        asking.start()
+        keyboard = Keyboard(display)
+        keyboard.wait_for_focus()
+        keyboard.type("7319")
+        keyboard.press("Return")
+        asking.join(30)
+        prompt.close()
+    (answer,) = answers
+    assert answer.decision == "sign" and bytes(answer.pin.buffer()) == b"7319"
