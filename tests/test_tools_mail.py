@@ -127,6 +127,13 @@ class TestReading(BaseCase):
         self.assertEqual(reading.sender_domain, "evil.example")
         self.assertEqual(reading.recipients, ())
 
+    def test_files_are_not_the_mail(self):
+        for kind in ('text/plain; name="a.txt"', "application/octet-stream", 'text/html; name="a.html"'):
+            disposition = "" if "name" not in kind else "Content-Disposition: attachment; filename=a.txt\n"
+            part = f"--b\nContent-Type: {kind}\n{disposition}\nMã kích hoạt: BV2VLHCKRA\n--b--"
+            mail = f"Content-Type: multipart/mixed; boundary=b\n\n{part}".encode()
+            self.assertEqual(vss_mail.read(mail).codes, (), kind)
+
     def test_mail_in_a_mail_in_a_mail_ends_somewhere(self):
         inner = source(f"Mã kích hoạt: BV2VLHCKRA\n{mails.LINK}")
         for _level in range(60):

@@ -68,7 +68,7 @@ def take_apart(message: Message | bytes) -> MailContent:
         kind = part.get_content_type()
         if b"XACNHAN_GDICH" in payload and kind not in _TEXTS and len(notifications) < MAX_ATTACHMENTS:
             notifications.append(payload)
-        elif kind == "text/html":
+        elif kind == "text/html" and not _file_name(part):
             text, found = html_to_text(_decoded(part, payload))
             texts.append(text)
             links += found
