@@ -1,0 +1,254 @@
+from datetime import timedelta
+
+from odoo import api, fields, models
+from odoo.exceptions import AccessError, UserError
+from odoo.tools import split_every
+
+from .l10n_vn_ibhxh_registration import OPEN_STATES
+
+FORGET_DAYS = 7
+CHUNK = 20
+# Where a registration stands, as a batch counts it.
+PROGRESS = {
+    "draft": "failed",
+    "to_sign": "to_sign",
+    "to_send": "signed",
+    "sent": "sent",
+    "to_activate": "to_activate",
+    "confirmed": "confirmed",
+    "expired": "failed",
+    "rejected": "failed",
+    "cancelled": "failed",
+}
+COUNTS = ("ready", "blocked", "to_sign", "signed", "sent", "to_activate", "confirmed", "failed")
+# How far along a company is, out of 4: signed, sent, code received, confirmed.
+WEIGHTS = {"signed": 1, "sent": 2, "to_activate": 3, "confirmed": 4}
+MOST_WEIGHT = 4
+
+
+class L10n_Vn_IbhxhBatch(models.Model):
+    """Several companies registered together: first what blocks whom, then how far each of them is.
+
+    Nothing is created before “Đăng ký” is pressed. The computers with the tokens sign what they can claim, up to 500
+    documents a time, so one PIN serves all documents of one certificate.
+    """
+
+    _name = "l10n_vn_ibhxh.batch"
+    _description = "BHXH registrations of several companies"
+    _order = "id desc"
+
+    name = fields.Char(compute="_compute_name")
+    user_id = fields.Many2one(
+        "res.users", string="Responsible", required=True, readonly=True, index=True, default=lambda self: self.env.user
+    )
+    state = fields.Selection(
+        [("draft", "To check"), ("running", "Registering"), ("started", "Under way")],
+        required=True,
+        readonly=True,
+        default="draft",
+    )
+    line_ids = fields.One2many("l10n_vn_ibhxh.batch.line", "batch_id", readonly=True)
+    company_count = fields.Integer(string="Companies", compute="_compute_counts")
+    ready_count = fields.Integer(string="Ready", compute="_compute_counts")
+    blocked_count = fields.Integer(string="Blocked", compute="_compute_counts")
+    to_sign_count = fields.Integer(string="Waiting for the token", compute="_compute_counts")
+    signed_count = fields.Integer(string="Signed", compute="_compute_counts")
+    sent_count = fields.Integer(string="Sent", compute="_compute_counts")
+    to_activate_count = fields.Integer(string="To activate", compute="_compute_counts")
+    confirmed_count = fields.Integer(string="Confirmed", compute="_compute_counts")
+    failed_count = fields.Integer(string="Failed", compute="_compute_counts")
+    progress = fields.Float(compute="_compute_counts", help="Share of the way to VSS's confirmation, in percent.")
+
+    @api.depends("create_date")
+    def _compute_name(self):
+        for batch in self:
+            date = fields.Datetime.context_timestamp(batch, batch.create_date or fields.Datetime.now())
+            batch.name = self.env._("Batch of %(time)s", time=date.strftime("%Y-%m-%d %H:%M"))
+
+    @api.depends("line_ids.progress_state")
+    def _compute_counts(self):
+        counts = {batch.id: dict.fromkeys(COUNTS, 0) for batch in self}
+        lines = self.env["l10n_vn_ibhxh.batch.line"]._read_group(
+            [("batch_id", "in", self.ids)], ["batch_id", "registration_state", "is_blocked"], ["__count"]
+        )
+        for batch, state, is_blocked, count in lines:
+            name = PROGRESS[state] if state else "blocked" if is_blocked else "ready"
+            counts[batch.id][name] += count
+        for batch in self:
+            count = counts.get(batch.id) or dict.fromkeys(COUNTS, 0)
+            for name in COUNTS:
+                batch[f"{name}_count"] = count[name]
+            batch.company_count = sum(count.values())
+            started = batch.company_count - count["blocked"] - count["ready"]
+            weight = sum(count[name] * WEIGHTS.get(name, 0) for name in COUNTS)
+            batch.progress = 100 * weight / (started * MOST_WEIGHT) if started else 0
+
+    # -- from the overview -------------------------------------------------------------------------------------------
+
+    @api.model
+    def _from_companies(self, companies):
+        """Return a new batch of `companies` with what blocks each of them; raises `AccessError` for foreign ones."""
+        companies.check_access("read")
+        foreign = companies - self.env.companies
+        if foreign:
+            raise AccessError(
+                self.env._(
+                    "Choose these companies in the company switcher first: %(names)s.",
+                    names=", ".join(foreign.mapped("name")),
+                )
+            )
+        batch = self.sudo().create({"user_id": self.env.uid})
+        batch.sudo(False)._check_lines(companies)
+        return batch.sudo(False)
+
+    @api.model
+    def action_from_companies(self, company_ids):
+        """Open a new batch of the companies with these ids."""
+        self.check_access("read")
+        if not company_ids:
+            raise UserError(self.env._("Choose the companies in the list first."))
+        return self._from_companies(self.env["res.company"].browse(company_ids))._open()
+
+    def _open(self):
+        self.ensure_one()
+        return {
+            "type": "ir.actions.act_window",
+            "res_model": self._name,
+            "res_id": self.id,
+            "views": [(False, "form")],
+            "target": "current",
+        }
+
+    def action_check_again(self):
+        """Look again at what blocks the companies that are not registered yet."""
+        for batch in self:
+            batch._check_own()
+            batch._check_lines(batch.line_ids.filtered(lambda line: not line.registration_id).company_id)
+        return True
+
+    def _check_own(self):
+        self.check_access("read")
+        if self.user_id != self.env.user:
+            raise AccessError(
+                self.env._("Only %(user)s, who made this batch, can go on with it.", user=self.user_id.name)
+            )
+
+    def _check_lines(self, companies):
+        """Create or renew the line of each of `companies`; a constant number of queries."""
+        self.ensure_one()
+        lines = {line.company_id: line for line in self.sudo().line_ids}
+        new = []
+        for company, vals in self._assess(companies).items():
+            if company in lines:
+                lines[company].write(vals)
+            else:
+                new.append({"batch_id": self.id, "company_id": company.id, **vals})
+        self.env["l10n_vn_ibhxh.batch.line"].sudo().create(new)
+
+    def _assess(self, companies):
+        """Return `{company: values of its line}`: its certificate and everything that blocks it, one sentence each."""
+        now = fields.Datetime.now()
+        certificates = self.env["l10n_vn_ibhxh.certificate"].search(
+            [("company_ids", "in", companies.ids), ("not_before", "<=", now), ("not_after", ">=", now)]
+        )
+        best = {}
+        for certificate in certificates.sorted(lambda c: (c.is_online, c.not_after)):
+            for company in certificate.company_ids:
+                best[company] = certificate
+        busy = {
+            company
+            for (company,) in self.env["l10n_vn_ibhxh.registration"]._read_group(
+                [("company_id", "in", companies.ids), ("state", "in", OPEN_STATES)], ["company_id"]
+            )
+        }
+        shared = self.env["l10n_vn_ibhxh.provider"].search([("gateway", "!=", "manual"), ("company_id", "=", False)])
+        has_default = len(shared) == 1
+        result = {}
+        for company in companies:
+            certificate = best.get(company, self.env["l10n_vn_ibhxh.certificate"])
+            blockers = self._blockers(company, certificate, company in busy, has_default)
+            result[company] = {
+                "certificate_id": certificate.id,
+                "blockers": "\n".join(blockers) or False,
+                "is_blocked": bool(blockers),
+            }
+        return result
+
+    @api.model
+    def _blockers(self, company, certificate, is_busy, has_default):
+        if company.l10n_vn_ibhxh_state == "confirmed":
+            return [self.env._("Registered already. Changes go by form 05, company by company.")]
+        if is_busy:
+            return [self.env._("A registration is under way already.")]
+        blockers = []
+        if not company.l10n_vn_ibhxh_tax_code:
+            blockers.append(self.env._("The tax code is missing or wrong. Enter it on the company."))
+        elif not certificate:
+            blockers.append(self.env._("No valid certificate is known. Plug its token into a paired computer."))
+        if not (company.l10n_vn_ibhxh_provider_id or has_default):
+            blockers.append(self.env._("The I-VAN is not chosen. Choose it on the company."))
+        if not company.l10n_vn_ibhxh_agency_id:
+            blockers.append(self.env._("The BHXH agency is not chosen. Choose it on the company."))
+        if not (company.l10n_vn_ibhxh_email or company.email):
+            blockers.append(self.env._("The e-mail address is missing. VSS sends the activation code there."))
+        if not (company.l10n_vn_ibhxh_phone or company.phone):
+            blockers.append(self.env._("The phone number is missing. Enter it on the company."))
+        return blockers
+
+    # -- registering -------------------------------------------------------------------------------------------------
+
+    def action_register(self):
+        """Register every company that nothing blocks. The first ones at once, the others by the scheduled action."""
+        self.ensure_one()
+        self._check_own()
+        self.sudo().lock_for_update()
+        self.action_check_again()
+        if not self.line_ids.filtered(lambda line: line._is_waiting()):
+            raise UserError(
+                self.env._("Every company of this batch is blocked. Cure what is listed, then press “Check again”.")
+            )
+        self.sudo().state = "running"
+        self._register_some()
+        return True
+
+    def _register_some(self):
+        """Register up to `CHUNK` of the companies that wait, each by itself; return how many still wait."""
+        self.ensure_one()
+        waiting = self.sudo().line_ids.filtered(lambda line: line._is_waiting())
+        for line in waiting[:CHUNK]:
+            line._register(self.user_id)
+        left = len(waiting[CHUNK:])
+        if left:
+            self.env.ref("l10n_vn_ibhxh.ir_cron_l10n_vn_ibhxh_batch").sudo()._trigger()
+        else:
+            self.sudo().state = "started"
+        return left
+
+    def _cron_register(self):
+        """Go on with batches whose companies are not all registered yet."""
+        commit = self.env["ir.cron"]._commit_progress
+        batches = self.search([("state", "=", "running")], order="id")
+        commit(remaining=len(batches))
+        for batch in batches:
+            locked = batch.try_lock_for_update()
+            while locked and locked._register_some():
+                if not commit():
+                    return
+            if not commit(1):
+                return
+
+    # -- pages -------------------------------------------------------------------------------------------------------
+
+    def action_open_registrations(self):
+        """Open the registrations of this batch."""
+        self.ensure_one()
+        action = self.env["ir.actions.act_window"]._for_xml_id("l10n_vn_ibhxh.l10n_vn_ibhxh_registration_action")
+        return {**action, "domain": [("id", "in", self.line_ids.registration_id.ids)], "context": {}}
+
+    @api.autovacuum
+    def _gc_forgotten(self):
+        """Drop batches that nobody started; they hold nothing but a look at companies."""
+        limit = fields.Datetime.now() - timedelta(days=FORGET_DAYS)
+        forgotten = self.sudo().search([("state", "=", "draft"), ("create_date", "<", limit)])
+        for some in split_every(CHUNK, forgotten.ids, forgotten.browse):
+            some.unlink()

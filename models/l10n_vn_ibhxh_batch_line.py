@@ -1,0 +1,95 @@
+from odoo import api, fields, models
+from odoo.exceptions import AccessError, UserError, ValidationError
+from odoo.fields import Domain
+
+
+class L10n_Vn_IbhxhBatchLine(models.Model):
+    """One company of a batch: what blocks it, or its registration and what became of that."""
+
+    _name = "l10n_vn_ibhxh.batch.line"
+    _description = "Company of a batch of BHXH registrations"
+    _order = "is_blocked desc, id"
+
+    batch_id = fields.Many2one("l10n_vn_ibhxh.batch", required=True, readonly=True, index=True, ondelete="cascade")
+    company_id = fields.Many2one("res.company", required=True, readonly=True, index=True, ondelete="cascade")
+    certificate_id = fields.Many2one("l10n_vn_ibhxh.certificate", readonly=True, index="btree_not_null")
+    registration_id = fields.Many2one(
+        "l10n_vn_ibhxh.registration", string="Registration", readonly=True, index="btree_not_null", ondelete="set null"
+    )
+    registration_state = fields.Selection(related="registration_id.state", string="Status", store=True)
+    blockers = fields.Text(string="What blocks it", readonly=True)
+    is_blocked = fields.Boolean(readonly=True)
+    progress_state = fields.Selection(
+        [
+            ("blocked", "Blocked"),
+            ("ready", "Ready"),
+            ("failed", "Failed"),
+            ("running", "Under way"),
+            ("done", "Confirmed"),
+        ],
+        compute="_compute_progress_state",
+        search="_search_progress_state",
+    )
+    problem = fields.Text(compute="_compute_problem", help="What blocks the company, or why its registration failed.")
+
+    _one_per_company = models.Constraint("UNIQUE (batch_id, company_id)", "The company is in this batch already.")
+
+    @api.depends("registration_state", "is_blocked")
+    def _compute_progress_state(self):
+        for line in self:
+            if line.registration_state in ("draft", "expired", "rejected", "cancelled"):
+                line.progress_state = "failed"
+            elif line.registration_state == "confirmed":
+                line.progress_state = "done"
+            elif line.registration_state:
+                line.progress_state = "running"
+            else:
+                line.progress_state = "blocked" if line.is_blocked else "ready"
+
+    def _search_progress_state(self, operator, value):
+        if operator != "in":
+            return NotImplemented
+        states = {
+            "blocked": Domain("registration_state", "=", False) & Domain("is_blocked", "=", True),
+            "ready": Domain("registration_state", "=", False) & Domain("is_blocked", "=", False),
+            "failed": Domain("registration_state", "in", ("draft", "expired", "rejected", "cancelled")),
+            "running": Domain("registration_state", "in", ("to_sign", "to_send", "sent", "to_activate")),
+            "done": Domain("registration_state", "=", "confirmed"),
+        }
+        return Domain.OR(states[name] for name in value if name in states)
+
+    @api.depends("blockers", "registration_id.error_message", "progress_state")
+    def _compute_problem(self):
+        for line in self:
+            line.problem = line.registration_id.error_message if line.progress_state == "failed" else line.blockers
+
+    def _is_waiting(self):
+        return not self.registration_id and not self.is_blocked
+
+    def _register(self, user):
+        """Register the company as `user` does in the wizard; what the wizard objects to becomes the line's blocker."""
+        self.ensure_one()
+        company = self.company_id
+        wizards = (
+            self.env["l10n_vn_ibhxh.registration.wizard"]
+            .with_user(user)
+            .with_context(lang=user.lang, allowed_company_ids=company.ids)
+        )
+        try:
+            with self.env.cr.savepoint():
+                wizard = wizards.create(
+                    {"company_id": company.id, "certificate_id": self.certificate_id.id, "form": "04"}
+                )
+                action = wizard.action_register()
+                self.sudo().write({"registration_id": action["res_id"], "blockers": False, "is_blocked": False})
+        except (AccessError, UserError, ValidationError) as error:
+            self.sudo().write({"blockers": str(error), "is_blocked": True})
+
+    def action_open(self):
+        """Open the registration, or the company while there is none."""
+        self.ensure_one()
+        return (
+            self.registration_id._get_records_action()
+            if self.registration_id
+            else self.company_id._l10n_vn_ibhxh_open()
+        )
