@@ -69,4 +69,5 @@
         "web.assets_tests": ["l10n_vn_ibhxh/static/tests/tours/**/*"],
     },
     "application": True,
+    "uninstall_hook": "uninstall_hook",
 }
