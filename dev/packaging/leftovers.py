@@ -24,6 +24,7 @@ SCHEMA = {
 COMES_AND_GOES = {
     "base_registry_signaling": "signals between processes",
     "bus_bus": "messages to open pages, deleted after a day",
+    "ir_cron_trigger": "next calls of scheduled actions; those of deleted actions go with them",
     "ir_cron_progress": "how far scheduled actions got, deleted after a week",
     "ir_logging": "the log",
     "ir_module_module": "the list of modules that are on the disk",
@@ -37,6 +38,7 @@ COMES_AND_GOES = {
     "orm_signaling_routing": "signals between processes",
     "orm_signaling_stable": "signals between processes",
     "orm_signaling_templates": "signals between processes",
+    "res_config_settings": "the settings page while it is open",
 }
 """Tables whose rows say nothing about the addon's data, each with what they are."""
 
