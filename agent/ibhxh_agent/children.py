@@ -48,7 +48,13 @@ class Child:
         # Unbuffered pipes: a buffered one keeps copies of the PIN. The child's error output is dropped, because a
         # vendor's debugging print may hold anything, a PIN included.
         self._process = subprocess.Popen(
-            child_command(kind), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, bufsize=0
+            child_command(kind),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            bufsize=0,
+            # Windows: no black window for each child.
+            creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
         )
         self._frames: queue.Queue[_Received | ChildError] = queue.Queue()
         self._reader = threading.Thread(target=self._read, name=f"child-{kind}", daemon=True)

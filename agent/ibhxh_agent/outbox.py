@@ -121,10 +121,11 @@ class Leases:
     """Renews the leases of the requests that a batch is working on.
 
     :param client: of its own, not shared
-    :param every: seconds between two renewals of the same request
+    :param every: seconds between two renewals of the same request; less than half of the server's lease (120 s), and
+        not much less: a batch has 500 of them
     """
 
-    def __init__(self, client: Client, every: float = 30.0) -> None:
+    def __init__(self, client: Client, every: float = 50.0) -> None:
         self._client = client
         self._every = every
         self._held: dict[str, float] = {}

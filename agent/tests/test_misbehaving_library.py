@@ -213,3 +213,28 @@ def test_the_hang_of_a_library_ends_in_time(manager, fake, fingerprint):
     with pytest.raises(SigningError):
         sign(manager, fingerprint)
     assert time.monotonic() - started < 10
+
+
+def test_a_child_is_replaced_before_it_leaks_too_much(fake, monkeypatch):
+    monkeypatch.setattr(LibraryProcess, "CALLS", 5)
+    library = LibraryProcess(fake.path)
+    pids = {library.tokens() and library.pid for _ in range(5)}
+    assert len(pids) == 1
+    library.tokens()
+    assert library.pid is None  # ended; the next call starts a fresh one
+    assert library.tokens() and library.pid not in pids
+    library.close()
+
+
+def test_a_child_that_sees_no_token_is_started_anew_now_and_then(fake):
+    now = [0.0]
+    library = LibraryProcess(fake.path, monotonic=lambda: now[0])
+    fake.behave(present="0")
+    assert library.tokens() == [] and library.pid is not None
+    now[0] = LibraryProcess.EMPTY + 1
+    assert library.tokens() == [] and library.pid is None
+    fake.behave(present="1")
+    assert len(library.tokens()) == 1
+    now[0] *= 2.5
+    assert len(library.tokens()) == 1 and library.pid is not None
+    library.close()

@@ -119,6 +119,30 @@ def test_the_terminal_shows_progress_and_result():
     assert out.getvalue() == "\r1/2\r2/2\nĐã ký 2.\n"
 
 
+def test_ctrl_c_ends_the_question_and_the_agents_own_handler_comes_back(question, monkeypatch):
+    import signal
+
+    def mine(*_):
+        """The agent's."""
+
+    before = signal.signal(signal.SIGINT, mine)
+
+    def pressed(_prompt, stream):
+        signal.raise_signal(signal.SIGINT)
+        return "not reached"
+
+    monkeypatch.setattr("ibhxh_agent.prompt.terminal.getpass.getpass", pressed)
+    try:
+        assert TerminalPrompt(io.StringIO()).ask(question).decision == "cancel"
+        assert signal.getsignal(signal.SIGINT) is mine
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def test_an_ending_agent_stops_the_batch_in_the_terminal():
+    assert TerminalPrompt(io.StringIO(), stopping=lambda: True).progress(1, 5) is False
+
+
 def test_a_pin_from_the_start_is_never_used_again_after_it_failed(question):
     from ibhxh_agent.secret import Secret
 

@@ -39,7 +39,7 @@ def choose_prompt(
     if kind != "terminal" and display and importlib.util.find_spec("tkinter") is not None:
         return WindowPrompt(stopping)
     if kind != "window" and sys.stdin is not None and sys.stdin.isatty():
-        return TerminalPrompt()
+        return TerminalPrompt(stopping=stopping)
     raise AgentError("no_prompt", text("no_prompt"))
 
 

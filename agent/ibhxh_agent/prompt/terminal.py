@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import getpass
+import signal
 import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TextIO
 
 from ibhxh_agent.prompt.base import Answer, Question
@@ -14,16 +18,37 @@ from ibhxh_agent.texts import text
 _SHOWN = 20
 
 
-class TerminalPrompt:
-    """Shows the question as text and reads the PIN without echo; an empty PIN cancels."""
+@contextmanager
+def _ctrl_c_interrupts() -> Iterator[None]:
+    """While a person is asked, Ctrl-C ends the question; at other times the agent's own handler ends the agent."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
-    def __init__(self, out: TextIO | None = None) -> None:
+
+class TerminalPrompt:
+    """Shows the question as text and reads the PIN without echo; an empty PIN refuses.
+
+    :param stopping: true when the agent ends: the batch stops
+    """
+
+    def __init__(self, out: TextIO | None = None, stopping: Callable[[], bool] = lambda: False) -> None:
         self._out = out or sys.stderr
+        self._stopping = stopping
 
     def ask(self, question: Question) -> Answer:
         """Wait at the terminal for as long as it takes."""
         for line in describe(question):
             print(line, file=self._out)
+        with _ctrl_c_interrupts():
+            return self._read(question)
+
+    def _read(self, question: Question) -> Answer:
         try:
             if question.pin_pad or question.pin_kept:
                 reply = input(text("ask_pin_pad" if question.pin_pad else "ask_yes") + " ").strip().lower()
@@ -36,9 +61,9 @@ class TerminalPrompt:
         return Answer("sign", Secret(bytearray(typed.encode())))
 
     def progress(self, done: int, total: int) -> bool:
-        """One line that is written over; Ctrl-C stops the batch through the usual signal."""
+        """One line that is written over; Ctrl-C ends the agent, and the batch with it."""
         print(f"\r{done}/{total}", end="" if done < total else "\n", file=self._out, flush=True)
-        return True
+        return not self._stopping()
 
     def done(self, message: str) -> None:
         """Print the result."""

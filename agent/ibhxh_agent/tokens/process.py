@@ -42,6 +42,10 @@ class LibraryProcess:
 
     FIRST_REST = 5.0
     LONGEST_REST = 600.0
+    #: Calls after which the child is replaced by a fresh one, so that a library that leaks stays small.
+    CALLS = 1000
+    #: Seconds after which a child that sees no token is replaced: some drivers look for readers only when they start.
+    EMPTY = 60.0
 
     def __init__(
         self, path: str, timeouts: Timeouts | None = None, monotonic: Callable[[], float] = time.monotonic
@@ -55,6 +59,8 @@ class LibraryProcess:
         self._child: Child | None = None
         self._failures = 0
         self._rest_until = 0.0
+        self._calls = 0
+        self._started_at = 0.0
 
     @property
     def resting(self) -> bool:
@@ -76,6 +82,9 @@ class LibraryProcess:
             raise self._failed("garbage")
         self._failures = 0
         self.problem = ""
+        old = self._monotonic() - self._started_at > self.EMPTY
+        if self._calls > self.CALLS or (old and not found):
+            self.close()
         return found
 
     def certificates(self, slot: int, serial: str) -> list[bytes]:
@@ -126,6 +135,7 @@ class LibraryProcess:
         self, message: dict[str, Any], timeout: float, secret: Secret | None = None, *, login: bool = False
     ) -> dict[str, Any]:
         sent = False
+        self._calls += 1
         try:
             child = self._started()
             child.send(message, secret)
@@ -159,6 +169,7 @@ class LibraryProcess:
             if answer.get("ok") is not True:
                 raise ChildError("load")
             self.description = str(answer.get("description", ""))
+            self._calls, self._started_at = 0, self._monotonic()
         return self._child
 
     def _failed(self, reason: str, *, login_used: bool = False) -> SigningError:

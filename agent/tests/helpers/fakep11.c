@@ -58,7 +58,12 @@ static ulong_t behave(const char *step)
 {
     const char *how = setting(step, "ok");
     if (!strcmp(how, "crash")) raise(SIGSEGV);
-    if (!strcmp(how, "hang")) for (;;) pause();
+    if (!strcmp(how, "hang")) {
+        FILE *file = fopen(setting("log", "/dev/null"), "a");
+        fprintf(file, "hanging\n");
+        fclose(file);
+        for (;;) pause();
+    }
     if (!strcmp(how, "error")) return GENERAL_ERROR;
     if (!strcmp(how, "garbage")) return 0x5EEDBEEF;
     return OK;
@@ -75,7 +80,7 @@ static int logins_failed(void)
     char line[128];
     int failed = 0;
     FILE *file = fopen(setting("log", "/dev/null"), "r");
-    while (file && fgets(line, sizeof line, file)) failed = strstr(line, "accepted") ? 0 : failed + 1;
+    while (file && fgets(line, sizeof line, file)) failed = strstr(line, "accepted") ? 0 : failed + !strncmp(line, "login", 5);
     if (file) fclose(file);
     return failed;
 }
