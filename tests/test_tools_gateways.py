@@ -151,6 +151,8 @@ class TestContract(ServerCase):
             health = self.outcome(answer, lambda gateway: gateway.check())
             self.assertEqual((health.ok, health.clock_skew_seconds), (False, None))
             self.assertTrue(health.message)
+        health = self.outcome(reply(401, {}), lambda gateway: gateway.check())
+        self.assertIn("client code", health.message)
 
     def test_connection_is_reused_and_renewed(self):
         """Many questions after one another on one gateway, while the server closes each connection."""
@@ -250,12 +252,13 @@ class TestUnknownOutcome(ServerCase):
     def test_truncated(self):
         content = json.dumps(RECEIPT).encode()
         self.assert_unknown(reply(201, raw=content[:-10], headers={"Content-Length": str(len(content))}))
+        self.assert_unknown(reply(201, raw=content, headers={"Content-Length": str(len(content) + 1)}))
         chunked = {"Transfer-Encoding": "chunked", "Content-Length": "0"}
         self.assert_unknown(reply(201, raw=b"ff\r\n{", headers=chunked))
 
     def test_huge(self):
-        size = transport.MAX_REPLY_BYTES + 1
-        self.assert_unknown(reply(201, raw=b" " * size))
+        padding = b" " * transport.MAX_REPLY_BYTES
+        self.assert_unknown(reply(201, raw=json.dumps(RECEIPT).encode() + padding))
 
     def test_compressed_reply_is_not_unpacked(self):
         self.assert_unknown(reply(201, RECEIPT, headers={"Content-Encoding": "gzip"}))
@@ -339,6 +342,7 @@ class TestSecretsAndSettings(ServerCase):
             "https://gateway.example.com/#x",
             "https:///path",
             "https://gateway.example.com:99999/",
+            "https://gateway.example.com:0/",
             "https://[::1",
             "gateway.example.com",
             "",
@@ -349,8 +353,9 @@ class TestSecretsAndSettings(ServerCase):
     def test_reference_must_be_a_uuid(self):
         made = gateway("https://gateway.example.com/")
         for reference in ("", "../../admin", "1", None):
-            with self.assertRaises(gateways.GatewayError):
+            with self.assertRaises(gateways.GatewayError) as caught:
                 made.progress(reference)
+            self.assertIn("UUID", caught.exception.message)
 
     def test_sandbox_stays_on_this_computer(self):
         settings = {"client_id": "00001", "secret": SECRET}

@@ -57,6 +57,10 @@ class TestNotification(BaseCase):
         told = notification.read(b"<XACNHAN_GDICH><TTGDICH>" + rows + b"</TTGDICH></XACNHAN_GDICH>")
         self.assertEqual(told.details, ((("ROW_CTIET", "x y"),), (("ROW_CTIET", ""),)))
 
+    def test_zeros_are_no_error(self):
+        for code, expected in (("", False), ("0", False), ("000", False), ("SE003", True), ("010", True)):
+            self.assertIs(notification.read(mails.notification(error=code)).reports_error, expected, code)
+
     def test_silent_notification(self):
         told = notification.read(b"<XACNHAN_GDICH/>")
         self.assertEqual((told.unit_code, told.notified_on, told.details), ("", None, ()))

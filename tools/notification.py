@@ -71,6 +71,11 @@ class Notification:
     signed_at_text: str
     details: tuple[tuple[tuple[str, str], ...], ...]
 
+    @property
+    def reports_error(self) -> bool:
+        """Whether MA_LOI names an error; zeros are none."""
+        return bool(self.error_code.strip("0 "))
+
 
 @dataclass(frozen=True)
 class SignatureVerdict:

@@ -191,7 +191,7 @@ def _reports_error(notifications: Iterable[bytes]) -> bool:
     """Whether an attached notification names an error: then no friendly wording makes the mail a confirmation."""
     for xml in notifications:
         try:
-            if notification.read(xml).error_code:
+            if notification.read(xml).reports_error:
                 return True
         except notification.NotificationError:
             continue
