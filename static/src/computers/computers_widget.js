@@ -8,6 +8,9 @@ import { standardWidgetProps } from "@web/views/widgets/standard_widget_props";
 
 import { useLiveReload } from "../live/use_live_reload";
 
+// A computer of an accounting firm may hold the tokens of many companies; more than these are only counted.
+const MOST_UNUSABLE = 2;
+
 /**
  * Which computers are on and which certificates are plugged in right now, for the company of the record.
  *
@@ -94,7 +97,21 @@ export class ComputersWidget extends Component {
     }
 
     get hasUsable() {
-        return this.state.computers.some((computer) => computer.certificates.some((certificate) => certificate.usable));
+        return this.state.computers.some(
+            (computer) => computer.online && computer.certificates.some((certificate) => certificate.usable)
+        );
+    }
+
+    /** The certificates to show one by one: those that can sign, and the others as long as they are few. */
+    detailed({ certificates }) {
+        const unusable = certificates.filter((certificate) => !certificate.usable);
+        return unusable.length > MOST_UNUSABLE
+            ? certificates.filter((certificate) => certificate.usable)
+            : certificates;
+    }
+
+    others(computer) {
+        return computer.certificates.length - this.detailed(computer).length;
     }
 
     validUntil(certificate) {
