@@ -28,16 +28,35 @@ class L10n_Vn_IbhxhForm(models.Model):
     answer_days = fields.Integer(
         default=3, required=True, help="Working days within which VSS answers; used for the follow-up activity only."
     )
+    forward_hours = fields.Integer(
+        default=2, required=True, help="Hours within which the I-VAN hands a dossier on to VSS. Shown to people only."
+    )
+    relay_hours = fields.Integer(
+        default=2, required=True, help="Hours within which the I-VAN hands VSS's answer on. Shown to people only."
+    )
+    note = fields.Text(
+        string="What was not checked", help="What this entry does not know, for the person who edits it."
+    )
     date_from = fields.Date(string="In use from")
     date_to = fields.Date(string="In use until")
 
     _answer_days_positive = models.Constraint("CHECK (answer_days > 0)", "The answer takes at least one working day.")
 
-    @api.constrains("date_from", "date_to")
+    @api.constrains("form", "date_from", "date_to")
     def _check_dates(self):
+        """One entry per form and day, so that it is never a matter of chance which one counts."""
         for record in self:
             if record.date_from and record.date_to and record.date_to < record.date_from:
                 raise ValidationError(self.env._("“In use until” lies before “In use from”. Correct one of the dates."))
+            start, end = record.date_from or date.min, record.date_to or date.max
+            for other in self.search([("form", "=", record.form), ("id", "!=", record.id)]):
+                if start <= (other.date_to or date.max) and (other.date_from or date.min) <= end:
+                    raise ValidationError(
+                        self.env._(
+                            "“%(other)s” is in use on some of these days already. End it the day before this one.",
+                            other=other.title,
+                        )
+                    )
 
     @api.model
     def _get(self, form, on_date):

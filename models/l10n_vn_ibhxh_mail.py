@@ -1,20 +1,21 @@
 import base64
 import hashlib
+import json
 import logging
 from datetime import timedelta, timezone
 from email.message import EmailMessage
 
-from psycopg2 import OperationalError
-
 from odoo import api, fields, models
 from odoo.exceptions import AccessError, LockError, UserError
 from odoo.fields import Domain
+from psycopg2 import OperationalError
 
 from ..tools import vss_mail
 from .l10n_vn_ibhxh_registration import ACTIVATION_HOURS, TRANSITIONS
 
 _logger = logging.getLogger(__name__)
 
+PATTERNS_PARAMETER = "l10n_vn_ibhxh.mail_patterns"
 SOURCE_KEY = "l10n_vn_ibhxh_source"
 MAX_SOURCE_BYTES = 10 * 2**20
 
@@ -69,6 +70,9 @@ class L10n_Vn_IbhxhMail(models.Model):
         "l10n_vn_ibhxh.registration", string="Registration", index="btree_not_null", ondelete="set null"
     )
     company_id = fields.Many2one(related="registration_id.company_id", store=True, index=True)
+    notification_ids = fields.One2many(
+        "l10n_vn_ibhxh.notification", "mail_id", string="Attached notifications", readonly=True
+    )
 
     def _compute_source_name(self):
         for mail in self:
@@ -113,8 +117,9 @@ class L10n_Vn_IbhxhMail(models.Model):
     @api.model
     def _receive(self, source):
         """Store one mail (bytes), read it and apply it where that is certain; return its record. Never raises."""
-        reading = vss_mail.read(source[:MAX_SOURCE_BYTES])
-        subject = vss_mail.redact(reading.subject or "")[:200]
+        patterns = self._patterns()
+        reading = vss_mail.read(source[:MAX_SOURCE_BYTES], patterns)
+        subject = vss_mail.redact(reading.subject or "", patterns)[:200]
         mail = self.sudo().create(
             {
                 "subject": subject or self.env._("(no subject)"),
@@ -129,6 +134,21 @@ class L10n_Vn_IbhxhMail(models.Model):
         mail._process_safely(reading)
         return mail
 
+    @api.model
+    def _patterns(self):
+        """Return what the reader looks for (`tools.vss_mail.MailPatterns`): a manager's own, else the shipped ones.
+
+        Settings that cannot be used never stop a mail: the shipped patterns count then.
+        """
+        text = self.env["ir.config_parameter"].sudo().get_param(PATTERNS_PARAMETER)
+        if not text:
+            return vss_mail.DEFAULT
+        try:
+            return vss_mail.from_mapping(json.loads(text))
+        except (ValueError, TypeError, AttributeError):
+            _logger.exception("The mail patterns in the settings cannot be used; the shipped ones are")
+            return vss_mail.DEFAULT
+
     def _summary(self, reading):
         """Return a line about the reading without any code or link."""
         parts = [*reading.dossier_numbers, *reading.tax_codes, *reading.unit_codes]
@@ -138,6 +158,16 @@ class L10n_Vn_IbhxhMail(models.Model):
 
     def _process(self, reading):
         """Apply the mail to the one registration that waits for it, or leave it to a person."""
+        notifications = self.env["l10n_vn_ibhxh.notification"]._from_mail(self, reading.notifications)
+        if reading.kind == "notification" or notifications._has_confirmed():
+            self._follow_notifications(notifications, reading)
+            return
+        self._process_text(reading)
+        # What the mail itself has confirmed needs no further proof of its attachment.
+        notifications._settle_waiting()
+
+    def _process_text(self, reading):
+        """Apply what the mail says in its own words."""
         if reading.kind == "unknown":
             self._leave_to_person(self.env._("No activation link, code or confirmation was recognised."))
             return
@@ -154,6 +184,19 @@ class L10n_Vn_IbhxhMail(models.Model):
         else:
             self._apply(registration, reading)
 
+    def _follow_notifications(self, notifications, reading):
+        """The attached notifications decided, or wait for a person together with their mail."""
+        waiting = notifications.filtered(lambda record: record.state == "waiting")
+        if notifications and not waiting:
+            self._done(notifications.registration_id[:1])
+            return
+        registration, _reason = self._match(reading)
+        if registration.state == "to_send":
+            self._hold(self.env._("It came before the I-VAN's receipt, and is applied right after it."), registration)
+            return
+        self.registration_id = waiting[:1]._find_registration()
+        self._leave_to_person(waiting[:1].reason or self.env._("The attached notification cannot be read."))
+
     def _hold(self, reason, registration=None):
         """Leave the mail to the scheduled action: it overtook the receipt, or somebody is at the registration."""
         self.write({"registration_id": registration and registration.id, "is_held": True, "reason": reason})
@@ -163,16 +206,16 @@ class L10n_Vn_IbhxhMail(models.Model):
     @api.model
     def _process_held(self):
         """Apply the mails that were held and whose registration has its receipt now."""
-        held = self.sudo().search([
-            ("is_held", "=", True), "|", ("registration_id", "=", False), ("registration_id.state", "!=", "to_send")
-        ])
+        held = self.sudo().search(
+            [("is_held", "=", True), "|", ("registration_id", "=", False), ("registration_id.state", "!=", "to_send")]
+        )
         for mail in held.try_lock_for_update():
             mail.is_held = False
             mail._process_safely(mail._read())
 
     def _read(self):
         """Return the reading (`tools.vss_mail.MailReading`) of the stored mail."""
-        return vss_mail.read(base64.b64decode(self.sudo().with_context(bin_size=False).source))
+        return vss_mail.read(base64.b64decode(self.sudo().with_context(bin_size=False).source), self._patterns())
 
     def _process_safely(self, reading):
         """Process, and leave the mail to a person when that fails: it must never be bounced or lost for its content."""
@@ -232,35 +275,56 @@ class L10n_Vn_IbhxhMail(models.Model):
 
     def _apply(self, registration, reading):
         """Do what the mail says to `registration`; refuse what it does not say clearly."""
-        received_at = self._received_at(reading)
+        verdict, reason = self._judge(registration, reading)
         if reading.dossier_numbers and not registration.dossier_number and len(reading.dossier_numbers) == 1:
             registration.dossier_number = reading.dossier_numbers[0]
-        if reading.kind == "activation":
-            links = [url for url in reading.urls if registration.provider_id._is_portal_link(url)]
-            if len(reading.codes) != 1 or len(links) > 1:
-                self.registration_id = registration
-                self._leave_to_person(self.env._("The mail holds several codes or links. Choose the right one."))
-                return
-            if registration.activation_received_at and registration.activation_received_at > received_at:
-                self._done(registration, self.env._("An older code; a newer one is in use already."))
-                return
-            if received_at + timedelta(hours=ACTIVATION_HOURS) <= fields.Datetime.now():
-                if registration.state != "expired":
-                    registration._expire()
-                self._done(registration, self.env._("The code was older than 24 hours when the mail was read."))
-                return
+        if verdict == "person":
+            self.registration_id = registration
+            self._leave_to_person(reason)
+            return
+        received_at = self._received_at(reading)
+        if verdict == "activate":
+            links = self._portal_links(registration, reading)
             registration._activate(reading.codes[0], links[0] if links else False, received_at)
-        elif reading.kind == "confirmation":
-            if "confirmed" not in TRANSITIONS[registration.state]:
-                self._leave_to_person(self.env._("The registration cannot be confirmed in its present state."))
-                return
+        elif verdict == "too_old":
+            if registration.state != "expired":
+                registration._expire()
+        elif verdict == "confirm":
             unit_codes = reading.unit_codes
             registration._confirm(received_at, unit_code=unit_codes[0] if len(unit_codes) == 1 else None)
-        else:
-            self.registration_id = registration
-            self._leave_to_person(self.env._("A notification of VSS. Open it and decide by hand."))
-            return
-        self._done(registration)
+        elif verdict == "notification":
+            # Only a person comes here: by applying the mail they state that its notifications are VSS's.
+            if not self.notification_ids:
+                raise UserError(self.env._("The attached notification cannot be read. Ask VSS for it again."))
+            for notification in self.notification_ids.filtered(lambda record: record.state == "waiting"):
+                notification._apply_vouched(registration)
+        self._done(registration, reason)
+
+    @api.model
+    def _judge(self, registration, reading):
+        """Return `(verdict, reason)` of what a mail would do to `registration`; changes nothing.
+
+        Verdicts: `activate`, `confirm`, `notification`, `old_code` (a newer one is in use), `too_old` (over 24 hours),
+        `person` (somebody has to decide, for the reason).
+        """
+        if reading.kind == "activation":
+            if len(reading.codes) != 1 or len(self._portal_links(registration, reading)) > 1:
+                return "person", self.env._("The mail holds several codes or links. Choose the right one.")
+            received_at = self._received_at(reading)
+            if registration.activation_received_at and registration.activation_received_at > received_at:
+                return "old_code", self.env._("An older code; a newer one is in use already.")
+            if received_at + timedelta(hours=ACTIVATION_HOURS) <= fields.Datetime.now():
+                return "too_old", self.env._("The code was older than 24 hours when the mail was read.")
+            return "activate", False
+        if reading.kind == "confirmation":
+            if "confirmed" not in TRANSITIONS[registration.state]:
+                return "person", self.env._("The registration cannot be confirmed in its present state.")
+            return "confirm", False
+        return "notification", False
+
+    @api.model
+    def _portal_links(self, registration, reading):
+        return [url for url in reading.urls if registration.provider_id._is_portal_link(url)]
 
     def _received_at(self, reading):
         """Return when the mail was received (UTC): its own date, unless that lies in the future or far back."""

@@ -30,7 +30,8 @@ TRANSITIONS = {
     "draft": {"to_sign", "cancelled"},
     "to_sign": {"draft", "to_send", "cancelled"},
     "to_send": {"sent", "rejected", "cancelled"},
-    "sent": {"to_activate", "confirmed", "expired", "rejected"},
+    # Back to `to_send`: VSS failed for a reason that passes, and the dossier is sent anew.
+    "sent": {"to_activate", "confirmed", "expired", "rejected", "to_send"},
     "to_activate": {"confirmed", "expired", "rejected"},
     "expired": {"to_activate", "confirmed"},
     "confirmed": set(),

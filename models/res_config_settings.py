@@ -1,4 +1,12 @@
-from odoo import fields, models
+import re
+
+from odoo import api, fields, models
+from odoo.exceptions import ValidationError
+
+from . import reminders
+
+DOMAIN = re.compile(r"(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]{2,63}")
+HOST = re.compile(r"[a-z0-9](?:[a-z0-9.-]{0,253}[a-z0-9])?")
 
 
 class ResConfigSettings(models.TransientModel):
@@ -7,12 +15,122 @@ class ResConfigSettings(models.TransientModel):
     l10n_vn_ibhxh_provider_id = fields.Many2one(related="company_id.l10n_vn_ibhxh_provider_id", readonly=False)
     l10n_vn_ibhxh_agency_id = fields.Many2one(related="company_id.l10n_vn_ibhxh_agency_id", readonly=False)
     l10n_vn_ibhxh_unit_code = fields.Char(related="company_id.l10n_vn_ibhxh_unit_code", readonly=False)
+
     l10n_vn_ibhxh_mail_sender_domains = fields.Char(
         string="Sender domains", config_parameter="l10n_vn_ibhxh.mail_sender_domains"
     )
     l10n_vn_ibhxh_mail_authentication_server = fields.Char(
         string="Own mail server", config_parameter="l10n_vn_ibhxh.mail_authentication_server"
     )
+    l10n_vn_ibhxh_mail_policy = fields.Char(string="In effect", compute="_compute_l10n_vn_ibhxh_mail_policy")
     l10n_vn_ibhxh_mail_user_id = fields.Many2one(
         "res.users", string="Mails that cannot be placed go to", config_parameter="l10n_vn_ibhxh.mail_user_id"
     )
+
+    l10n_vn_ibhxh_trust_mode = fields.Selection(
+        [
+            ("soft", "Warn when it cannot be found out"),
+            ("hard", "Block when it cannot be found out"),
+            ("off", "Do not check"),
+        ],
+        string="Chain and revocation",
+        default="soft",
+        config_parameter="l10n_vn_ibhxh.trust_mode",
+    )
+
+    l10n_vn_ibhxh_remind_code_hours = fields.Integer(
+        string="Hours before the code ends", default=reminders.CODE_HOURS[1], config_parameter=reminders.CODE_HOURS[0]
+    )
+    l10n_vn_ibhxh_remind_unsent_hours = fields.Integer(
+        string="Hours until an unsent dossier is reported",
+        default=reminders.UNSENT_HOURS[1],
+        config_parameter=reminders.UNSENT_HOURS[0],
+    )
+    l10n_vn_ibhxh_remind_certificate_days = fields.Char(
+        string="Days before the certificate ends",
+        default=reminders.CERTIFICATE_DAYS[1],
+        config_parameter=reminders.CERTIFICATE_DAYS[0],
+    )
+    l10n_vn_ibhxh_remind_answer_off = fields.Boolean(
+        string="Do not report late answers", config_parameter=reminders.ANSWER_OFF
+    )
+    l10n_vn_ibhxh_remind_newer_off = fields.Boolean(
+        string="Do not report newer certificates", config_parameter=reminders.NEWER_CERTIFICATE_OFF
+    )
+
+    @api.depends("l10n_vn_ibhxh_mail_sender_domains", "l10n_vn_ibhxh_mail_authentication_server")
+    def _compute_l10n_vn_ibhxh_mail_policy(self):
+        """Say in one sentence which mails are applied by themselves."""
+        for settings in self:
+            values = {
+                "domains": settings.l10n_vn_ibhxh_mail_sender_domains,
+                "server": settings.l10n_vn_ibhxh_mail_authentication_server,
+            }
+            if values["domains"] and values["server"]:
+                text = self.env._(
+                    "A mail is applied by itself when it says to come from %(domains)s and %(server)s confirms that.",
+                    **values,
+                )
+            elif values["domains"]:
+                text = self.env._(
+                    "A mail is applied by itself when it says to come from %(domains)s. Anybody can write that: name "
+                    "your own mail server too, so that it is checked.",
+                    **values,
+                )
+            elif values["server"]:
+                text = self.env._(
+                    "A mail of any domain is applied by itself when %(server)s confirms its sender. Name the domains "
+                    "of VSS and your I-VAN too.",
+                    **values,
+                )
+            else:
+                text = self.env._(
+                    "Every mail that fits a waiting registration is applied by itself, whoever sent it. Name the "
+                    "domains of VSS and your I-VAN, and your own mail server."
+                )
+            settings.l10n_vn_ibhxh_mail_policy = text
+
+    def set_values(self):
+        """Store the sender policy in the form in which mails are compared with it; refuse what could never match."""
+        for settings in self:
+            domains = (settings.l10n_vn_ibhxh_mail_sender_domains or "").lower().replace(",", " ").replace(";", " ")
+            names = [part.removeprefix("@").removeprefix("*.") for part in domains.split()]
+            for name in names:
+                if not DOMAIN.fullmatch(name):
+                    raise ValidationError(
+                        self.env._(
+                            "“%(name)s” is not a domain. Enter domains such as vss.gov.vn, one after another.",
+                            name=name,
+                        )
+                    )
+            server = (settings.l10n_vn_ibhxh_mail_authentication_server or "").strip().lower()
+            if server and not HOST.fullmatch(server):
+                raise ValidationError(
+                    self.env._(
+                        "“%(name)s” is not the name of a mail server. It stands first in the header "
+                        "“Authentication-Results” of mails that you received, e.g. mx.example.com.",
+                        name=server,
+                    )
+                )
+            settings.l10n_vn_ibhxh_mail_sender_domains = " ".join(dict.fromkeys(names)) or False
+            settings.l10n_vn_ibhxh_mail_authentication_server = server or False
+            settings._l10n_vn_ibhxh_check_reminders()
+        super().set_values()
+        # Odoo drops the parameter of a number that is 0, and the default would come back.
+        for name, parameter in (
+            ("l10n_vn_ibhxh_remind_code_hours", reminders.CODE_HOURS[0]),
+            ("l10n_vn_ibhxh_remind_unsent_hours", reminders.UNSENT_HOURS[0]),
+        ):
+            if not self[name]:
+                self.env["ir.config_parameter"].sudo().set_param(parameter, "0")
+
+    def _l10n_vn_ibhxh_check_reminders(self):
+        if min(self.l10n_vn_ibhxh_remind_code_hours, self.l10n_vn_ibhxh_remind_unsent_hours) < 0:
+            raise ValidationError(self.env._("Hours cannot be negative. Enter 0 to give no such reminder."))
+        days = self.l10n_vn_ibhxh_remind_certificate_days or ""
+        if not re.fullmatch(r"[0-9 ,;]*", days):
+            raise ValidationError(
+                self.env._(
+                    "“%(days)s” is no list of days. Enter numbers such as 60 30 7; 0 gives no reminder.", days=days
+                )
+            )

@@ -200,6 +200,12 @@ class IbhxhCommon(TransactionCase):
         self._send()
         return registration
 
+    def _confirmed(self, **vals):
+        """Return a registration that VSS has confirmed."""
+        registration = self._sent(**vals)
+        registration._confirm(fields.Datetime.now(), unit_code="TZH490L")
+        return registration
+
     @contextmanager
     def _later(self, **delta):
         """Move the clock on from now by a timedelta's arguments."""

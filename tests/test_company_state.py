@@ -8,11 +8,6 @@ from .common import IbhxhCommon
 
 @tagged("post_install_l10n", "post_install", "-at_install")
 class TestCompanyState(IbhxhCommon):
-    def _confirmed(self, **vals):
-        registration = self._sent(**vals)
-        registration._confirm(fields.Datetime.now(), unit_code="TZH490L")
-        return registration
-
     def test_confirmation_is_copied_to_the_company(self):
         self._confirmed()
         self.assertRecordValues(
@@ -32,7 +27,7 @@ class TestCompanyState(IbhxhCommon):
         self._confirmed()
         for failure in ("rejected", "expired", "cancelled"):
             with self.subTest(failure), self._later(days=1):
-                registration = self._register(form="04")
+                registration = self._register(form="05", phone="0987 654 321")
                 self.assertEqual(self.company.l10n_vn_ibhxh_state, "confirmed")
                 if failure == "cancelled":
                     registration.action_cancel()

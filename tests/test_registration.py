@@ -83,6 +83,7 @@ class TestRegistration(IbhxhCommon):
             registration.unlink()
 
     def test_form_06_names_date_and_reason(self):
+        self._confirmed()
         registration = self._register(form="06", stop_date="2026-04-01", stop_reason_code="7")
         form, data = dossier.read(base64.b64decode(registration.document))
         self.assertEqual(form, "06")
@@ -91,7 +92,7 @@ class TestRegistration(IbhxhCommon):
         self.assertTrue(data.stop_reason)
 
     def test_form_05_names_both_certificates(self):
-        self.company.l10n_vn_ibhxh_certificate_id = self.certificate
+        self._confirmed()
         registration = self._register(form="05", change_text="Gia hạn chứng thư số")
         form, data = dossier.read(base64.b64decode(registration.document))
         self.assertEqual(form, "05")

@@ -60,15 +60,14 @@ class TestWizard(IbhxhCommon):
         form = Form(self.env["l10n_vn_ibhxh.registration.wizard"].with_user(self.user))
         form.unit_code = "tzh490l"
         self.assertEqual(form.unit_code, "TZH490L")
-        self.assertFalse(form.warning)
-        form.unit_code = "123"
-        self.assertIn("123", form.warning)
 
     def test_doubtful_tax_code_warns_but_does_not_block(self):
         self.company.vat = "0100109107"
         certificate = self._plug_in(self.agent, self._new_certificate(uids=("MST:0100109107",), serial=9))
         wizard = self._wizard()
-        self.assertIn("0100109107", wizard.warning)
+        (doubt,) = [row for row in wizard.preflight if row["check"] == "tax_code"]
+        self.assertEqual(doubt["level"], "warning")
+        self.assertIn("0100109107", doubt["text"])
         wizard.certificate_id = certificate
         self.assertTrue(wizard.action_register()["res_id"])
 

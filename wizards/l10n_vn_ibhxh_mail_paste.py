@@ -22,7 +22,7 @@ class L10n_Vn_IbhxhMailPaste(models.TransientModel):
         self.ensure_one()
         registration = self.registration_id
         registration.check_access("write")
-        reading = vss_mail.read_text(self.text)
+        reading = vss_mail.read_text(self.text, self.env["l10n_vn_ibhxh.mail"]._patterns())
         bare_code = self.text.strip().upper()
         codes = (bare_code,) if BARE_CODE.fullmatch(bare_code) else reading.codes
         links = [url for url in reading.urls if registration.provider_id._is_portal_link(url)]

@@ -1,24 +1,30 @@
 from odoo import api, fields, models
-from odoo.exceptions import UserError, ValidationError
+from odoo.exceptions import UserError
 
 from ..models.l10n_vn_ibhxh_form import FORMS
-from ..models.l10n_vn_ibhxh_registration import CONTACT_ERRORS, OPEN_STATES, STOP_REASONS, contact_error
+from ..models.l10n_vn_ibhxh_registration import OPEN_STATES, STOP_REASONS, contact_error
 from ..tools import contact
 
 
 class L10n_Vn_IbhxhRegistrationWizard(models.TransientModel):
     """Đăng ký GD BHXH điện tử: choose the certificate, enter e-mail and phone, press “Đăng ký”.
 
-    Plain fields, copied on confirmation: opening or closing the wizard changes nothing.
+    Plain fields, copied on confirmation: opening or closing the wizard changes nothing. Which forms are offered follows
+    from the company's state: none, expired or stopped registers (04), confirmed amends (05) or stops (06).
     """
 
     _name = "l10n_vn_ibhxh.registration.wizard"
+    _inherit = "l10n_vn_ibhxh.preflight"
     _description = "Register for BHXH e-transactions"
 
     company_id = fields.Many2one("res.company", required=True, default=lambda self: self.env.company)
     company_state = fields.Selection(related="company_id.l10n_vn_ibhxh_state")
     company_vat = fields.Char(related="company_id.vat", string="Tax code")
     form = fields.Selection(FORMS, required=True, compute="_compute_form", store=True, readonly=False, precompute=True)
+    offered_forms = fields.Json(compute="_compute_offered_forms", export_string_translation=False)
+    official_form_id = fields.Many2one("l10n_vn_ibhxh.form", compute="_compute_official_form_id")
+    official_title = fields.Char(related="official_form_id.title", string="Title of the form")
+    official_legal_basis = fields.Text(related="official_form_id.legal_basis", string="Legal basis")
     open_registration_id = fields.Many2one("l10n_vn_ibhxh.registration", compute="_compute_open_registration_id")
 
     available_certificate_ids = fields.Many2many(
@@ -59,23 +65,60 @@ class L10n_Vn_IbhxhRegistrationWizard(models.TransientModel):
     )
     unit_code = fields.Char(compute="_compute_from_company", store=True, readonly=False, precompute=True)
     email = fields.Char(string="E-mail", compute="_compute_from_company", store=True, readonly=False, precompute=True)
+    email_repeated = fields.Char(
+        string="E-mail once more",
+        compute="_compute_from_company",
+        store=True,
+        readonly=False,
+        precompute=True,
+        help="Type it a second time when you change it: the activation code goes there.",
+    )
     phone = fields.Char(compute="_compute_from_company", store=True, readonly=False, precompute=True)
+    proposed_company_id = fields.Many2one(
+        "res.company", compute="_compute_from_company", store=True, export_string_translation=False
+    )
     contact_name = fields.Char(string="Contact person", default=lambda self: self.env.user.name)
 
     old_certificate_id = fields.Many2one(
         "l10n_vn_ibhxh.certificate", string="Certificate at VSS", compute="_compute_old_certificate_id"
     )
-    change_text = fields.Text(string="What changes")
+    change_text = fields.Text(
+        string="What changes", compute="_compute_change_text", store=True, readonly=False, precompute=True
+    )
+    change_proposal = fields.Text(
+        compute="_compute_change_text", store=True, precompute=True, export_string_translation=False
+    )
     stop_date = fields.Date(default=fields.Date.context_today)
     stop_reason_code = fields.Selection(STOP_REASONS, string="Reason")
     stop_reason = fields.Text(string="Reason in words")
-    warning = fields.Text(compute="_compute_warning")
+    then_register = fields.Boolean(help="After VSS has confirmed the stop, registering again is one click.")
+    target_provider_id = fields.Many2one("l10n_vn_ibhxh.provider", string="Then register at")
+    is_move = fields.Boolean(compute="_compute_is_move")
 
     @api.depends("company_id")
     def _compute_form(self):
-        """A confirmed company amends, every other one registers."""
+        """Propose the first form that is offered, unless a refusal is being cured by a certain one."""
         for wizard in self:
-            wizard.form = wizard.form or ("05" if wizard.company_id.l10n_vn_ibhxh_state == "confirmed" else "04")
+            offered = wizard.company_id._l10n_vn_ibhxh_offered_forms()
+            if not wizard.form or (wizard.form not in offered and not wizard.cures_id):
+                wizard.form = offered[0]
+
+    @api.depends("company_id", "cures_id", "form")
+    def _compute_offered_forms(self):
+        for wizard in self:
+            offered = wizard.company_id._l10n_vn_ibhxh_offered_forms()
+            wizard.offered_forms = sorted({*offered, wizard.form}) if wizard.cures_id else offered
+
+    @api.depends("form")
+    def _compute_official_form_id(self):
+        today = fields.Date.context_today(self)
+        for wizard in self:
+            wizard.official_form_id = self.env["l10n_vn_ibhxh.form"]._get(wizard.form, today)
+
+    @api.depends("company_id", "provider_id")
+    def _compute_is_move(self):
+        for wizard in self:
+            wizard.is_move = wizard._is_move()
 
     @api.depends("company_id")
     def _compute_open_registration_id(self):
@@ -107,23 +150,30 @@ class L10n_Vn_IbhxhRegistrationWizard(models.TransientModel):
                 .search_count([("revoked", "=", False), ("user_id.company_ids", "in", wizard.company_id.ids)], limit=1)
             )
 
-    @api.depends("company_id")
+    @api.depends("company_id", "form")
     def _compute_certificate_id(self):
-        """Propose the newest certificate, one that is plugged in now before the others."""
+        """Propose the newest certificate, one that is plugged in now before the others; to stop, the one on record."""
         for wizard in self:
             available = self._available_certificates(wizard.company_id)
-            if wizard.certificate_id._origin not in available:
+            on_record = wizard.company_id.l10n_vn_ibhxh_certificate_id & available
+            if wizard.form == "06" and on_record and not wizard.cures_id:
+                wizard.certificate_id = on_record
+            elif wizard.certificate_id._origin not in available:
                 online = available.filtered("is_online")
                 wizard.certificate_id = (online or available).sorted("not_after", reverse=True)[:1]
 
     @api.depends("company_id")
     def _compute_from_company(self):
+        """Propose what the company has on record; what was typed for another company is not kept."""
         for wizard in self:
             company = wizard.company_id
-            provider = company.l10n_vn_ibhxh_provider_id
+            if wizard.proposed_company_id and wizard.proposed_company_id != company:
+                wizard.provider_id = wizard.agency_id = wizard.unit_code = False
+                wizard.email = wizard.email_repeated = wizard.phone = False
+            wizard.proposed_company_id = company
             wizard.provider_id = (
                 wizard.provider_id
-                or provider
+                or company.l10n_vn_ibhxh_provider_id
                 or self._only(
                     "l10n_vn_ibhxh.provider", [("gateway", "!=", "manual"), ("company_id", "in", (False, company.id))]
                 )
@@ -131,7 +181,18 @@ class L10n_Vn_IbhxhRegistrationWizard(models.TransientModel):
             wizard.agency_id = wizard.agency_id or company.l10n_vn_ibhxh_agency_id
             wizard.unit_code = wizard.unit_code or company.l10n_vn_ibhxh_unit_code
             wizard.email = wizard.email or company.l10n_vn_ibhxh_email or company.email
+            wizard.email_repeated = wizard.email_repeated or wizard.email
             wizard.phone = wizard.phone or company.l10n_vn_ibhxh_phone or company.phone
+
+    @api.depends("company_id", "form", "certificate_id", "email", "phone", "agency_id")
+    def _compute_change_text(self):
+        """Say in Vietnamese what differs from VSS's record, unless the person has written a text of their own."""
+        for wizard in self:
+            is_own = wizard.change_text and wizard.change_text != wizard.change_proposal
+            changes = wizard.company_id._l10n_vn_ibhxh_changes(wizard) if wizard.form == "05" else []
+            wizard.change_proposal = "\n".join(changes) or False
+            if not is_own:
+                wizard.change_text = wizard.change_proposal
 
     @api.model
     def _only(self, model, domain):
@@ -144,25 +205,11 @@ class L10n_Vn_IbhxhRegistrationWizard(models.TransientModel):
         for wizard in self:
             wizard.old_certificate_id = wizard.company_id.l10n_vn_ibhxh_certificate_id
 
-    @api.depends("company_id", "unit_code")
-    def _compute_warning(self):
-        for wizard in self:
-            warnings = []
-            vat = wizard.company_id.l10n_vn_ibhxh_tax_code
-            if not vat:
-                warnings.append(self.env._("The company has no tax code. Enter it on the company first."))
-            elif contact.tax_code_warning(vat):
-                warnings.append(
-                    self.env._(
-                        "The company's tax code %(code)s does not look right. Compare it with the tax office's.",
-                        code=vat,
-                    )
-                )
-            if wizard.unit_code and contact.unit_code_warning(wizard.unit_code.strip().upper()):
-                warnings.append(
-                    self.env._("The unit code %(code)s is unusual. They look like TZH490L.", code=wizard.unit_code)
-                )
-            wizard.warning = "\n".join(warnings) or False
+    def _preflight_depends(self):
+        return (*super()._preflight_depends(), "email_repeated")
+
+    def _preflight_email_repeated(self):
+        return self.email_repeated or ""
 
     @api.onchange("unit_code")
     def _onchange_unit_code(self):
@@ -191,19 +238,43 @@ class L10n_Vn_IbhxhRegistrationWizard(models.TransientModel):
         self.ensure_one()
         if self.open_registration_id:
             return self._open(self.open_registration_id)
-        if not self.certificate_id:
-            raise UserError(
-                self.env._(
-                    "Choose a certificate. If the list is empty, plug in the token and start ibhxh-agent on its computer."
-                )
-            )
-        self.certificate_id._check_usable_for(self.company_id)
-        if not self.email or not self.phone:
-            raise ValidationError(self.env._(CONTACT_ERRORS["empty"]))
+        self._check_preflight()
         registration = self.env["l10n_vn_ibhxh.registration"].create(self._prepare_registration_vals())
-        registration._follow_certificate(self.old_certificate_id)
+        registration._follow_wizard(self)
         registration.action_request_signature()
         return self._open(registration)
+
+    def action_move(self):
+        """Moving to another I-VAN starts with form 06 at the one that has the unit, and remembers where to go then."""
+        self.ensure_one()
+        if not self._is_move():
+            raise UserError(self.env._("Choose the I-VAN to which the company moves first."))
+        self.write(
+            {
+                "form": "06",
+                "target_provider_id": self.provider_id.id,
+                "provider_id": self.company_id.l10n_vn_ibhxh_provider_id.id,
+                "then_register": True,
+                "stop_reason_code": "7",
+            }
+        )
+        return self._reopen()
+
+    def action_amend_first(self):
+        """The certificate that is to sign is not the one on record: form 05 comes first."""
+        self.ensure_one()
+        chosen = self.certificate_id
+        self.write({"form": "05", "then_register": False, "target_provider_id": False})
+        self.certificate_id = chosen
+        return self._reopen()
+
+    def action_open_other(self):
+        """Open the registration that is under way already."""
+        return self.action_open_registration()
+
+    def _reopen(self):
+        action = self.env["ir.actions.act_window"]._for_xml_id("l10n_vn_ibhxh.l10n_vn_ibhxh_registration_wizard_action")
+        return {**action, "res_id": self.id}
 
     def action_open_registration(self):
         """Open the registration that is under way already."""

@@ -1,0 +1,241 @@
+from datetime import datetime, timezone
+
+from odoo import api, fields, models
+from odoo.exceptions import ValidationError
+from odoo.tools import format_date
+
+from ..tools import preflight
+from .l10n_vn_ibhxh_preflight_texts import TEXTS
+from .l10n_vn_ibhxh_registration import OPEN_STATES
+
+INPUTS = (
+    "company_id",
+    "company_id.vat",
+    "company_id.l10n_vn_ibhxh_state",
+    "form",
+    "certificate_id",
+    "certificate_id.trust_findings",
+    "provider_id",
+    "agency_id",
+    "unit_code",
+    "email",
+    "phone",
+    "change_text",
+    "stop_date",
+    "stop_reason_code",
+    "stop_reason",
+    "cures_id",
+    "provider_check",
+)
+
+
+class L10n_Vn_IbhxhPreflight(models.AbstractModel):
+    """What is checked before anybody is asked for a PIN; shared by the wizard and the draft.
+
+    `preflight` is a list of `{check, level, text, field, action}`: level `passed`, `warning`, `blocking` or `unasked`
+    (needs the network, press the button); `field` is the input that cures it, `action` a method that does. Only
+    `action_preflight_check` and the signing step use the network, never the compute.
+    """
+
+    _name = "l10n_vn_ibhxh.preflight"
+    _description = "Checks before signing"
+
+    preflight = fields.Json(compute="_compute_preflight", export_string_translation=False)
+    is_blocked = fields.Boolean(compute="_compute_preflight")
+    provider_check = fields.Json(readonly=True, copy=False, export_string_translation=False)
+    cures_id = fields.Many2one(
+        "l10n_vn_ibhxh.registration", string="Cures", readonly=True, copy=False, help="The refusal that this one cures."
+    )
+
+    @api.depends(lambda self: self._preflight_depends())
+    def _compute_preflight(self):
+        for record in self:
+            findings = record._preflight_findings() if record._is_preflight_shown() else []
+            record.preflight = [record._preflight_row(finding) for finding in findings]
+            record.is_blocked = preflight.worst(f for f in findings if f.level != "unasked") == "blocking"
+
+    def _preflight_depends(self):
+        return INPUTS
+
+    def _is_preflight_shown(self):
+        return True
+
+    def _preflight_row(self, finding):
+        values = dict(finding.values)
+        for name in ("from", "to"):
+            if values.get(name):
+                values[name] = format_date(self.env, datetime.fromisoformat(values[name]).date())
+        return {
+            "check": finding.check,
+            "level": finding.level,
+            "code": finding.code,
+            "text": self.env._(TEXTS[finding.code]) % values,
+            "field": finding.field,
+            "action": values.get("action", False),
+        }
+
+    # -- the checks --------------------------------------------------------------------------------------------------
+
+    def _preflight_findings(self):
+        """Return all findings (`tools.preflight.Finding`) in the order in which a person should cure them."""
+        self.ensure_one()
+        return [
+            *self._preflight_open(),
+            *self._preflight_form(),
+            *self._preflight_certificate(),
+            preflight.check_tax_code(self.company_id.vat or ""),
+            *self._preflight_agency(),
+            *self._preflight_unit_code(),
+            preflight.check_email(self.email or "", self._preflight_email_repeated()),
+            preflight.check_phone(self.phone or ""),
+            *self._preflight_provider(),
+            *self._preflight_trust(),
+        ]
+
+    def _preflight_email_repeated(self):
+        """Return the e-mail as typed the second time, None when it need not be."""
+        return None  # noqa: RET501 - None has a meaning here
+
+    def _preflight_open(self):
+        other = (
+            self.env["l10n_vn_ibhxh.registration"]
+            .sudo()
+            .search([("company_id", "=", self.company_id.id), ("state", "in", OPEN_STATES)], limit=2)
+        )
+        if self._name == other._name:
+            other -= self._origin
+        if other:
+            yield preflight.Finding(
+                "open", "blocking", "open_other", {"name": other[0].name, "action": "action_open_other"}
+            )
+        else:
+            yield preflight.Finding("open", "passed", "open_none")
+
+    def _preflight_form(self):
+        """The form fits the company's state; a refusal that is being cured knows better than Odoo's own record."""
+        offered = self.company_id._l10n_vn_ibhxh_offered_forms()
+        fits = self.form in offered or self.cures_id
+        if not fits:
+            code = "form_registered" if self.form == "04" else "form_not_registered"
+            yield preflight.Finding("form", "blocking", code, {}, "form")
+        missing = []
+        if self.form == "05" and not self.change_text:
+            missing.append(("form_change_empty", "change_text"))
+        elif self.form == "06":
+            if not self.stop_date:
+                missing.append(("form_stop_date_empty", "stop_date"))
+            if not (self.stop_reason_code or self.stop_reason):
+                missing.append(("form_stop_reason_empty", "stop_reason_code"))
+        for code, name in missing:
+            yield preflight.Finding("form", "blocking", code, {}, name)
+        if self.form == "05" and not missing and not self.company_id._l10n_vn_ibhxh_changes(self):
+            yield preflight.Finding("form", "warning", "form_nothing_changes", {}, "change_text")
+        elif fits and not missing:
+            yield preflight.Finding("form", "passed", "form_ok")
+
+    def _preflight_certificate(self):
+        certificate = self.certificate_id
+        if not certificate:
+            yield preflight.Finding("certificate", "blocking", "certificate_none", {}, "certificate_id")
+            return
+        info = certificate._info()
+        now = fields.Datetime.now().replace(tzinfo=timezone.utc)
+        owner = preflight.check_owner(info, self.company_id.vat or "")
+        yield owner
+        yield preflight.check_validity(info, at=now)
+        yield preflight.check_key(info)
+        # A company may have users that the person does not see; which computers there are is not told.
+        if owner.level == "passed" and self.company_id._origin not in certificate.sudo().company_ids:
+            values = {"company": self.company_id.name}
+            yield preflight.Finding("certificate", "blocking", "certificate_unreported", values, "certificate_id")
+        on_record = self.company_id.l10n_vn_ibhxh_certificate_id
+        if self.form == "06" and on_record and on_record != certificate._origin and not self.cures_id:
+            values = {"serial": on_record.serial, "action": "action_amend_first"}
+            yield preflight.Finding("certificate", "blocking", "certificate_not_registered", values, "certificate_id")
+
+    def _preflight_agency(self):
+        finding = preflight.check_agency(self.agency_id.code or "")
+        refused = self.cures_id
+        if finding.level == "passed" and refused.error_code == "SE004" and refused.agency_id == self.agency_id._origin:
+            values = {"agency": self.agency_id.display_name, "code": refused.error_code}
+            finding = preflight.Finding("agency", "blocking", "agency_refused", values, "agency_id")
+        yield finding
+
+    def _preflight_unit_code(self):
+        finding = preflight.check_unit_code(self.unit_code or None)
+        refused = self.cures_id
+        if (
+            finding.level == "passed"
+            and refused.result_code_id.cure_action == "unit"
+            and (refused.unit_code or "") == finding.values.get("unit_code", "")
+        ):
+            values = {"tax_code": self.company_id.vat, "unit_code": self.unit_code or "–"}
+            finding = preflight.Finding("unit_code", "warning", "unit_code_refused", values, "unit_code")
+        yield finding
+
+    def _preflight_provider(self):
+        provider = self.provider_id
+        values = {"provider": provider.name or ""}
+        if not provider:
+            yield preflight.Finding("provider", "blocking", "provider_none", values, "provider_id")
+            return
+        current = self.company_id.l10n_vn_ibhxh_provider_id
+        if self._is_move() and not self.cures_id:
+            values |= {"current": current.name, "action": "action_move"}
+            yield preflight.Finding("provider", "blocking", "provider_other", values, "provider_id")
+        elif provider.gateway == "manual":
+            yield preflight.Finding("provider", "passed", "provider_by_hand", values)
+        elif not provider.url:
+            yield preflight.Finding("provider", "blocking", "provider_unconfigured", values, "provider_id")
+        else:
+            asked = self.provider_check or {}
+            if asked.get("provider_id") != provider._origin.id:
+                yield preflight.Finding("provider", "unasked", "provider_unasked", values)
+            elif asked["ok"]:
+                yield preflight.Finding("provider", "passed", "provider_reachable", values)
+            else:
+                yield preflight.Finding("provider", "warning", "provider_unreachable", values)
+
+    def _is_move(self):
+        """Whether the dossier would go to another I-VAN organisation than the one that has the unit."""
+        current = self.company_id.l10n_vn_ibhxh_provider_id
+        confirmed = self.company_id.l10n_vn_ibhxh_state == "confirmed"
+        return bool(confirmed and current and self.provider_id and current.code != self.provider_id.code)
+
+    def _preflight_trust(self):
+        certificate = self.certificate_id._origin
+        if not certificate or certificate._trust_mode() == "off":
+            return
+        found = certificate._fresh_trust()
+        if found is None:
+            yield preflight.Finding("trust", "unasked", "trust_unasked")
+            return
+        for row in found:
+            field = "certificate_id" if row["level"] != "passed" else None
+            yield preflight.Finding("trust", row["level"], row["code"], {"detail": row["detail"]}, field)
+
+    # -- with the network --------------------------------------------------------------------------------------------
+
+    def action_preflight_check(self):
+        """“Check now”: ask the I-VAN whether it is there, and the certificate's authority whether it still vouches."""
+        self.ensure_one()
+        self.check_access("write")
+        if self.certificate_id:
+            self.certificate_id._check_trust()
+        provider = self.provider_id
+        if provider and provider.gateway != "manual" and provider.url:
+            health = provider._gateway().check()
+            self.sudo().provider_check = {"provider_id": provider.id, "ok": health.ok}
+        return True
+
+    def _check_preflight(self):
+        """Raise `ValidationError` naming everything that blocks; checks the certificate's chain where that is due."""
+        for record in self:
+            certificate = record.certificate_id
+            own = preflight.worst(f for f in record._preflight_certificate())
+            if certificate and own != "blocking" and certificate._fresh_trust() is None:
+                certificate._check_trust()
+            findings = record._preflight_findings()
+            rows = [record._preflight_row(finding) for finding in findings if finding.level == "blocking"]
+            if rows:
+                raise ValidationError("\n".join(row["text"] for row in rows))

@@ -1,0 +1,132 @@
+"""What each check before signing says to the person: what is the matter and, where it is wrong, the cure."""
+
+from odoo.tools.translate import LazyTranslate
+
+_lt = LazyTranslate(__name__)
+
+TEXTS = {
+    "certificate_none": _lt(
+        "No certificate is chosen. If the list is empty, plug in the token and start ibhxh-agent on its computer."
+    ),
+    "certificate_unreported": _lt(
+        "No computer of a user of %(company)s has reported this certificate. Start ibhxh-agent on the computer "
+        "with the token."
+    ),
+    "certificate_not_registered": _lt(
+        "VSS has another certificate of this company on record (serial %(serial)s) and refuses this one with "
+        "CE014. Amend with form 05 first, or choose the certificate on record."
+    ),
+    "owner_ok": _lt("The certificate belongs to tax code %(company)s, the company's own."),
+    "owner_unknown": _lt("The certificate names no tax code. Choose the company's own certificate."),
+    "owner_branch": _lt(
+        "The certificate belongs to tax code %(certificate)s, the company has %(company)s: the branch suffix "
+        "differs. Use the branch's own token, or correct the company's tax code."
+    ),
+    "owner_other": _lt(
+        "This certificate belongs to tax code %(certificate)s, the company has %(company)s. Plug in the company's "
+        "own token, or correct the company's tax code."
+    ),
+    "validity_ok": _lt("The certificate is valid until %(to)s, for %(days)s more days."),
+    "expires_soon": _lt("The certificate ends on %(to)s, in %(days)s days. Renew it soon, then send form 05."),
+    "not_yet_valid": _lt("The certificate is valid from %(from)s only. Wait until then, or choose another one."),
+    "expired": _lt(
+        "The certificate ended on %(to)s. Renew it with its certification authority, or choose another one."
+    ),
+    "key_ok": _lt("The key is fit for signing (%(type)s, %(bits)s bits)."),
+    "key_unfit": _lt(
+        "The key (%(type)s, %(bits)s bits) cannot be used: RSA with 2048 bits is needed. Use another token."
+    ),
+    "key_not_for_signing": _lt("The certificate is not meant for signing. Choose another one."),
+    "certificate_hash_weak": _lt(
+        "The certificate was issued with a weak hash (%(hash)s). Ask its authority for a new one."
+    ),
+    "tax_code_ok": _lt("The company's tax code is %(tax_code)s."),
+    "tax_code_empty": _lt("The company has no tax code. Enter it on the company first."),
+    "tax_code_invalid": _lt("“%(tax_code)s” is not a tax code. Enter 10 digits, or 10-3 digits for a branch."),
+    "tax_code_checksum": _lt(
+        "The company's tax code %(tax_code)s does not look right. Compare it with the tax office's."
+    ),
+    "tax_code_format": _lt(
+        "The company's tax code %(tax_code)s does not look right. Compare it with the tax office's."
+    ),
+    "agency_ok": _lt("The agency's code is %(agency_code)s."),
+    "agency_empty": _lt("No BHXH agency is chosen. Choose the agency that manages the unit."),
+    "agency_format": _lt("“%(agency_code)s” is not an agency code. Choose another agency, or correct its code."),
+    "agency_refused": _lt(
+        "VSS has just refused this agency (%(agency)s, %(code)s). Choose the agency that manages the unit."
+    ),
+    "unit_code_none": _lt("No unit code: a unit that registers for the first time has none yet."),
+    "unit_code_ok": _lt("The unit code is %(unit_code)s."),
+    "unit_code_invalid": _lt("“%(unit_code)s” is not a unit code. It has letters and digits only, e.g. TZH490L."),
+    "unit_code_pattern": _lt("The unit code %(unit_code)s is unusual. They look like TZH490L."),
+    "unit_code_refused": _lt(
+        "VSS has just refused tax code %(tax_code)s with unit code %(unit_code)s. Compare both with VSS's "
+        "acceptance e-mail before you send them again."
+    ),
+    "email_ok": _lt("VSS will write to %(email)s."),
+    "email_empty": _lt("Fill in the e-mail: VSS sends the activation code there."),
+    "email_invalid": _lt("“%(email)s” is not an e-mail address. Correct it: VSS sends the activation code there."),
+    "email_differs": _lt("The two e-mail addresses differ. Type %(email)s once more, exactly as above."),
+    "phone_ok": _lt("The phone number is %(phone)s."),
+    "phone_empty": _lt("Fill in the phone number: VSS needs e-mail and phone."),
+    "phone_invalid": _lt(
+        "“%(phone)s” is not a phone number. Enter a Vietnamese number such as 0912 345 678, or +<country code>…"
+    ),
+    "form_ok": _lt("The form fits what is known of the company."),
+    "form_registered": _lt(
+        "The company is registered already; VSS would refuse form 04 with CE006. Amend with form 05, or stop with "
+        "form 06."
+    ),
+    "form_not_registered": _lt("The company is not registered, so there is nothing to amend or stop. Choose form 04."),
+    "form_change_empty": _lt("Say what changes: form 05 needs it."),
+    "form_nothing_changes": _lt("Nothing differs from what VSS has on record. Send form 05 only if VSS asks for it."),
+    "form_stop_date_empty": _lt("Enter the date from which the service stops."),
+    "form_stop_reason_empty": _lt("Choose a reason for stopping, or write it."),
+    "open_none": _lt("No other registration of the company is under way."),
+    "open_other": _lt("%(name)s is under way already. Open it, or cancel it first."),
+    "provider_ok": _lt("The dossier goes to %(provider)s."),
+    "provider_none": _lt("No I-VAN is chosen."),
+    "provider_by_hand": _lt("%(provider)s is reached by hand: you lodge the signed file on its portal."),
+    "provider_unconfigured": _lt(
+        "%(provider)s has no gateway address. Ask a BHXH manager to enter it under iBHXH > Configuration > I-VAN "
+        "organisations."
+    ),
+    "provider_other": _lt(
+        "The unit is with %(current)s now. To move to %(provider)s, first stop at %(current)s with form 06 "
+        "(reason 7), with a certificate that is still valid; once VSS has confirmed that, registering at "
+        "%(provider)s is one click."
+    ),
+    "provider_unasked": _lt("Whether %(provider)s can be reached was not asked yet. Press “Check now”."),
+    "provider_reachable": _lt("%(provider)s answers."),
+    "provider_unreachable": _lt(
+        "%(provider)s does not answer just now. You may sign all the same: Odoo sends as soon as it is back."
+    ),
+    "trust_unasked": _lt(
+        "Chain and revocation of the certificate were not checked yet. Press “Check now”; signing checks them in "
+        "any case."
+    ),
+    "trust_chain": _lt("The certificate leads to a trusted root: %(detail)s."),
+    "trust_revocation": _lt("The certificate is not revoked."),
+    "trust_no_roots": _lt(
+        "No trusted root certificate is configured, so the certificate's issuer was not checked. A BHXH manager "
+        "adds roots under iBHXH > Configuration > Trusted roots."
+    ),
+    "trust_untrusted": _lt(
+        "The certificate leads to none of the trusted roots. Use a token of a licensed authority, or let a BHXH "
+        "manager add its root and intermediate certificates under iBHXH > Configuration > Trusted roots."
+    ),
+    "trust_expired": _lt(
+        "The certificate, or one of an authority above it, has ended. Renew it, or choose another one."
+    ),
+    "trust_not_yet_valid": _lt(
+        "The certificate, or one of an authority above it, is not valid yet. Wait, or choose another one."
+    ),
+    "trust_weak_algorithm": _lt("The certificate is signed by a method that is not safe any more. Use another token."),
+    "trust_chain_invalid": _lt("The certificate's chain is not valid. Ask its certification authority."),
+    "trust_unreadable": _lt("The certificate, or a trusted one, cannot be read. Ask a BHXH manager."),
+    "trust_revoked": _lt("The certificate was revoked by its authority. Renew it, or choose another one."),
+    "trust_revocation_unknown": _lt(
+        "Whether the certificate is revoked could not be found out: its authority's service did not answer. Try "
+        "again later."
+    ),
+}

@@ -1,0 +1,163 @@
+from datetime import datetime, time, timedelta
+
+from odoo import api, fields, models
+from odoo.fields import Domain
+
+from . import reminders
+from .l10n_vn_ibhxh_registration_follow import ACTIVATION_HOURS
+from .res_company_lifecycle import UTC, VIETNAM
+
+SATURDAY = 5
+
+
+class L10n_Vn_IbhxhRegistrationDeadlines(models.Model):
+    """Reminders on registrations, each given once: the code ends soon, VSS is late, a dossier does not get away."""
+
+    _inherit = "l10n_vn_ibhxh.registration"
+
+    answer_due_at = fields.Datetime(
+        string="VSS answers until", readonly=True, copy=False, help="Counted in working days of the company's calendar."
+    )
+    answer_reminded = fields.Boolean(readonly=True, copy=False)
+    unsent_reminded = fields.Boolean(readonly=True, copy=False)
+
+    _answer_due = models.Index("(answer_due_at) WHERE state = 'sent' AND answer_reminded IS NOT TRUE")
+    _code_due = models.Index("(activation_expires_at) WHERE state = 'to_activate' AND activation_reminded IS NOT TRUE")
+    _unsent = models.Index("(attempted_at) WHERE state = 'to_send' AND unsent_reminded IS NOT TRUE")
+
+    def _cron_follow(self):
+        """Reminders first: they need no network, and a slow gateway must not hold them up."""
+        self._remind()
+        return super()._cron_follow()
+
+    def _remind(self):
+        """Give every reminder that is due, to whoever is responsible."""
+        now = fields.Datetime.now()
+        hours = reminders.number(self.env, reminders.CODE_HOURS)
+        if hours:
+            domain = (
+                Domain("state", "=", "to_activate")
+                & Domain("activation_reminded", "=", False)
+                & Domain("activation_expires_at", "<=", now + timedelta(hours=min(hours, ACTIVATION_HOURS)))
+                & Domain("activation_expires_at", ">", now)
+            )
+            reminders.in_batches(self, domain, self._remind_code)
+        if not reminders.is_set(self.env, reminders.ANSWER_OFF):
+            domain = (
+                Domain("state", "=", "sent")
+                & Domain("answer_reminded", "=", False)
+                & Domain("answer_due_at", "<=", now)
+            )
+            reminders.in_batches(self, domain, self._remind_answer)
+        hours = reminders.number(self.env, reminders.UNSENT_HOURS)
+        if hours:
+            domain = (
+                Domain("state", "=", "to_send")
+                & Domain("unsent_reminded", "=", False)
+                & Domain("attempted_at", "<=", now - timedelta(hours=hours))
+            )
+            reminders.in_batches(self, domain, self._remind_unsent)
+        self.env["res.company"].sudo()._l10n_vn_ibhxh_remind()
+
+    # -- the code ends soon ------------------------------------------------------------------------------------------
+
+    @api.model
+    def _remind_code(self, registrations):
+        registrations.sudo().write({"activation_reminded": True})
+        reminders.schedule(
+            self.env,
+            [(r, r.user_id, r._code_texts, fields.Date.to_date(r.activation_expires_at)) for r in registrations],
+        )
+
+    def _code_texts(self, env):
+        until = self.activation_expires_at.replace(tzinfo=UTC).astimezone(VIETNAM).strftime("%H:%M %d/%m/%Y")
+        return (
+            env._("The activation code ends soon: %(until)s", until=until),
+            env._(
+                "Copy the code, open the portal and paste it. After %(until)s (Viet Nam) VSS takes it no more, and the "
+                "company has to register again.",
+                until=until,
+            ),
+        )
+
+    # -- VSS is late -------------------------------------------------------------------------------------------------
+
+    def _on_accepted(self, submitted_at, dossier_number):
+        """From here VSS has its working days."""
+        result = super()._on_accepted(submitted_at, dossier_number)
+        self.sudo().write({"answer_due_at": self._answer_due(submitted_at), "answer_reminded": False})
+        return result
+
+    def _answer_due(self, submitted_at):
+        """Return the UTC time by which VSS has to answer: the end of the last working day that it may take.
+
+        Counted from the day after `submitted_at` (UTC), in Viet Nam's days, by the company's working calendar with its
+        public holidays; Monday to Friday where the company has none.
+        """
+        self.ensure_one()
+        local = submitted_at.replace(tzinfo=UTC).astimezone(VIETNAM)
+        days = self.env["l10n_vn_ibhxh.form"].sudo()._get(self.form, local.date()).answer_days or 3
+        start = datetime.combine(local.date() + timedelta(days=1), time(), tzinfo=VIETNAM)
+        calendar = self.company_id.sudo().resource_calendar_id
+        # Without this, holidays of other companies that have no calendar of their own would count.
+        holidays = [("time_type", "=", "leave"), ("company_id", "in", (False, self.company_id.id))]
+        last = calendar and calendar.plan_days(days, start, compute_leaves=True, domain=holidays)
+        if last:
+            last_day = last.astimezone(VIETNAM).date()
+        else:
+            last_day = local.date()
+            while days:
+                last_day += timedelta(days=1)
+                days -= last_day.weekday() < SATURDAY
+        end = datetime.combine(last_day + timedelta(days=1), time(), tzinfo=VIETNAM)
+        return end.astimezone(UTC).replace(tzinfo=None)
+
+    @api.model
+    def _remind_answer(self, registrations):
+        """Holidays may have been entered since: what is not due by the calendar of today is put off."""
+        now = fields.Datetime.now()
+        due_by_day = {}
+        late = registrations.browse()
+        for registration in registrations:
+            key = (registration.company_id, registration.form, registration.submitted_at.date())
+            if key not in due_by_day:
+                due_by_day[key] = registration._answer_due(registration.submitted_at)
+            if due_by_day[key] > now:
+                registration.sudo().answer_due_at = due_by_day[key]
+            else:
+                late |= registration
+        late.sudo().write({"answer_reminded": True})
+        today = fields.Date.context_today(self)
+        reminders.schedule(self.env, [(r, r.user_id, r._answer_texts, today) for r in late])
+
+    def _answer_texts(self, env):
+        return (
+            env._("VSS has not answered in time"),
+            env._(
+                "Dossier %(number)s was due by %(due)s. Look at the portal, or ask %(provider)s what holds it up.",
+                number=self.dossier_number or self.name,
+                due=(self.answer_due_at - timedelta(minutes=1))
+                .replace(tzinfo=UTC)
+                .astimezone(VIETNAM)
+                .strftime("%d/%m/%Y"),
+                provider=self.provider_id.name,
+            ),
+        )
+
+    # -- it does not get away ----------------------------------------------------------------------------------------
+
+    @api.model
+    def _remind_unsent(self, registrations):
+        registrations.sudo().write({"unsent_reminded": True})
+        today = fields.Date.context_today(self)
+        reminders.schedule(self.env, [(r, r.user_id, r._unsent_texts, today) for r in registrations])
+
+    def _unsent_texts(self, env):
+        return (
+            env._("The dossier has not reached the I-VAN yet"),
+            env._(
+                "Odoo goes on trying by itself and nothing is lost. If %(provider)s stays away, ask it how long that "
+                "will last.",
+                provider=self.provider_id.name,
+            ),
+        )

@@ -1,0 +1,109 @@
+"""What all reminders share: settings, batches that two workers never do twice, activities in bulk."""
+
+import logging
+import re
+
+from odoo.fields import Domain
+from psycopg2 import OperationalError
+
+_logger = logging.getLogger(__name__)
+
+BATCH = 500
+TODO = "mail.mail_activity_data_todo"
+# Name of the parameter, its default; 0 or an empty list switches the reminder off.
+CODE_HOURS = ("l10n_vn_ibhxh.remind_code_hours", 6)
+UNSENT_HOURS = ("l10n_vn_ibhxh.remind_unsent_hours", 4)
+CERTIFICATE_DAYS = ("l10n_vn_ibhxh.remind_certificate_days", "60 30 7")
+# Switches, off by default: they switch a reminder off.
+ANSWER_OFF = "l10n_vn_ibhxh.remind_answer_off"
+NEWER_CERTIFICATE_OFF = "l10n_vn_ibhxh.remind_newer_certificate_off"
+
+
+def number(env, setting):
+    """Return a setting as a whole number of 0 or more; what is none counts as its default."""
+    name, default = setting
+    text = (env["ir.config_parameter"].sudo().get_param(name) or str(default)).strip()
+    return int(text) if text.isdecimal() else default
+
+
+def numbers(env, setting):
+    """Return a setting that lists whole numbers, the smallest first."""
+    name, default = setting
+    text = env["ir.config_parameter"].sudo().get_param(name) or default
+    return sorted({int(part) for part in re.findall(r"[0-9]{1,4}", text) if int(part)})
+
+
+def is_set(env, name):
+    """Return whether a switch is set."""
+    return env["ir.config_parameter"].sudo().get_param(name) == "True"
+
+
+def in_batches(model, domain, remind):
+    """Call `remind(records)` on everything in `domain`, batch by batch, each committed by itself.
+
+    `remind` has to note on the records that it was done, in fields of `domain`. Rows that another worker is at are left
+    to it. A record that fails is logged and does not stop the others.
+    """
+    last_id = 0
+    while True:
+        try:
+            found = model.search(domain & Domain("id", ">", last_id), limit=BATCH, order="id")
+            if not found:
+                return
+            last_id = found[-1].id
+            _remind_each(found.try_lock_for_update(allow_referencing=True).filtered_domain(domain), remind)
+        except OperationalError:
+            # Another worker was quicker since this transaction began; the next run sees what it left.
+            model.env.cr.rollback()
+            return
+        if not model.env["ir.cron"]._commit_progress():
+            return
+
+
+def _remind_each(records, remind):
+    """Remind of all in one go; where that fails, one by one."""
+    if not records:
+        return
+    try:
+        with records.env.cr.savepoint():
+            remind(records)
+    except OperationalError:
+        raise
+    except Exception:
+        if len(records) == 1:
+            _logger.exception("A reminder on %s failed", records)
+            return
+        for record in records:
+            _remind_each(record, remind)
+
+
+def schedule(env, rows):
+    """Create activities in one go; `rows` are `(record, user, texts, deadline)`.
+
+    `texts(env)` returns `(summary, note)` in the language of the given environment, which is the user's.
+    """
+    activity_type = env.ref(TODO)
+    models = env["ir.model"].sudo()
+    by_lang = {}
+    for record, user, texts, deadline in rows:
+        if not user.active:
+            user = env.ref("base.user_admin")
+        by_lang.setdefault(user.lang, []).append((record, user, texts, deadline))
+    for lang, group in by_lang.items():
+        activities = env["mail.activity"].sudo().with_context(lang=lang)
+        vals_list = []
+        for record, user, texts, deadline in group:
+            summary, note = texts(activities.env)
+            vals_list.append(
+                {
+                    "activity_type_id": activity_type.id,
+                    "automated": True,
+                    "res_model_id": models._get_id(record._name),
+                    "res_id": record.id,
+                    "user_id": user.id,
+                    "summary": summary,
+                    "note": note,
+                    "date_deadline": deadline,
+                }
+            )
+        activities.create(vals_list)
