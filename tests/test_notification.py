@@ -1,0 +1,275 @@
+import base64
+from unittest.mock import patch
+
+from odoo.exceptions import AccessError, UserError
+from odoo.tests import tagged
+from odoo.tools import mute_logger
+
+from ..tools import notification, notification_verdict
+from .common import IbhxhCommon, progress, step
+from .samples import signing
+
+XML = """<?xml version="1.0" encoding="UTF-8"?>
+<BHXH><XACNHAN_GDICH><TTDVI><NGAY_THONGBAO>02/03/2026</NGAY_THONGBAO><TEN_COQUAN>BHXH Hà Nội</TEN_COQUAN>
+<TEN_DVI>Công ty TNHH An Phát</TEN_DVI><MA_DVI>TZH490L</MA_DVI><MST>{tax_code}</MST></TTDVI>
+<TTGDICH><SO_HSO>{number}</SO_HSO><KQUA>{result}</KQUA><MA_LOI>{error}</MA_LOI><MOTA_LOI>{description}</MOTA_LOI></TTGDICH>
+</XACNHAN_GDICH></BHXH>"""
+
+
+def xml(tax_code="0100109106", number="03706/2026/001", result="Đã xác nhận", error="", description=""):
+    return XML.format(tax_code=tax_code, number=number, result=result, error=error, description=description).encode()
+
+
+REFUSAL = {"result": "Không chấp nhận", "error": "SE003", "description": "Sai mã số thuế"}
+
+
+@tagged("post_install_l10n", "post_install", "-at_install")
+class TestNotification(IbhxhCommon):
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.vss = cls._new_certificate("vss", common_name="BHXH Việt Nam", uids=())
+        cls.manager = cls._new_user("quanly", "l10n_vn_ibhxh.group_l10n_vn_ibhxh_manager", cls.company)
+
+    def setUp(self):
+        super().setUp()
+        self.registration = self._sent()
+
+    def _signed(self, **what):
+        unsigned = xml(**what)
+        element = signing.Signature(self.vss, key_name="vss").xml(signing.canonical(unsigned))
+        return unsigned.replace(b"</BHXH>", element.encode() + b"</BHXH>")
+
+    def _trust(self):
+        self.env["ir.config_parameter"].set_param(
+            "l10n_vn_ibhxh.vss_certificates", notification.check_signature(self._signed(), at=signing.NOW).fingerprint
+        )
+
+    def _mail(self, content, body="Xem thông báo đính kèm.", sender="someone@example.net"):
+        attachment = base64.encodebytes(content).decode()
+        raw = (
+            f"From: {sender}\nTo: bhxh@example.com\nSubject: Thong bao\nMessage-Id: <{hash(content)}@vss.gov.vn>\n"
+            "Date: Mon, 02 Mar 2026 03:00:00 +0000\nMIME-Version: 1.0\nContent-Type: multipart/mixed; boundary=b\n\n"
+            f"--b\nContent-Type: text/plain; charset=utf-8\n\n{body}\n"
+            "--b\nContent-Type: application/xml; name=01_TB-GD.xml\nContent-Transfer-Encoding: base64\n"
+            f"Content-Disposition: attachment; filename=01_TB-GD.xml\n\n{attachment}\n--b--\n"
+        )
+        mail = self.env["mail.thread"].message_process("l10n_vn_ibhxh.mail", raw.encode())
+        self.env.invalidate_all()
+        return self.env["l10n_vn_ibhxh.mail"].browse(mail)
+
+    def _upload(self, content, user=None, **vals):
+        wizard = self.env["l10n_vn_ibhxh.notification.upload"].with_user(user or self.user)
+        return wizard.create(
+            {"registration_id": self.registration.id, "file": base64.b64encode(content), **vals}
+        ).action_upload()
+
+    # -- what it says ------------------------------------------------------------------------------------------------
+
+    def test_verdicts(self):
+        for verdict, results in {
+            "confirmed": ("Đã xác nhận", "Đăng ký thành công", "Đã được chấp nhận", "Chấp nhận", "ĐÃ HOÀN TẤT"),
+            "rejected": ("Không chấp nhận", "không được chấp nhận", "Không thành công", "Từ chối", "Chưa hợp lệ"),
+            "received": ("Đã tiếp nhận, chờ đơn vị xác nhận", "Đang xử lý", "Chờ xử lý", "Chưa xác nhận"),
+            "unclear": ("", "Kết quả", "1", "???"),
+        }.items():
+            for result in results:
+                self.assertEqual(notification_verdict.of(notification.read(xml(result=result))), verdict, result)
+        self.assertEqual(notification_verdict.of(notification.read(xml(error="XX123"))), "rejected")
+        self.assertEqual(notification_verdict.of(notification.read(xml(error="0"))), "confirmed")
+
+    # -- by mail -----------------------------------------------------------------------------------------------------
+
+    def test_unsigned_mail_waits_for_a_person_who_may_apply_it(self):
+        mail = self._mail(xml())
+        self.assertEqual((mail.kind, mail.state, self.registration.state), ("notification", "waiting", "sent"))
+        self.assertEqual(mail.registration_id, self.registration)
+        self.assertTrue(mail.activity_ids)
+        mail.with_user(self.user).action_apply()
+        self.assertEqual((mail.state, self.registration.state), ("done", "confirmed"))
+        self.assertEqual(self.registration.notification_ids.vouched_by_id, self.user)
+        self.assertEqual(self.company.l10n_vn_ibhxh_unit_code, "TZH490L")
+
+    def test_signature_of_a_stranger_proves_nothing(self):
+        mail = self._mail(self._signed())
+        record = mail.notification_ids
+        self.assertEqual((record.signature_state, record.is_trusted), ("valid", False))
+        self.assertEqual((mail.state, self.registration.state), ("waiting", "sent"))
+
+    def test_trusted_signature_confirms_whoever_sent_the_mail(self):
+        self._trust()
+        mail = self._mail(self._signed())
+        self.assertEqual((mail.state, self.registration.state), ("done", "confirmed"), mail.reason)
+        record = self.registration.notification_ids
+        self.assertEqual((record.is_trusted, record.vouched_by_id.id, record.state), (True, False, "done"))
+
+    def test_trusted_refusal_carries_code_and_cure(self):
+        self._trust()
+        self._mail(self._signed(**REFUSAL))
+        self.assertEqual(self.registration.state, "rejected")
+        self.assertEqual(self.registration.error_code, "SE003")
+        self.assertEqual(self.registration.error_message, "Sai mã số thuế")
+        self.assertTrue(self.registration.cure)
+        self.assertTrue(self.registration.activity_ids)
+
+    def test_changed_content_is_refused_even_when_a_person_vouches(self):
+        self._trust()
+        forged = self._signed(**REFUSAL).replace("Không chấp nhận".encode(), "Đã xác nhận".encode())
+        forged = forged.replace(b"<MA_LOI>SE003", b"<MA_LOI>")
+        mail = self._mail(forged)
+        self.assertEqual(mail.notification_ids.signature_state, "invalid")
+        self.assertEqual((mail.state, self.registration.state), ("waiting", "sent"))
+        with self.assertRaisesRegex(UserError, "signature is broken"):
+            mail.with_user(self.user).action_apply()
+        with self.assertRaisesRegex(UserError, "signature is broken"):
+            self._upload(forged, is_from_vss=True)
+        self.assertEqual(self.registration.state, "sent")
+
+    def test_tax_code_and_number_must_both_fit(self):
+        self._trust()
+        for what in ({"tax_code": "0312345678"}, {"number": "03706/2026/002"}, {"number": ""}, {"tax_code": ""}):
+            mail = self._mail(self._signed(**what))
+            self.assertEqual((mail.state, mail.registration_id.id), ("waiting", False), what)
+            mail.sudo().registration_id = self.registration
+            if what != {"number": ""}:
+                with self.assertRaises(UserError):
+                    mail.with_user(self.user).action_apply()
+            self.assertEqual(self.registration.state, "sent")
+
+    def test_confirming_mail_settles_its_own_attachment(self):
+        body = "Đăng ký thành công.\nMã số thuế: 0100109106\nSố hồ sơ: 03706/2026/001\n"
+        mail = self._mail(xml(), body=body, sender="no-reply@vss.gov.vn")
+        self.assertEqual((mail.kind, mail.state), ("confirmation", "done"))
+        self.assertEqual(self.registration.state, "confirmed")
+        self.assertEqual(self.registration.notification_ids.state, "done")
+
+    def test_attachment_that_is_no_notification_waits(self):
+        mail = self._mail(b"<XACNHAN_GDICH")
+        self.assertEqual(mail.state, "waiting")
+        self.assertFalse(mail.notification_ids)
+        with self.assertRaises(UserError):
+            mail.registration_id = self.registration
+            mail.action_apply()
+
+    # -- by the gateway ----------------------------------------------------------------------------------------------
+
+    def test_gateway_confirms_by_its_channel_and_keeps_the_file_once(self):
+        self.gateway.answer = progress("accepted", step(1), notification=xml())
+        self.registration.action_refresh()
+        self.assertEqual(self.registration.state, "confirmed")
+        record = self.registration.notification_ids
+        self.assertEqual((record.source, record.signature_state, record.state), ("gateway", "none", "done"))
+        self.assertEqual(base64.b64decode(record.content), xml())
+        self.registration.sudo()._apply_progress(self.gateway.answer)
+        self.assertEqual(self.registration.notification_ids, record)
+
+    def test_gateway_notification_beside_its_own_verdict(self):
+        refused = step(3, "SE003", "Sai mã số thuế", passed=False)
+        self.gateway.answer = progress("rejected", step(1), refused, notification=xml(**REFUSAL))
+        self.registration.action_refresh()
+        self.assertEqual((self.registration.state, self.registration.error_code), ("rejected", "SE003"))
+        self.assertEqual(self.registration.notification_ids.state, "done")
+
+    def test_gateway_notification_about_somebody_else_goes_to_a_person(self):
+        self.gateway.answer = progress("processing", step(1), notification=xml(tax_code="0312345678"))
+        self.registration.action_refresh()
+        self.assertEqual(self.registration.state, "sent")
+        self.assertEqual(self.registration.notification_ids.state, "waiting")
+        self.assertIn("0312345678", self.registration.activity_ids.note)
+
+    def test_gateway_notification_that_cannot_be_read_goes_to_a_person(self):
+        self.gateway.answer = progress("processing", step(1), notification=b"<!DOCTYPE x><XACNHAN_GDICH/>")
+        self.registration.action_refresh()
+        self.assertFalse(self.registration.notification_ids)
+        self.assertTrue(self.registration.activity_ids)
+
+    def test_received_only_moves_nothing(self):
+        told = xml(result="Đã tiếp nhận, chờ đơn vị xác nhận")
+        self.gateway.answer = progress("accepted", step(1), notification=told)
+        self.registration.action_refresh()
+        self.assertEqual(self.registration.state, "sent")
+        self.assertEqual(self.registration.notification_ids.state, "done")
+
+    def test_gateway_settles_the_same_file_in_the_mailbox(self):
+        mail = self._mail(xml(**REFUSAL))
+        self.assertEqual(mail.state, "waiting")
+        self.gateway.answer = progress("processing", step(1), notification=xml(**REFUSAL))
+        self.registration.action_refresh()
+        self.assertEqual(self.registration.state, "rejected")
+        self.assertEqual(mail.state, "done")
+        self.assertFalse(mail.activity_ids)
+
+    # -- by a person -------------------------------------------------------------------------------------------------
+
+    def test_upload_needs_the_persons_word(self):
+        with self.assertRaisesRegex(UserError, "Nothing proves"):
+            self._upload(xml())
+        self.assertEqual(self.registration.state, "sent")
+        self._upload(xml(), is_from_vss=True)
+        self.assertEqual(self.registration.state, "confirmed")
+        record = self.registration.notification_ids
+        self.assertEqual((record.source, record.vouched_by_id), ("upload", self.user))
+        self.assertIn(self.user.name, " ".join(self.registration.message_ids.mapped("body")))
+
+    def test_upload_with_a_trusted_signature_needs_no_word(self):
+        self._trust()
+        self._upload(self._signed())
+        self.assertEqual(self.registration.state, "confirmed")
+        self.assertFalse(self.registration.notification_ids.vouched_by_id)
+
+    def test_upload_numbers_a_dossier_that_has_none(self):
+        self.registration.sudo().dossier_number = False
+        self._upload(xml(result="Đã tiếp nhận, chờ đơn vị xác nhận"), is_from_vss=True)
+        self.assertEqual(self.registration.dossier_number, "03706/2026/001")
+        self.assertEqual(self.registration.state, "sent")
+
+    def test_upload_of_something_else(self):
+        for content in (b"%PDF-1.4", b"<Hoso/>"):
+            with self.assertRaisesRegex(UserError, "not a notification"):
+                self._upload(content, is_from_vss=True)
+        with self.assertRaisesRegex(UserError, "tax code"):
+            self._upload(xml(tax_code="0312345678"), is_from_vss=True)
+        with self.assertRaisesRegex(UserError, "larger than"):
+            self._upload(b"x" * (5 * 2**20 + 1), is_from_vss=True)
+
+    def test_preview_says_what_is_in_the_file(self):
+        wizard = self.env["l10n_vn_ibhxh.notification.upload"].with_user(self.user)
+        shown = wizard.create({"registration_id": self.registration.id, "file": base64.b64encode(xml(**REFUSAL))})
+        for text in ("Công ty TNHH An Phát", "Không chấp nhận", "SE003", "Sai mã số thuế"):
+            self.assertIn(text, shown.preview)
+
+    def test_only_a_manager_trusts_a_signer(self):
+        mail = self._mail(self._signed())
+        record = mail.notification_ids
+        with self.assertRaises(AccessError):
+            record.with_user(self.user).action_trust_signer()
+        record.with_user(self.manager).action_trust_signer()
+        self.assertTrue(record.is_trusted)
+        record.with_user(self.user).action_apply()
+        self.assertEqual(self.registration.state, "confirmed")
+
+    def test_late_refusal_never_undoes_a_confirmation(self):
+        self._trust()
+        self._mail(self._signed())
+        mail = self._mail(self._signed(**REFUSAL))
+        self.assertEqual((mail.state, self.registration.state), ("waiting", "confirmed"))
+
+    @mute_logger("odoo.addons.l10n_vn_ibhxh.models.l10n_vn_ibhxh_mail")
+    def test_fault_of_ours_leaves_the_mail_to_a_person(self):
+        with patch.object(type(self.env["l10n_vn_ibhxh.notification"]), "_from_mail", side_effect=ValueError):
+            mail = self._mail(xml())
+        self.assertEqual(mail.state, "waiting")
+        self.assertTrue(mail.source)
+
+    def test_other_companies_see_nothing(self):
+        self._upload(xml(), is_from_vss=True)
+        other = self.env["res.company"].create({"name": "Khác"})
+        stranger = self._new_user("nguoila", "l10n_vn_ibhxh.group_l10n_vn_ibhxh_user", other)
+        notifications = self.env["l10n_vn_ibhxh.notification"].with_user(stranger)
+        self.assertFalse(notifications.search([]))
+        with self.assertRaises(AccessError):
+            self.registration.notification_ids.with_user(stranger).action_apply()
+        with self.assertRaises(AccessError):
+            self._upload(xml(), user=stranger, is_from_vss=True)
+        with self.assertRaises(AccessError):
+            self.registration.notification_ids.with_user(self.user).write({"verdict": "rejected"})
