@@ -178,17 +178,6 @@ class L10n_Vn_IbhxhRegistrationFollow(models.Model):
 
     # -- by hand -----------------------------------------------------------------------------------------------------
 
-    def action_mark_lodged(self):
-        """Record that the signed dossier was lodged on the portal by hand."""
-        for registration in self:
-            registration.check_access("write")
-            if registration.can_submit:
-                raise UserError(
-                    self.env._("%(provider)s is reached by Odoo itself.", provider=registration.provider_id.name)
-                )
-            registration._on_accepted(fields.Datetime.now(), registration.dossier_number)
-        return True
-
     def action_confirmed_by_person(self):
         """“I have confirmed”: the person saw the portal say so."""
         for registration in self:

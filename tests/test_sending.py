@@ -148,7 +148,8 @@ class TestSending(IbhxhCommon):
         self.provider.gateway = "manual"
         self._send()
         self.assertEqual(self.registration.state, "to_send")
-        self.registration.action_mark_lodged()
+        context = self.registration.action_lodge()["context"]
+        self.env["l10n_vn_ibhxh.lodge"].with_user(self.user).with_context(**context).create({}).action_lodge()
         self.assertEqual(self.registration.state, "sent")
         self.assertFalse(self.gateway.calls)
 

@@ -1,0 +1,50 @@
+import re
+
+from odoo import api, fields, models
+from odoo.exceptions import UserError
+
+DOSSIER_NUMBER = re.compile(r"[0-9]{5}/20[0-9]{2}/[0-9]{3,5}")
+
+
+def clean_number(text):
+    """Return a dossier number as typed, without blanks, or False."""
+    return re.sub(r"\s", "", text or "") or False
+
+
+class L10n_Vn_IbhxhLodge(models.TransientModel):
+    """“I have lodged it”: when the signed dossier was lodged on the portal, and the number that it got, if any."""
+
+    _name = "l10n_vn_ibhxh.lodge"
+    _description = "Lodged by hand"
+
+    registration_id = fields.Many2one("l10n_vn_ibhxh.registration", required=True, readonly=True, ondelete="cascade")
+    dossier_number = fields.Char(
+        help="As the portal shows it, e.g. 03706/2026/07906. Leave empty when there is none yet."
+    )
+    lodged_at = fields.Datetime(string="Lodged at", required=True, default=fields.Datetime.now)
+    number_warning = fields.Char(compute="_compute_number_warning")
+
+    @api.depends("dossier_number")
+    def _compute_number_warning(self):
+        for wizard in self:
+            number = clean_number(wizard.dossier_number)
+            wizard.number_warning = (
+                self.env._("Usual numbers look like 03706/2026/07906. Compare it with the portal once more.")
+                if number and not DOSSIER_NUMBER.fullmatch(number)
+                else False
+            )
+
+    def action_lodge(self):
+        """Record the lodging: from now on VSS's answer is awaited."""
+        self.ensure_one()
+        registration = self.registration_id
+        registration._check_by_hand(("to_send",))
+        if self.lodged_at > fields.Datetime.now():
+            raise UserError(self.env._("“Lodged at” lies in the future. Enter when you lodged it."))
+        if self.lodged_at.replace(second=59) < registration.signed_at:
+            raise UserError(self.env._("“Lodged at” lies before the dossier was signed. Enter when you lodged it."))
+        registration.sudo()._on_accepted(self.lodged_at, clean_number(self.dossier_number))
+        registration._message_log(
+            body=self.env._("%(user)s states to have lodged the dossier on the portal.", user=self.env.user.name)
+        )
+        return {"type": "ir.actions.act_window_close"}

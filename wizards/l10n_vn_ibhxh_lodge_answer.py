@@ -1,0 +1,80 @@
+import re
+from datetime import timedelta
+
+from odoo import fields, models
+from odoo.exceptions import UserError
+
+from ..models.l10n_vn_ibhxh_registration import ACTIVATION_HOURS
+from .l10n_vn_ibhxh_lodge import clean_number
+
+CODE = re.compile(r"[A-Z0-9]{10}")
+
+
+class L10n_Vn_IbhxhLodgeAnswer(models.TransientModel):
+    """What VSS answered to a dossier that was lodged by hand, as a person read it."""
+
+    _name = "l10n_vn_ibhxh.lodge.answer"
+    _description = "Answer to a dossier lodged by hand"
+
+    registration_id = fields.Many2one("l10n_vn_ibhxh.registration", required=True, readonly=True, ondelete="cascade")
+    answer = fields.Selection(
+        [
+            ("number", "It has a dossier number now"),
+            ("code", "It mailed an activation code"),
+            ("confirmed", "It confirmed"),
+            ("refused", "It refused"),
+        ],
+        string="What VSS answered",
+        required=True,
+        default="code",
+    )
+    answered_at = fields.Datetime(string="Answered at", required=True, default=fields.Datetime.now)
+    dossier_number = fields.Char(help="As the portal shows it, e.g. 03706/2026/07906.")
+    activation_code = fields.Char(help="10 capital letters and digits, e.g. BV2VLHCKRA.")
+    unit_code = fields.Char(help="Mã đơn vị, when VSS names it.")
+    error_code = fields.Char(help="The code that VSS refused with, e.g. SE003.")
+    error_message = fields.Text(string="Reason")
+
+    def action_record(self):
+        """Do to the registration what VSS answered."""
+        self.ensure_one()
+        registration = self.registration_id
+        registration._check_by_hand(("sent", "to_activate", "expired"))
+        if self.answered_at > fields.Datetime.now():
+            raise UserError(self.env._("“Answered at” lies in the future. Enter when VSS answered."))
+        if clean_number(self.dossier_number):
+            registration.sudo().dossier_number = clean_number(self.dossier_number)
+        getattr(self, f"_record_{self.answer}")(registration.sudo())
+        labels = dict(self._fields["answer"]._description_selection(self.env))
+        registration._message_log(
+            body=self.env._(
+                "%(user)s recorded VSS's answer: %(answer)s.", user=self.env.user.name, answer=labels[self.answer]
+            )
+        )
+        return {"type": "ir.actions.act_window_close"}
+
+    def _record_number(self, registration):
+        if not registration.dossier_number:
+            raise UserError(self.env._("Enter the dossier number that the portal shows."))
+
+    def _record_code(self, registration):
+        code = (self.activation_code or "").strip().upper()
+        if not CODE.fullmatch(code):
+            raise UserError(
+                self.env._(
+                    "An activation code has 10 capital letters and digits, e.g. BV2VLHCKRA. Copy it from the mail."
+                )
+            )
+        if self.answered_at + timedelta(hours=ACTIVATION_HOURS) <= fields.Datetime.now():
+            raise UserError(self.env._("A code lives 24 hours and this one is older. Register again for a new one."))
+        registration._activate(code, False, self.answered_at)
+        self.activation_code = False
+
+    def _record_confirmed(self, registration):
+        registration._confirm(self.answered_at, unit_code=self.unit_code)
+
+    def _record_refused(self, registration):
+        code = (self.error_code or "").strip().upper()
+        if not code and not self.error_message:
+            raise UserError(self.env._("Enter the code that VSS refused with, or its reason in words."))
+        registration._on_refused(code, self.error_message)
