@@ -60,6 +60,10 @@ class TestReport(IbhxhCommon):
         )
         self.assertEqual(self._pages(pdf), 1)
 
+    def _confirmed(self):
+        """Let VSS confirm the company, so that there is something to change or to stop."""
+        self._sent().sudo()._confirm("2026-03-02 03:30:00")
+
     def _pages(self, pdf):
         done = subprocess.run(["pdfinfo", "-"], input=pdf, capture_output=True, check=True)
         facts = dict(line.split(":", 1) for line in done.stdout.decode().splitlines())
@@ -67,7 +71,7 @@ class TestReport(IbhxhCommon):
         return int(facts["Pages"])
 
     def test_form_05_shows_both_certificates_and_the_change(self):
-        self.company.l10n_vn_ibhxh_certificate_id = self.certificate
+        self._confirmed()
         renewed = self._plug_in(self.agent, self._new_certificate(serial=0xABCDEF0123456789)) - self.certificate
         registration = self._register(
             form="05", certificate_id=renewed.id, change_text="Gia hạn chứng thư số\nđổi e-mail"
@@ -84,6 +88,7 @@ class TestReport(IbhxhCommon):
         )
 
     def test_form_06_shows_date_and_reason(self):
+        self._confirmed()
         registration = self._register(form="06", stop_date="2026-04-01", stop_reason_code="7")
         self._assert_says(
             self._pdf(registration),
