@@ -5,9 +5,11 @@ root gets them by apt-get; anybody else gets Debian's packages unpacked under .r
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import shutil
 import subprocess
+import sys
 import sysconfig
 from collections.abc import Callable
 from pathlib import Path
@@ -16,11 +18,13 @@ from ..console import Problem, say
 from ..paths import SYSTEM
 from . import apt
 
+MULTIARCH = sysconfig.get_config_var("MULTIARCH") or "x86_64-linux-gnu"
+PYTHON_FOLDER = Path(f"usr/lib/python{sys.version_info[0]}.{sys.version_info[1]}")
 LIBRARY_FOLDERS = (
     Path("usr/lib/softhsm"),
-    Path("usr/lib") / (sysconfig.get_config_var("MULTIARCH") or "x86_64-linux-gnu") / "softhsm",
-    Path("usr/lib") / (sysconfig.get_config_var("MULTIARCH") or "x86_64-linux-gnu"),
-    Path("usr/lib") / (sysconfig.get_config_var("MULTIARCH") or "x86_64-linux-gnu") / "pkcs11",
+    Path("usr/lib") / MULTIARCH / "softhsm",
+    Path("usr/lib") / MULTIARCH,
+    Path("usr/lib") / MULTIARCH / "pkcs11",
     Path("usr/lib64/pkcs11"),
     Path("usr/lib64/softhsm"),
     Path("usr/lib"),
@@ -63,11 +67,21 @@ def vietnamese_font() -> Path | None:
     return None
 
 
+def tkinter() -> Path | None:
+    """The part of Python that draws windows, which Debian packages apart."""
+    own = next(iter((SYSTEM / PYTHON_FOLDER / "lib-dynload").glob("_tkinter.*.so")), None)
+    importlib.invalidate_caches()  # it may have been installed a moment ago
+    found = importlib.util.find_spec("_tkinter")
+    return own or (Path(found.origin) if found and found.origin else None)
+
+
 NEEDED: dict[str, tuple[str, Callable[[], Path | None]]] = {
     "softhsm2": ("the token of demo and tests", lambda: library("libsofthsm2.so") and program("softhsm2-util")),
     "opensc-pkcs11": ("pkcs11-spy.so, which counts the calls that reach a token", lambda: library("pkcs11-spy.so")),
     "xmlsec1": ("checks signatures with another implementation than ours", lambda: program("xmlsec1")),
     "chromium": ("browser tests and the demo's portal page", chromium),
+    "xvfb": ("the screen on which tests use the agent's PIN window", lambda: program("Xvfb")),
+    "python3-tk": ("the agent's PIN window", tkinter),
     "wkhtmltopdf": ("Odoo's PDF reports", lambda: program("wkhtmltopdf")),
     "poppler-utils": ("pdftotext, with which tests read the printed forms", lambda: program("pdftotext")),
     "fonts-dejavu-core": ("letters with Vietnamese marks in browser and PDF", vietnamese_font),
@@ -83,14 +97,11 @@ def environment() -> dict[str, str]:
     """Environment for programs unpacked under .runtime/system; empty when everything is the system's own."""
     if not SYSTEM.is_dir():
         return {}
-    multiarch = sysconfig.get_config_var("MULTIARCH") or "x86_64-linux-gnu"
-    folders = [
-        SYSTEM / "usr/lib" / multiarch,
-        SYSTEM / "lib" / multiarch,
-        SYSTEM / "usr/lib",
-        SYSTEM / "usr/lib/softhsm",
-    ]
+    parts = (f"usr/lib/{MULTIARCH}", f"lib/{MULTIARCH}", "usr/lib", "usr/lib/softhsm")
+    folders = [SYSTEM / part for part in parts]
+    scripts = {"TCL_LIBRARY": SYSTEM / "usr/share/tcltk/tcl8.6", "TK_LIBRARY": SYSTEM / "usr/share/tcltk/tk8.6"}
     return {
+        **{name: str(folder) for name, folder in scripts.items() if folder.is_dir()},
         "PATH": f"{SYSTEM / 'usr/bin'}:{os.environ.get('PATH', os.defpath)}",
         "LD_LIBRARY_PATH": ":".join([*map(str, folders), os.environ.get("LD_LIBRARY_PATH", "")]).rstrip(":"),
         "XDG_DATA_DIRS": f"{SYSTEM / 'usr/share'}:{os.environ.get('XDG_DATA_DIRS', '/usr/local/share:/usr/share')}",
