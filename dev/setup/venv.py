@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 from ..console import Problem, say
-from ..paths import ADDON, ADDONS, LIB, PYTHON, ROOT, VENV
+from ..paths import ADDON, ADDONS, LIB, PYTHON, ROOT, SYSTEM, VENV
 from . import apt, odoo_tree, system_tools
 
 REQUIREMENTS = ROOT / "dev" / "requirements.txt"
@@ -89,6 +89,6 @@ def _link() -> None:
             link.unlink(missing_ok=True)
             link.symlink_to(relative, target_is_directory=True)
     for site in (VENV / "lib").glob("python3.*/site-packages"):
-        unpacked = [system_tools.SYSTEM / system_tools.PYTHON_FOLDER / part for part in ("", "lib-dynload")]
+        unpacked = [SYSTEM / system_tools.PYTHON_FOLDER / part for part in ("", "lib-dynload")]
         paths = [odoo_tree.import_path(), LIB, *(folder for folder in unpacked if folder.is_dir())]
         (site / "ibhxh-runtime.pth").write_text("".join(f"{path}\n" for path in paths), encoding="utf-8")
