@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 import zipfile
@@ -13,6 +14,8 @@ from .. import odoo
 from ..console import Problem
 from ..paths import ADDON, DATA, ROOT
 from ..setup import odoo_tree, venv
+
+EXAMPLE = f"{ADDON}_example"
 
 UNWANTED = ("/tests/", "/dev/", "/agent/", "/sandbox/", "/docs/", "/.", "__pycache__")
 """What no file of the addon's wheel may have in its path; static/tests/ (tours) apart, which the manifest names."""
@@ -93,6 +96,14 @@ class Environment:
     def install_odoo_requirements(self) -> None:
         """What Odoo itself needs, and no more."""
         self.pip_install("-r", venv.ODOO_REQUIREMENTS)
+
+    def add_example(self) -> None:
+        """Put the example addon of docs/add-a-gateway.md beside ours."""
+        page = (ROOT / "docs" / "add-a-gateway.md").read_text(encoding="utf-8")
+        folder = self.site / "odoo" / "addons" / EXAMPLE
+        folder.mkdir()
+        for name, text in re.findall(rf"^`{EXAMPLE}/(\S+)`\n```python\n(.*?)^```$", page, re.MULTILINE | re.DOTALL):
+            (folder / name).write_text(text, encoding="utf-8")
 
     def program(self, name: str, *arguments: str | Path) -> str:
         """Run a program of the environment; returns what it printed."""

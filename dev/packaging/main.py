@@ -17,7 +17,7 @@ from ..console import Problem, say
 from ..paths import ADDON, RUNTIME
 from ..testca import TestCA
 from . import leftovers
-from .environment import Environment, build
+from .environment import EXAMPLE, Environment, build
 
 TRIAL = Path(__file__).with_name("trial.py")
 
@@ -82,6 +82,10 @@ def _cycle(environment: Environment, name: str, step: Callable[[str], None]) -> 
     step("nothing is left behind; installing again")
     environment.odoo("module install", ADDON)
     _shell(environment, "after_reinstallation(env)")
+    step("the example of docs/add-a-gateway.md on top")
+    environment.add_example()
+    environment.odoo("module install", EXAMPLE)
+    _shell(environment, "with_example(env)")
 
 
 def _certificate(tax_code: str) -> bytes:

@@ -100,3 +100,12 @@ def after_reinstallation(env: Any) -> None:
     assert env.ref("l10n_vn_ibhxh.mail_alias_bhxh").alias_name == "bhxh"
     assert env.ref("l10n_vn_ibhxh.group_l10n_vn_ibhxh_user") in env.ref("hr.group_hr_user").implied_ids
     assert env.ref("l10n_vn_ibhxh.ir_cron_l10n_vn_ibhxh_follow").active
+
+
+def with_example(env: Any) -> None:
+    """The example gateway can be chosen, and is the one that is asked."""
+    provider = env["l10n_vn_ibhxh.provider"].create(
+        {"code": "90002", "name": "Example", "gateway": "example", "url": "https://127.0.0.1:9/x", "client_id": "c"}
+    )
+    assert type(provider._gateway()).__name__ == "ExampleGateway", provider._gateway()
+    assert provider.action_check()["params"]["type"] == "danger"
