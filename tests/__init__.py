@@ -1,6 +1,7 @@
 from . import (
     test_agent_api,
     test_company_state,
+    test_docs_gateway,
     test_mailbox,
     test_manual,
     test_notification,
