@@ -47,6 +47,12 @@ class L10n_Vn_IbhxhBatch(models.Model):
         readonly=True,
         default="draft",
     )
+    provider_id = fields.Many2one(
+        "l10n_vn_ibhxh.provider", string="I-VAN", help="For the companies that have not chosen one."
+    )
+    agency_id = fields.Many2one(
+        "l10n_vn_ibhxh.agency", string="BHXH agency", help="For the companies that have not chosen one."
+    )
     line_ids = fields.One2many("l10n_vn_ibhxh.batch.line", "batch_id", readonly=True)
     company_count = fields.Integer(string="Companies", compute="_compute_counts")
     ready_count = fields.Integer(string="Ready", compute="_compute_counts")
@@ -82,6 +88,16 @@ class L10n_Vn_IbhxhBatch(models.Model):
             started = batch.company_count - count["blocked"] - count["ready"]
             weight = sum(count[name] * WEIGHTS.get(name, 0) for name in COUNTS)
             batch.progress = 100 * weight / (started * MOST_WEIGHT) if started else 0
+
+    def write(self, vals):
+        """Its maker chooses I-VAN and agency for the companies that lack them; the rest follows from the buttons."""
+        if self.env.su:
+            return super().write(vals)
+        if vals.keys() - {"provider_id", "agency_id"}:
+            raise AccessError(self.env._("Only the I-VAN and the agency of a batch can be changed."))
+        result = super().write(vals)
+        self.action_check_again()
+        return result
 
     # -- from the overview -------------------------------------------------------------------------------------------
 
@@ -162,7 +178,7 @@ class L10n_Vn_IbhxhBatch(models.Model):
             )
         }
         shared = self.env["l10n_vn_ibhxh.provider"].search([("gateway", "!=", "manual"), ("company_id", "=", False)])
-        has_default = len(shared) == 1
+        has_default = bool(self.provider_id) or len(shared) == 1
         result = {}
         for company in companies:
             certificate = best.get(company, self.env["l10n_vn_ibhxh.certificate"])
@@ -174,7 +190,6 @@ class L10n_Vn_IbhxhBatch(models.Model):
             }
         return result
 
-    @api.model
     def _blockers(self, company, certificate, is_busy, has_default):
         if company.l10n_vn_ibhxh_state == "confirmed":
             return [self.env._("Registered already. Changes go by form 05, company by company.")]
@@ -186,9 +201,9 @@ class L10n_Vn_IbhxhBatch(models.Model):
         elif not certificate:
             blockers.append(self.env._("No valid certificate is known. Plug its token into a paired computer."))
         if not (company.l10n_vn_ibhxh_provider_id or has_default):
-            blockers.append(self.env._("The I-VAN is not chosen. Choose it on the company."))
-        if not company.l10n_vn_ibhxh_agency_id:
-            blockers.append(self.env._("The BHXH agency is not chosen. Choose it on the company."))
+            blockers.append(self.env._("The I-VAN is not chosen. Choose it here or on the company."))
+        if not (company.l10n_vn_ibhxh_agency_id or self.agency_id):
+            blockers.append(self.env._("The BHXH agency is not chosen. Choose it here or on the company."))
         if not (company.l10n_vn_ibhxh_email or company.email):
             blockers.append(self.env._("The e-mail address is missing. VSS sends the activation code there."))
         if not (company.l10n_vn_ibhxh_phone or company.phone):
@@ -216,7 +231,7 @@ class L10n_Vn_IbhxhBatch(models.Model):
         self.ensure_one()
         waiting = self.sudo().line_ids.filtered(lambda line: line._is_waiting())
         for line in waiting[:CHUNK]:
-            line._register(self.user_id)
+            line._register_company(self.user_id)
         left = len(waiting[CHUNK:])
         if left:
             self.env.ref("l10n_vn_ibhxh.ir_cron_l10n_vn_ibhxh_batch").sudo()._trigger()

@@ -66,7 +66,7 @@ class L10n_Vn_IbhxhBatchLine(models.Model):
     def _is_waiting(self):
         return not self.registration_id and not self.is_blocked
 
-    def _register(self, user):
+    def _register_company(self, user):
         """Register the company as `user` does in the wizard; what the wizard objects to becomes the line's blocker."""
         self.ensure_one()
         company = self.company_id
@@ -77,13 +77,20 @@ class L10n_Vn_IbhxhBatchLine(models.Model):
         )
         try:
             with self.env.cr.savepoint():
-                wizard = wizards.create(
-                    {"company_id": company.id, "certificate_id": self.certificate_id.id, "form": "04"}
-                )
+                wizard = wizards.create(self._prepare_wizard_vals())
                 action = wizard.action_register()
                 self.sudo().write({"registration_id": action["res_id"], "blockers": False, "is_blocked": False})
         except (AccessError, UserError, ValidationError) as error:
             self.sudo().write({"blockers": str(error), "is_blocked": True})
+
+    def _prepare_wizard_vals(self):
+        """Return what the wizard does not propose by itself: the rest comes from the company, as it always does."""
+        vals = {"company_id": self.company_id.id, "certificate_id": self.certificate_id.id, "form": "04"}
+        if self.batch_id.provider_id and not self.company_id.l10n_vn_ibhxh_provider_id:
+            vals["provider_id"] = self.batch_id.provider_id.id
+        if self.batch_id.agency_id and not self.company_id.l10n_vn_ibhxh_agency_id:
+            vals["agency_id"] = self.batch_id.agency_id.id
+        return vals
 
     def action_open(self):
         """Open the registration, or the company while there is none."""

@@ -13,9 +13,15 @@ export class LiveBatchFormController extends FormController {
         useLiveReload({
             types: ["l10n_vn_ibhxh/registration"],
             concerns: ({ batch_ids }) => (batch_ids || []).includes(this.model.root.resId),
-            reload: () => this.model.load(),
+            reload: () => this.reloadUnlessEdited(),
             pause: PAUSE_MS,
         });
+    }
+
+    async reloadUnlessEdited() {
+        if (!(await this.model.root.isDirty())) {
+            await this.model.load();
+        }
     }
 }
 

@@ -1,0 +1,172 @@
+from datetime import timedelta
+
+from odoo import fields
+from odoo.exceptions import AccessError, UserError
+from odoo.tests import tagged
+
+from ..models import l10n_vn_ibhxh_batch
+from .companies import ManyCompanies
+
+
+@tagged("post_install_l10n", "post_install", "-at_install")
+class TestBatch(ManyCompanies):
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.companies = cls._new_companies(5)
+        cls._plug_in_tokens(cls.companies[:4])
+
+    def _batch(self, companies=None, user=None):
+        companies = companies or self.companies
+        env = self.env(user=user or self.user, context={"allowed_company_ids": companies.ids})
+        action = env["l10n_vn_ibhxh.batch"].action_from_companies(companies.ids)
+        return env[action["res_model"]].browse(action["res_id"])
+
+    def _line(self, batch, company):
+        return batch.line_ids.filtered(lambda line: line.company_id == company)
+
+    def test_summary_says_what_blocks_whom_and_creates_nothing(self):
+        self.companies[0].l10n_vn_ibhxh_agency_id = False
+        self.companies[0].email = False
+        self.companies[1].vat = False
+        batch = self._batch()
+        self.assertEqual((batch.company_count, batch.blocked_count, batch.ready_count), (5, 3, 2))
+        self.assertIn("agency", self._line(batch, self.companies[0]).problem)
+        self.assertIn("e-mail", self._line(batch, self.companies[0]).problem)
+        self.assertIn("tax code", self._line(batch, self.companies[1]).problem)
+        self.assertIn("token", self._line(batch, self.companies[4]).problem)
+        self.assertFalse(self.env["l10n_vn_ibhxh.registration"].search([("company_id", "in", self.companies.ids)]))
+
+    def test_the_free_ones_go_ahead_and_the_blocked_ones_follow_once_cured(self):
+        batch = self._batch()
+        batch.action_register()
+        self.assertEqual(batch.state, "started")
+        self.assertEqual((batch.to_sign_count, batch.blocked_count), (4, 1))
+        self._plug_in_tokens(self.companies[4])
+        batch.invalidate_recordset()
+        batch.action_register()
+        self.assertEqual((batch.to_sign_count, batch.blocked_count), (5, 0))
+        self.assertEqual(batch.line_ids.registration_id.mapped("user_id"), self.user)
+
+    def test_pressing_twice_registers_once(self):
+        batch = self._batch(self.companies[:4])
+        batch.action_register()
+        with self.assertRaises(UserError):
+            batch.action_register()
+        self.assertEqual(len(batch.line_ids.registration_id), 4)
+        self.assertIn("under way", self._batch(self.companies[:4]).line_ids[0].problem)
+
+    def test_progress_counts_signed_sent_and_confirmed(self):
+        batch = self._batch(self.companies[:4])
+        batch.action_register()
+        self.assertEqual(batch.progress, 0)
+        self.assertEqual(len(self._sign_all()), 4)
+        batch.invalidate_recordset()
+        self.assertEqual((batch.signed_count, batch.progress), (4, 25))
+        self._send()
+        registrations = batch.line_ids.registration_id.sudo()
+        registrations[0]._confirm(registrations[0].submitted_at)
+        registrations[1]._on_refused("SE003", "MST không khớp")
+        batch.invalidate_recordset()
+        self.assertEqual((batch.sent_count, batch.confirmed_count, batch.failed_count), (2, 1, 1))
+        self.assertEqual(batch.progress, 100 * (2 + 2 + 4) / 16)
+        failed = batch.line_ids.filtered(lambda line: line.progress_state == "failed")
+        self.assertEqual(failed.registration_id, registrations[1].with_env(batch.env))
+        self.assertIn("MST", failed.problem)
+
+    def test_what_the_wizard_objects_to_blocks_one_line_only(self):
+        self.companies[2].email = "ke.toan@"
+        batch = self._batch(self.companies[:4])
+        self.assertEqual(batch.ready_count, 4)
+        batch.action_register()
+        self.assertEqual((batch.to_sign_count, batch.blocked_count), (3, 1))
+        self.assertIn("ke.toan@", self._line(batch, self.companies[2]).problem)
+
+    def test_agency_of_the_batch_serves_companies_without_one(self):
+        self.companies[0].l10n_vn_ibhxh_agency_id = False
+        batch = self._batch(self.companies[:2])
+        self.assertEqual(batch.blocked_count, 1)
+        batch.agency_id = self.agency
+        self.assertEqual(batch.ready_count, 2)
+        batch.action_register()
+        self.assertEqual(batch.line_ids.registration_id.agency_id, self.agency)
+        self.assertFalse(self.companies[0].l10n_vn_ibhxh_agency_id, "the company itself is not changed")
+
+    def test_a_large_batch_goes_on_by_the_scheduled_action(self):
+        self.patch(l10n_vn_ibhxh_batch, "CHUNK", 2)
+        batch = self._batch(self.companies[:4])
+        batch.action_register()
+        self.assertEqual((batch.state, batch.to_sign_count), ("running", 2))
+        self._run("batch")
+        self.assertEqual((batch.state, batch.to_sign_count), ("started", 4))
+
+    def test_only_companies_of_the_switcher(self):
+        env = self._as_user(self.companies[:2])
+        with self.assertRaises(AccessError):
+            env["l10n_vn_ibhxh.batch"].action_from_companies(self.companies.ids)
+        batch = self._batch()
+        self.assertEqual(batch.with_env(env).company_count, 2)
+
+    def test_rpc_can_neither_forge_nor_take_over_a_batch(self):
+        batch = self._batch()
+        with self.assertRaises(AccessError):
+            batch.write({"state": "started"})
+        with self.assertRaises(AccessError):
+            batch.line_ids[0].write({"is_blocked": False})
+        with self.assertRaises(AccessError):
+            batch.env["l10n_vn_ibhxh.batch"].create({})
+        colleague = self._new_user("colleague", "l10n_vn_ibhxh.group_l10n_vn_ibhxh_user", self.companies)
+        with self.assertRaises(AccessError):
+            batch.with_user(colleague).action_register()
+        stranger = self._new_user("stranger", "l10n_vn_ibhxh.group_l10n_vn_ibhxh_user", self.company)
+        with self.assertRaises(AccessError):
+            batch.with_user(stranger).read(["state"])
+
+    def test_forgotten_drafts_go_started_ones_stay(self):
+        forgotten, started = self._batch(self.companies[:1]), self._batch(self.companies[1:2])
+        started.action_register()
+        self.env.flush_all()
+        self.env.cr.execute(
+            "UPDATE l10n_vn_ibhxh_batch SET create_date = %s", [fields.Datetime.now() - timedelta(days=8)]
+        )
+        self.env.invalidate_all()
+        self.env["l10n_vn_ibhxh.batch"]._gc_forgotten()
+        self.assertFalse(forgotten.exists())
+        self.assertTrue(started.exists())
+
+
+@tagged("post_install_l10n", "post_install", "-at_install")
+class TestOverview(ManyCompanies):
+    def test_next_action_follows_the_life_of_a_registration(self):
+        company = self.company
+
+        def action():
+            self.env.invalidate_all()
+            return company.l10n_vn_ibhxh_next_action
+
+        self.assertEqual(action(), "register")
+        registration = self._register()
+        self.assertEqual(action(), "pin")
+        registration.action_withdraw()
+        self.assertEqual(action(), "sign")
+        registration.action_request_signature()
+        self._sign(registration)
+        self.assertEqual(action(), "wait")
+        self._send()
+        registration.sudo()._activate("BV2VLHCKRA", False, registration.submitted_at)
+        self.assertEqual(action(), "activate")
+        registration.sudo()._expire()
+        self.assertEqual(action(), "again")
+        registration.sudo()._confirm(registration.submitted_at)
+        self.assertEqual(action(), "none")
+        with self._later(days=210):
+            self.assertEqual(action(), "renew")
+
+    def test_next_action_opens_what_it_is_done_in(self):
+        company = self.company.with_user(self.user)
+        wizard = company.action_l10n_vn_ibhxh_next()
+        self.assertEqual(wizard["res_model"], "l10n_vn_ibhxh.registration.wizard")
+        self.assertEqual(wizard["context"]["default_company_id"], company.id)
+        registration = self._register()
+        opened = company.action_l10n_vn_ibhxh_next()
+        self.assertEqual((opened["res_model"], opened["res_id"]), (registration._name, registration.id))
