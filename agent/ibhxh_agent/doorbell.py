@@ -9,12 +9,15 @@ from __future__ import annotations
 import json
 import logging
 import ssl
+import struct
 import threading
+import time
 from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
+import requests
 import websocket
 
 from ibhxh_agent.backoff import Backoff
@@ -27,7 +30,11 @@ DOORBELL = "l10n_vn_ibhxh/doorbell"
 #: Seconds without a sign of life after which the line is tested; Odoo itself pings after 40.
 _QUIET = 60.0
 _CONNECT = 10.0
+#: Seconds after which a line that stood counts as good, so that the next break is not blamed on it.
+_STOOD = 60.0
 _MAX_MESSAGE = 2**20
+#: Close code of Odoo's bus: the session of the cookie is gone (CloseCode.SESSION_EXPIRED in its bus module).
+_SESSION_EXPIRED = 4001
 
 
 class Doorbell:
@@ -47,6 +54,7 @@ class Doorbell:
         self._stopping = False
         self._socket: websocket.WebSocket | None = None
         self._connected = False
+        self._session_id = ""
         self._thread = threading.Thread(target=self._run, name="doorbell", daemon=True)
         self._thread.start()
 
@@ -86,7 +94,7 @@ class Doorbell:
                 channel = self._channel
             try:
                 self._hold_the_line(channel)
-            except (websocket.WebSocketException, OSError, ValueError) as error:
+            except (websocket.WebSocketException, requests.RequestException, OSError, ValueError) as error:
                 log.info("doorbell: %s", type(error).__name__)
             finally:
                 self._connected = False
@@ -97,6 +105,7 @@ class Doorbell:
     def _hold_the_line(self, channel: str) -> None:
         line = self._connect()
         self._socket = line
+        since = time.monotonic()
         try:
             line.send(json.dumps({"event_name": "subscribe", "data": {"channels": [channel], "last": 0}}))
             line.settimeout(_QUIET)
@@ -117,22 +126,43 @@ class Doorbell:
                 if pinged:
                     line.settimeout(_QUIET)
                     pinged = False
-                self._backoff.reset()
                 if opcode == websocket.ABNF.OPCODE_CLOSE:
+                    self._closed(data)
                     return
                 if opcode == websocket.ABNF.OPCODE_TEXT and len(data) <= _MAX_MESSAGE and _rings(data):
+                    self._backoff.reset()
                     self._ring()
         finally:
+            if time.monotonic() - since > _STOOD:
+                self._backoff.reset()
             line.close(timeout=1)
+
+    def _closed(self, reason: bytes) -> None:
+        code = struct.unpack(">H", reason[:2])[0] if len(reason) >= 2 else 0
+        log.info("doorbell: closed by the server with code %d", code)
+        if code == _SESSION_EXPIRED:
+            self._session_id = ""
+
+    def _anonymous_session(self) -> str:
+        """A visitor's session of the paired database, as the login page gives to any browser.
+
+        Odoo's bus serves stored sessions only, and a call with ``X-Odoo-Database`` has none. It is not logged in: who
+        listens needs to know nothing but the secret name of the channel.
+        """
+        with requests.Session() as visitor:
+            visitor.trust_env = not self._server.loopback
+            query = {"db": self._database} if self._database else {}
+            visitor.get(f"{self._server.base}/web/login", params=query, timeout=_CONNECT, allow_redirects=False)
+            return visitor.cookies.get("session_id") or ""
 
     def _connect(self) -> websocket.WebSocket:
         parts = urlsplit(self._server.base)
-        headers = {"X-Odoo-Database": self._database} if self._database else {}
+        self._session_id = self._session_id or self._anonymous_session()
         # Odoo closes the line of a *browser* whose version is old; so no User-Agent is sent.
         return websocket.create_connection(
             self._server.websocket,
             timeout=_CONNECT,
-            header=headers,
+            cookie=f"session_id={self._session_id}" if self._session_id else None,
             origin=f"{parts.scheme}://{parts.netloc}",
             sslopt={"context": ssl.create_default_context()} if parts.scheme == "https" else {},
             enable_multithread=True,

@@ -106,9 +106,10 @@ class Agent:
         while not self.stopping.is_set():
             rung = self.wake.is_set()
             self.wake.clear()
-            changed = self.look()
+            # The bell first, the tokens later: what was plugged in two seconds ago is good enough to answer quickly.
+            changed = self.look() if not rung else False
             if changed or rung or self._wall_clock() >= due:
-                due = self._wall_clock() + self._turn(rung and not changed)
+                due = self._wall_clock() + self._turn(rung)
                 self._tell()
             self._pause(due)
 

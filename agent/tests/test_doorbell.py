@@ -57,8 +57,9 @@ def test_it_subscribes_as_odoo_wants_and_rings(bus, bell, rings):
     (head,) = bus.headers
     host = urlsplit(bus.url).netloc.encode()
     assert head.startswith(b"GET /websocket HTTP/1.1")
-    assert b"Origin: http://" + host in head and b"X-Odoo-Database: db1" in head
-    assert b"User-Agent" not in head and b"Authorization" not in head
+    assert b"Origin: http://" + host in head and b"Cookie: session_id=session-1" in head
+    assert b"User-Agent" not in head and b"Authorization" not in head and b"X-Odoo-Database" not in head
+    assert bus.visits == [b"/web/login?db=db1"]
     rings.wait(1)  # what rang before the line stood is asked for
     bus.ring()
     rings.wait(2)
@@ -84,6 +85,35 @@ def test_it_comes_back_after_the_server_restarted(bus, bell, rings):
         rings.wait(count)
         bus.hang_up()
     bus.wait_subscribed(4)
+
+
+def test_an_expired_session_is_replaced(bus, bell, rings):
+    bell.listen("c")
+    bus.wait_subscribed()
+    rings.wait(1)
+    bus.sessions.clear()
+    bus.hang_up()
+    bus.wait_subscribed(2)
+    assert len(bus.visits) == 2 and bus.sessions == ["session-2"]
+
+
+def test_a_server_that_closes_at_once_is_asked_less_and_less(bus, rings):
+    """Each line that breaks soon after it stood costs more patience, so a fault there makes no storm here."""
+
+    class Counted(Backoff):
+        resets = 0
+
+        def reset(self):
+            Counted.resets += 1
+            super().reset()
+
+    bell = Doorbell(Server.parse(bus.url), "", rings, Counted(first=0.01, longest=0.02))
+    bell.listen("c")
+    for count in (1, 2, 3):
+        bus.wait_subscribed(count)
+        bus.hang_up()
+    bell.stop()
+    assert Counted.resets == 0
 
 
 def test_pings_of_the_server_are_answered(bus, bell):

@@ -125,7 +125,7 @@ class TokenManager:
                 )
                 yield TokenKey(certificate, library.sign)
             finally:
-                library.close()
+                library.renew()
 
     def close(self) -> None:
         """End every child process."""

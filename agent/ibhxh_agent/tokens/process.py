@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import logging
 import time
 from collections.abc import Callable
@@ -59,6 +60,7 @@ class LibraryProcess:
         self._child: Child | None = None
         self._failures = 0
         self._rest_until = 0.0
+        self._loaded = False
         self._calls = 0
         self._started_at = 0.0
 
@@ -123,7 +125,7 @@ class LibraryProcess:
         if child is None:
             return
         try:
-            if child.alive:
+            if child.alive and self._loaded:
                 child.send({"op": "close"})
                 child.receive(self.timeouts.close)
         except ChildError as error:
@@ -135,9 +137,9 @@ class LibraryProcess:
         self, message: dict[str, Any], timeout: float, secret: Secret | None = None, *, login: bool = False
     ) -> dict[str, Any]:
         sent = False
-        self._calls += 1
         try:
             child = self._started()
+            self._calls += 1
             child.send(message, secret)
             sent = True
             answer, _ = child.receive(timeout)
@@ -150,7 +152,7 @@ class LibraryProcess:
 
     def _ready(self) -> None:
         """A child that answers, before a PIN is handed over: one that died while idle is replaced, not blamed."""
-        if self._child is not None:
+        if self._child is not None and self._loaded:
             try:
                 self._child.send({"op": "ping"})
                 self._child.receive(self.timeouts.list)
@@ -161,16 +163,30 @@ class LibraryProcess:
         except ChildError as error:
             raise self._failed(error.reason) from None
 
+    def renew(self) -> None:
+        """Like :meth:`close`, but a fresh child loads the library meanwhile, so the next signature is quick."""
+        self.close()
+        with contextlib.suppress(ChildError):
+            self._spawn()
+
+    def _spawn(self) -> Child:
+        self._child = Child("token")
+        self._loaded = False
+        self._child.send({"op": "load", "path": self.path})
+        return self._child
+
     def _started(self) -> Child:
-        if self._child is None or not self._child.alive:
-            self._child = Child("token")
-            self._child.send({"op": "load", "path": self.path})
-            answer, _ = self._child.receive(self.timeouts.load)
+        child = self._child
+        if child is None or not child.alive:
+            child = self._spawn()
+        if not self._loaded:
+            answer, _ = child.receive(self.timeouts.load)
             if answer.get("ok") is not True:
                 raise ChildError("load")
+            self._loaded = True
             self.description = str(answer.get("description", ""))
             self._calls, self._started_at = 0, self._monotonic()
-        return self._child
+        return child
 
     def _failed(self, reason: str, *, login_used: bool = False) -> SigningError:
         child, self._child = self._child, None

@@ -16,10 +16,15 @@ _MAGIC = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 
 @dataclass
 class FakeBus:
-    """Accepts subscribers on /websocket and rings them."""
+    """Accepts subscribers on /websocket and rings them.
+
+    As Odoo does, it gives a visitor of the login page a session, and closes a line without one with code 4001.
+    """
 
     headers: list[bytes] = field(default_factory=list)
     channels: list[str] = field(default_factory=list)
+    sessions: list[str] = field(default_factory=list)
+    visits: list[bytes] = field(default_factory=list)
     pongs: int = 0
     answer_pings: bool = True
 
@@ -77,18 +82,32 @@ class FakeBus:
         head = b""
         while b"\r\n\r\n" not in head:
             head += line.recv(4096)
+        if head.startswith(b"GET /web/login"):
+            cookie = self.visit(head.split(b" ")[1])
+            line.sendall(f"HTTP/1.1 302 Found\r\nSet-Cookie: {cookie}\r\nContent-Length: 0\r\n\r\n".encode())
+            line.close()
+            return
         self.headers.append(head)
-        rows = (row.split(b":", 1) for row in head.split(b"\r\n")[1:] if row)
-        key = next(value.strip() for name, value in rows if name.lower() == b"sec-websocket-key")
-        self.serve(line, key, line.makefile("rb"))
+        rows = [row.split(b":", 1) for row in head.split(b"\r\n")[1:] if row]
+        values = {name.lower(): value.strip() for name, value in rows}
+        self.serve(line, values[b"sec-websocket-key"], values.get(b"cookie", b"").decode(), line.makefile("rb"))
 
-    def serve(self, line: socket.socket, key: bytes, stream: object) -> None:
+    def visit(self, path: bytes) -> str:
+        """Somebody opened the login page; the cookie to set."""
+        self.visits.append(path)
+        self.sessions.append(f"session-{len(self.visits)}")
+        return f"session_id={self.sessions[-1]}; HttpOnly; Path=/"
+
+    def serve(self, line: socket.socket, key: bytes, cookie: str, stream: object) -> None:
         """Upgrade a connection whose request was read already, and keep it until it ends."""
         accept = base64.b64encode(hashlib.sha1(key + _MAGIC).digest())
         line.sendall(
             b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
             b"Sec-WebSocket-Accept: " + accept + b"\r\n\r\n"
         )
+        if cookie.removeprefix("session_id=") not in self.sessions:
+            line.sendall(_frame(0x8, struct.pack(">H", 4001)))
+            return
         with self.changed:
             self._lines.append(line)
         try:

@@ -212,7 +212,14 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         self.close_connection = True
-        self.fake.bus.serve(self.connection, self.headers["Sec-WebSocket-Key"].encode(), self.rfile)
+        if self.path.startswith("/web/login"):
+            self.send_response(302)
+            self.send_header("Set-Cookie", self.fake.bus.visit(self.path.encode()))
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+            return
+        key = self.headers["Sec-WebSocket-Key"].encode()
+        self.fake.bus.serve(self.connection, key, self.headers.get("Cookie", ""), self.rfile)
 
     def _send(self, status: int, content: bytes) -> None:
         self.send_response(status)
