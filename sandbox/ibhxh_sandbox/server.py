@@ -97,9 +97,12 @@ class Sandbox:
         return await asyncio.get_running_loop().run_in_executor(self._executor, work)
 
     async def _work(self) -> None:
+        loop = asyncio.get_running_loop()
         while True:
-            with contextlib.suppress(asyncio.TimeoutError):
-                await asyncio.wait_for(self._wake.wait(), TICK_SECONDS)
+            # Not asyncio.wait_for: before Python 3.12 it can lose the cancellation that ends this task.
+            tick = loop.call_later(TICK_SECONDS, self._wake.set)
+            await self._wake.wait()
+            tick.cancel()
             self._wake.clear()
             await self._in_office(self.office.tick)
             if self.options.smtp:

@@ -193,9 +193,9 @@ def postbox() -> Iterator[Postbox]:
     thread = threading.Thread(target=loop.run_forever)
     thread.start()
     yield handler
-    server.close()
     loop.call_soon_threadsafe(loop.stop)
     thread.join()
+    server.close()
     loop.run_until_complete(_cancel_all())
     loop.close()
 
