@@ -1,4 +1,5 @@
 import base64
+import json
 import logging
 from datetime import timedelta
 
@@ -94,6 +95,7 @@ class L10n_Vn_IbhxhRegistrationFollow(models.Model):
                 receipt = {
                     "submitted_at": answer.accepted_at.replace(tzinfo=None, microsecond=0),
                     "dossier_number": answer.dossier_number,
+                    "receipt": json.dumps(answer.raw, ensure_ascii=False, sort_keys=True),
                 }
         except gateways.Refused as refusal:
             self._on_refused(refusal.code, refusal.description, refusal.holder)

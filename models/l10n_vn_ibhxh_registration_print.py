@@ -179,6 +179,7 @@ class L10n_Vn_IbhxhRegistrationPrint(models.Model):
         domain = (
             Domain("printed_form_sha256", "=", False)
             & Domain("submitted_at", "!=", False)
+            & Domain("state", "!=", "to_send")
             & Domain("print_attempts", "<", MAX_ATTEMPTS)
         )
         todo = self.search(domain, order="id")

@@ -40,6 +40,10 @@ class L10n_Vn_IbhxhRegistrationProof(models.Model):
 
     _inherit = "l10n_vn_ibhxh.registration"
 
+    receipt = fields.Text(
+        readonly=True, copy=False, export_string_translation=False, help="The gateway's receipt as it came (JSON)."
+    )
+
     def action_download_proof(self):
         """Download everything about this registration as one ZIP archive."""
         self.ensure_one()
@@ -97,6 +101,8 @@ class L10n_Vn_IbhxhRegistrationProof(models.Model):
                 yield f"dossier/{folder}/{self.document_name}", base64.b64decode(self[field])
         if self.printed_form:
             yield f"dossier/{self.printed_form_name}", base64.b64decode(self.printed_form)
+        if self.receipt:
+            yield "receipt.json", self.receipt.encode()
         yield "signing.json", _json(self._proof_signing())
         if self.certificate_id:
             yield "certificate.der", self.certificate_id._der()
@@ -118,7 +124,7 @@ class L10n_Vn_IbhxhRegistrationProof(models.Model):
         )  # fmt: skip
         times = ("create_date", "signed_at", "attempted_at", "submitted_at", "activation_received_at", "confirmed_at")
         return {
-            **{name: self._redact(self[name]) for name in texts},
+            **{name: self[name] or None for name in texts},
             **{name: _utc(self[name]) for name in times},
             "error_message": self._redact(self.error_message),
             "company": self.company_id.name,
@@ -233,12 +239,13 @@ class L10n_Vn_IbhxhRegistrationProof(models.Model):
         return old, new
 
     def _proof_notification(self, record):
-        texts = (
-            "name", "source", "sha256", "dossier_number", "tax_code", "unit_code", "result_code", "result",
-            "error_code", "error_description", "verdict", "signature_state", "signer", "signer_fingerprint", "state",
+        facts = (
+            "name", "source", "sha256", "dossier_number", "tax_code", "unit_code", "result_code", "error_code",
+            "verdict", "signature_state", "signer", "signer_fingerprint", "state",
         )  # fmt: skip
         return {
-            **{name: self._redact(record[name]) for name in texts},
+            **{name: record[name] or None for name in facts},
+            **{name: self._redact(record[name]) for name in ("result", "error_description")},
             "received_at": _utc(record.received_at),
             "signer_is_trusted": record.is_trusted,
             "vouched_by": self._proof_user(record.vouched_by_id),

@@ -23,6 +23,11 @@ class ResConfigSettings(models.TransientModel):
         string="Own mail server", config_parameter="l10n_vn_ibhxh.mail_authentication_server"
     )
     l10n_vn_ibhxh_mail_policy = fields.Char(string="In effect", compute="_compute_l10n_vn_ibhxh_mail_policy")
+    l10n_vn_ibhxh_vss_certificates = fields.Char(
+        string="Certificates of VSS",
+        config_parameter="l10n_vn_ibhxh.vss_certificates",
+        help="SHA-256 fingerprints, separated by spaces.",
+    )
     l10n_vn_ibhxh_mail_user_id = fields.Many2one(
         "res.users", string="Mails that cannot be placed go to", config_parameter="l10n_vn_ibhxh.mail_user_id"
     )

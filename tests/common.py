@@ -43,7 +43,7 @@ class TestGateway(gateways.Gateway):
         if self.fail_after:
             raise self.fail_after
         now = fields.Datetime.now().replace(tzinfo=timezone.utc)
-        return gateways.Receipt(client_reference, now, self.number, {})
+        return gateways.Receipt(client_reference, now, self.number, {"state": "received", "số": "1"})
 
     def progress(self, client_reference):
         self.calls.append("progress")

@@ -76,8 +76,13 @@ class TestProof(ProofCommon):
         self.assertEqual(archive.read("dossier/unsigned/04_DK-IVAN.xml"), base64.b64decode(registration.document))
         self.assertEqual(archive.read("dossier/04_DK-IVAN.pdf"), base64.b64decode(registration.printed_form))
         self.assertEqual(archive.read("certificate.der"), self.der)
+        self.assertEqual(json.loads(archive.read("receipt.json")), {"state": "received", "số": "1"})
         [notification] = [name for name in archive.namelist() if name.startswith("notifications/")]
-        self.assertEqual(archive.read(notification), xml(result="Đã tiếp nhận, chờ đơn vị xác nhận"))
+        told = xml(result="Đã tiếp nhận, chờ đơn vị xác nhận")
+        self.assertEqual(archive.read(notification), told)
+        [listed] = json.loads(archive.read("notifications.json"))
+        self.assertEqual(listed["sha256"], hashlib.sha256(told).hexdigest())
+        self.assertEqual((listed["source"], listed["signature_state"]), ("gateway", "none"))
 
     def test_who_asked_who_signed_on_which_computer(self):
         registration = self._register()
