@@ -495,6 +495,7 @@ class L10n_Vn_IbhxhRegistration(models.Model):
             "default_company_id": self.company_id.id,
             "default_form": form,
             "default_email": self.email,
+            "default_email_repeated": self.email,
             "default_phone": self.phone,
             "default_certificate_id": self.certificate_id.id,
             "default_provider_id": self.provider_id.id,

@@ -37,6 +37,7 @@ def play(desk: Desk, browser: Browser) -> None:
         from_hr = odoo.wizard()
         odoo.close_wizard()
         odoo.open_app(APP)
+        odoo.choose("Đăng ký GD BHXH điện tử")
         shown = odoo.wizard()
         expect(shown == from_hr, f"the same wizard from both menus, not {from_hr} and {shown}")
         transcript.saw("Nhân viên > Hồ sơ điện tử > Đăng ký sử dụng dịch vụ I-VAN; iBHXH > Đăng ký GD BHXH điện tử")

@@ -1,4 +1,4 @@
-import { onWillDestroy, status, useComponent } from "@odoo/owl";
+import { onMounted, onWillDestroy, status, useComponent } from "@odoo/owl";
 import { browser } from "@web/core/browser/browser";
 import { useService } from "@web/core/utils/hooks";
 
@@ -6,8 +6,8 @@ import { useService } from "@web/core/utils/hooks";
  * Reload when the server says over the bus that something moved.
  *
  * Messages carry no content, so what is shown always comes from a read with the user's own rights. A message that
- * arrives during a reload leads to exactly one more, and after a lost connection there is one reload for all that
- * may have been missed.
+ * arrives during a reload leads to exactly one more, one that arrives while the page is still being made to one as
+ * soon as it is there, and after a lost connection there is one reload for all that may have been missed.
  *
  * @param {Object} params
  * @param {string[]} params.types bus notification types that matter
@@ -20,8 +20,13 @@ export function useLiveReload({ types, concerns = () => true, reload, pause = 0 
     const bus = useService("bus_service");
     let running = false;
     let again = false;
+    let missedBefore = false;
 
     async function request() {
+        if (status(component) === "new") {
+            missedBefore = true;
+            return;
+        }
         if (running) {
             again = true;
             return;
@@ -45,7 +50,7 @@ export function useLiveReload({ types, concerns = () => true, reload, pause = 0 
 
     const listeners = types.map((type) => {
         const listener = (payload) => {
-            if (concerns(payload, type)) {
+            if (status(component) === "new" || concerns(payload, type)) {
                 request();
             }
         };
@@ -54,6 +59,11 @@ export function useLiveReload({ types, concerns = () => true, reload, pause = 0 
     });
     bus.addEventListener("BUS:RECONNECT", request);
     bus.start();
+    onMounted(() => {
+        if (missedBefore) {
+            request();
+        }
+    });
     onWillDestroy(() => {
         bus.removeEventListener("BUS:RECONNECT", request);
         for (const [type, listener] of listeners) {
