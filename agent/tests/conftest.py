@@ -16,15 +16,16 @@ from fake_odoo import FakeOdoo
 from fakelib import FakeLibrary, compile_library
 
 from ibhxh_agent.certificate import TokenCertificate
+from ibhxh_agent.config import Folder, Pairing, Settings
+from ibhxh_agent.secretstore import SecretStore
 
 
 @pytest.fixture(autouse=True)
 def _private_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing of the person who runs the tests is read or written: no keyring, no settings, no proxy, no locks."""
     monkeypatch.setenv("PYTHON_KEYRING_BACKEND", "keyring.backends.fail.Keyring")
-    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path / "runtime"))
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config-home"))
-    (tmp_path / "runtime").mkdir(mode=0o700)
     for name in ("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"):
         monkeypatch.delenv(name, raising=False)
 
@@ -106,11 +107,12 @@ def agent(tmp_path: Path) -> Iterator[Callable[..., Started]]:
 
 
 @pytest.fixture
-def paired(agent: Callable[..., Started], odoo: FakeOdoo) -> FakeOdoo:
-    """The agent of this test is paired with :func:`odoo`."""
-    process = agent("pair", "--server", odoo.url, "--database", odoo.database, "--code", odoo.code)
-    out, err = process.communicate(timeout=30)
-    assert process.returncode == 0, out + err
+def paired(odoo: FakeOdoo, tmp_path: Path) -> FakeOdoo:
+    """The agent of this test is paired with :func:`odoo`, as ``ibhxh-agent pair`` leaves it."""
+    folder = Folder(tmp_path / "config")
+    pairing = Pairing(odoo.url, odoo.database, odoo.agent, "pc", user="Kế toán", expires_at="2030-01-01T00:00:00Z")
+    folder.save(Settings(pairing=pairing))
+    SecretStore(folder).set(odoo.agent, odoo.key)
     return odoo
 
 

@@ -108,10 +108,17 @@ def test_certificates_are_listed(agent, hsm, first_certificate):
     assert row["tax_codes"] == ["0100109106"] and row["token"] == "Kế toán" and row["issuer"] == "TEST-CA SHA-256"
 
 
-def test_pairing_keeps_the_key_out_of_the_settings(paired, tmp_path):
+def test_pairing_keeps_the_key_out_of_the_settings(agent, odoo, tmp_path):
+    process = agent("pair", "--server", odoo.url, "--name", "PC-KETOAN", "--code", odoo.code)
+    out, err = process.communicate(timeout=30)
+    assert process.returncode == 0 and "Kế toán" in out, err
     config = tmp_path / "config"
-    assert paired.key not in (config / "settings.json").read_text()
-    assert paired.key in (config / "secrets.json").read_text()
+    (_, sent), *_ = odoo.calls
+    assert sent["name"] == "PC-KETOAN" and sent["version"]
+    settings = json.loads((config / "settings.json").read_text())
+    assert settings["pairing"]["database"] == odoo.database and settings["pairing"]["server"] == odoo.url
+    assert odoo.key not in (config / "settings.json").read_text()
+    assert odoo.key in (config / "secrets.json").read_text()
     assert {os.stat(config / name).st_mode & 0o777 for name in ("settings.json", "secrets.json")} == {0o600}
 
 

@@ -147,8 +147,9 @@ def test_a_batch_shows_progress_and_can_be_stopped(ask, certificate):
         pytest.fail("Escape did not stop the batch")
 
 
-def test_nobody_there_cancels(ask, certificate):
-    assert ask(question(certificate), patience=1).result().decision == "cancel"
+def test_nobody_there_cancels(display, certificate):
+    prompt = WindowPrompt(patience=0.6)
+    assert prompt.ask(question(certificate)).decision == "cancel" and prompt._child is None
 
 
 def test_an_ending_agent_closes_it(ask, certificate):

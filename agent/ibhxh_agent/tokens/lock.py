@@ -21,13 +21,14 @@ WAIT = 30.0
 def exclusive_token(manufacturer: str, serial: str, wait: float = WAIT, folder: Path | None = None) -> Iterator[None]:
     """Hold the token for this process.
 
-    The lock is a file in the user's runtime folder, named after a hash of the token, so it does not depend on the
+    The lock is a file in the user's state folder, named after a hash of the token, so it does not depend on the
     settings folder that an agent was started with, and the system releases it when its process dies.
 
     :param wait: seconds
     :raises SigningError: ``driver_error``, another process kept it for longer than ``wait``
     """
-    folder = folder or Path(platformdirs.user_runtime_dir("ibhxh-agent", ensure_exists=True))
+    folder = folder or Path(platformdirs.user_state_dir("ibhxh-agent", appauthor=False), "locks")
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     name = hashlib.sha256(f"{manufacturer}\n{serial}".encode()).hexdigest()[:32]
     lock = FileLock(folder / f"token-{name}.lock")
     try:
