@@ -215,6 +215,8 @@ class Client:
             answer = None
         if 200 <= status < 300 and answer is not None:
             return answer
+        if status == 413:  # Odoo's own answer, no JSON: repeating it would not make the body smaller
+            raise ServerError(status, "too_large", text("too_large"))
         if 400 <= status < 500 and isinstance(answer, dict) and isinstance(answer.get("error"), str):
             seconds = float(retry_after) if retry_after.isdigit() else None
             raise ServerError(status, answer["error"], str(answer.get("message", "")), seconds)

@@ -27,6 +27,8 @@ log = logging.getLogger(__name__)
 
 #: Most requests that are taken at once (protocol v1).
 CLAIM_LIMIT = 500
+#: Most certificates and tokens that a heartbeat may report (protocol v1).
+MOST_CERTIFICATES, MOST_TOKENS = 64, 32
 #: Seconds between two idle heartbeats, at least: never more than two requests a minute.
 SLOWEST_POLL, FASTEST_POLL = 300.0, 30.0
 #: Seconds between two heartbeats while requests wait that could not be taken (another computer holds them).
@@ -137,7 +139,9 @@ class Agent:
     def beat(self) -> dict[str, Any]:
         """One heartbeat and what follows from its answer."""
         answer = self._client.heartbeat(
-            [base64.b64encode(certificate.der).decode() for certificate in self._manager.certificates()],
+            [base64.b64encode(certificate.der).decode() for certificate in self._manager.certificates()][
+                :MOST_CERTIFICATES
+            ],
             [
                 {
                     "label": token.label,
@@ -146,7 +150,7 @@ class Agent:
                     "manufacturer": token.manufacturer,
                     "pin_flags": sorted(token.flags),
                 }
-                for token in self._manager.tokens
+                for token in self._manager.tokens[:MOST_TOKENS]
             ],
         )
         self._tell_skew(answer)
@@ -163,7 +167,7 @@ class Agent:
     def take(self) -> None:
         """Claim and sign until nothing is left."""
         while not self.stopping.is_set():
-            fingerprints = [certificate.fingerprint for certificate in self._manager.certificates()]
+            fingerprints = [certificate.fingerprint for certificate in self._manager.certificates()][:MOST_CERTIFICATES]
             requests = self._client.claim(fingerprints, CLAIM_LIMIT, resume=self._resume) if fingerprints else []
             self._resume = self._resume and not fingerprints
             if not requests:

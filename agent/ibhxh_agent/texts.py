@@ -248,6 +248,7 @@ _TEXTS: dict[str, tuple[str, str]] = {
         "Máy chủ trả lời không đúng giao thức (HTTP {status}). Kiểm tra địa chỉ, tên cơ sở dữ liệu và ứng dụng iBHXH.",
         "The server's answer is not of the protocol (HTTP {status}). Check address, database name and the iBHXH app.",
     ),
+    "too_large": ("Máy chủ từ chối vì nội dung gửi quá lớn.", "The server refused it: what was sent is too large."),
     "ask_title": ("Yêu cầu ký điện tử", "Request for a signature"),
     "ask_pin": (
         "Nhập PIN của token để KÝ (để trống = từ chối):",

@@ -100,6 +100,7 @@ def test_the_systems_proxy_is_used_for_others(monkeypatch):
         (404, b"<html>not found</html>", Unreachable),
         (500, b'{"error": "x", "message": "y"}', Unreachable),
         (409, b'{"error": "lease_lost", "message": "y"}', ServerError),
+        (413, b"<html>", ServerError),
         (429, b'{"error": "throttled", "message": "y"}', ServerError),
         (400, b'{"error": 5}', Unreachable),
     ],
