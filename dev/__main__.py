@@ -11,11 +11,12 @@ HELP = """./run COMMAND …
 
   setup [--refresh]        install the runtime under .runtime/ (every other command does it too when needed)
   demo [--check]           a whole registration, then all left running; --check: unattended, exits 0 if all was seen
-  test [SUITE…] [ARG…]     all tests, or the suites addon | agent | sandbox; further arguments go to pytest
+  test [SUITE…] [ARG…]     all tests, or the suites addon | agent | sandbox | faults; further arguments go to pytest
   package                  both wheels, tried in an empty environment: install, use, upgrade, uninstall, install again
   lint                     ruff, mypy, pylint-odoo, the OCA checks
   shell [DB]               Odoo's Python shell on a database (default: a fresh one named `play`)
   odoo ARG…                Odoo's own command line in the right environment
+  screenshots              the pictures of README, docs/ and the Apps page, taken of the running demo
   stop                     stop this checkout's embedded PostgreSQL
 """
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from . import database, lint, odoo, postgres, suites
+from . import database, lint, odoo, postgres, screenshots, suites
 from .console import say
 from .demo import main as demo
 from .packaging import main as packaging
@@ -39,6 +39,7 @@ COMMANDS: dict[str, Callable[[list[str]], int]] = {
     "demo": demo.run,
     "lint": lint.run,
     "package": packaging.run,
+    "screenshots": screenshots.run,
     "stop": stop,
     "test": suites.run,
 }

@@ -18,7 +18,8 @@ class Company:
     certificate: bytes = b""
 
 
-def _tax_code(base: str, *, right: bool = True) -> str:
+def tax_code(base: str, *, right: bool = True) -> str:
+    """Nine digits with their check digit, the right one or a wrong one."""
     digit = int(mst.calc_check_digit(base))
     return f"{base}{digit if right else (digit + 1) % 10}"
 
@@ -26,12 +27,12 @@ def _tax_code(base: str, *, right: bool = True) -> str:
 def companies() -> dict[str, Company]:
     """All of them by key: one per scene, so that no scene depends on another."""
     rows = (
-        Company("first", "CÔNG TY TNHH MAI VÀNG", _tax_code("010999901")),
-        Company("refused", "CÔNG TY TNHH SAI MÃ SỐ", _tax_code("010999902", right=False)),
-        Company("expired", "CÔNG TY CỔ PHẦN CHẬM MỘT NGÀY", _tax_code("010999903")),
-        Company("pin", "CÔNG TY TNHH NHẦM MÃ PIN", _tax_code("010999904")),
-        Company("token", "CÔNG TY TNHH QUÊN TOKEN", _tax_code("010999905")),
-        Company("gateway", "CÔNG TY CỔ PHẦN MẤT MẠNG", _tax_code("010999906")),
-        Company("yours", "CÔNG TY TNHH ĐẾN LƯỢT BẠN", _tax_code("010999907")),
+        Company("first", "CÔNG TY TNHH MAI VÀNG", tax_code("010999901")),
+        Company("refused", "CÔNG TY TNHH SAI MÃ SỐ", tax_code("010999902", right=False)),
+        Company("expired", "CÔNG TY CỔ PHẦN CHẬM MỘT NGÀY", tax_code("010999903")),
+        Company("pin", "CÔNG TY TNHH NHẦM MÃ PIN", tax_code("010999904")),
+        Company("token", "CÔNG TY TNHH QUÊN TOKEN", tax_code("010999905")),
+        Company("gateway", "CÔNG TY CỔ PHẦN MẤT MẠNG", tax_code("010999906")),
+        Company("yours", "CÔNG TY TNHH ĐẾN LƯỢT BẠN", tax_code("010999907")),
     )
     return {row.key: row for row in rows}

@@ -20,9 +20,10 @@ class OdooPage:
         self.page = page
         self._url = url
 
-    def log_in(self, login: str, password: str, company: int) -> None:
-        """Log in and choose the company."""
-        self.page.context.add_cookies([{"name": "cids", "value": str(company), "url": self._url}])
+    def log_in(self, login: str, password: str, *companies: int) -> None:
+        """Log in and choose the companies."""
+        chosen = "-".join(map(str, companies))
+        self.page.context.add_cookies([{"name": "cids", "value": chosen, "url": self._url}])
         self.page.goto(f"{self._url}/web/login")
         self.page.locator("input[name=login]").fill(login)
         self.page.locator("input[name=password]").fill(password)
@@ -34,10 +35,18 @@ class OdooPage:
         self.page.locator(".o_navbar_apps_menu button").click()
         self.page.locator(f"[data-menu-xmlid='{menu}']").click()
 
-    def picture(self, file: Path) -> None:
-        """Keep a picture of the page as it is now."""
+    def go(self, action: str) -> None:
+        """Open an action by its XML id."""
+        self.page.goto(f"{self._url}/odoo/action-{action}")
+
+    def show(self) -> None:
+        """Show the open form as it is now."""
         self.page.reload()
         self.page.locator(".o_form_view .o_statusbar_status").wait_for()
+
+    def picture(self, file: Path) -> None:
+        """Keep a picture of the open form as it is now."""
+        self.show()
         screenshot(self.page, file)
 
     def choose(self, *texts: str) -> None:

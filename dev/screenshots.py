@@ -1,0 +1,247 @@
+"""`./run screenshots`: the pictures of README, docs/ and the Apps page, taken of the running demo by a real browser.
+
+The people of the demo (dev/demo) go through the user guide's five steps, once in Vietnamese, once in English. Pictures
+are reduced to 256 colours, which keeps the repository small.
+"""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+from PIL import Image
+from playwright.sync_api import Locator, Page
+
+from .console import Problem, say
+from .demo import setup_scene
+from .demo.browser import Browser
+from .demo.companies import Company, tax_code
+from .demo.odoo_browser import HR_APP, WIZARD_TITLE, OdooPage
+from .demo.registering import PHONE, Desk
+from .demo.setup_scene import CLERK, HOLDER, MAILBOX
+from .demo.transcript import Transcript
+from .demo.world import PIN, World
+from .odoo import ADMIN_LOGIN
+from .paths import ROOT
+
+PICTURES = ROOT / "docs" / "img"
+APPS_PAGE = ROOT / "static" / "description"
+FOR_APPS_PAGE = ("wizard", "code", "overview")
+"""English pictures that the Apps page shows too; Odoo serves it from static/ alone."""
+
+LANGUAGES = {"vi": "vi_VN", "en": "en_US"}
+COMPUTER = "PC-KETOAN"
+MARK = """([left, top, number]) => {
+    const mark = document.createElement("div");
+    mark.className = "screenshot-mark";
+    mark.textContent = number;
+    mark.style.cssText = `position: fixed; left: ${left}px; top: ${top}px; z-index: 99999; width: 26px; height: 26px;
+        border-radius: 13px; background: #d6002a; color: white; font: bold 15px/26px sans-serif; text-align: center`;
+    document.body.append(mark);
+}"""
+UNMARK = "() => document.querySelectorAll('.screenshot-mark').forEach((mark) => mark.remove())"
+
+
+def _companies() -> dict[str, Company]:
+    """One company per language for the five steps, and others in every state for the overview."""
+    rows = (
+        Company("vi", "CÔNG TY TNHH MAI VÀNG", tax_code("010999911")),
+        Company("en", "CÔNG TY CỔ PHẦN SAO MAI", tax_code("010999912")),
+        Company("confirmed", "CÔNG TY TNHH AN PHÁT", tax_code("010999913")),
+        Company("waiting", "CÔNG TY CỔ PHẦN BÌNH MINH", tax_code("010999914")),
+        Company("refused", "CÔNG TY TNHH HƯNG THỊNH", tax_code("010999915", right=False)),
+        Company("expired", "CÔNG TY TNHH HOA SEN", tax_code("010999916")),
+        Company("new", "HỢP TÁC XÃ ĐỒNG TÂM", tax_code("010999917")),
+    )
+    return {row.key: row for row in rows}
+
+
+def run(arguments: list[str]) -> int:
+    """Take all pictures; existing ones are replaced.
+
+    :return: 0; what goes wrong is raised
+    """
+    if arguments:
+        raise Problem("./run screenshots takes no arguments.", "./run screenshots")
+    world = World()
+    world.companies = _companies()
+    with world, Browser() as browser:
+        setup_scene.prepare(world, Transcript())
+        _Studio(world, browser).work()
+    return 0
+
+
+class _Studio:
+    """All pictures, in the order in which the demo can pose for them."""
+
+    def __init__(self, world: World, browser: Browser) -> None:
+        self.world = world
+        self.browser = browser
+        self.admin = world.login(ADMIN_LOGIN)
+        self.language = "vi"
+        self.desk = Desk(world, Transcript(), world.login(CLERK))
+
+    def work(self) -> None:
+        """Take them."""
+        for index, language in enumerate(LANGUAGES):
+            self._speak(language)
+            if index == 0:
+                self._pair()
+                self.world.pc.plug_in(self.world.slots, PIN)
+            self._five_steps(self.world.companies[language])
+        self._every_state()
+        for language in LANGUAGES:
+            self._speak(language)
+            self._many_companies()
+            self._settings()
+
+    def _speak(self, language: str) -> None:
+        """Let everybody work in this language from the next log-in on."""
+        self.language = language
+        users = self.admin.call("res.users", "search", [["login", "in", [CLERK, HOLDER, ADMIN_LOGIN]]])
+        self.admin.call("res.users", "write", users, {"lang": LANGUAGES[language], "tz": "Asia/Ho_Chi_Minh"})
+        self.desk = Desk(self.world, Transcript(), self.world.login(CLERK))
+
+    def _page(self, login: str, *companies: int) -> OdooPage:
+        page = OdooPage(self.browser.page(), self.world.odoo_url)
+        page.log_in(login, self.world.passwords[login], *companies)
+        return page
+
+    def _save(self, page: Page, name: str, *marks: Locator, target: Locator | None = None) -> None:
+        """One picture of the page (or of one element), with a number at each of the marked elements."""
+        page.evaluate("document.fonts.ready")
+        for number, locator in enumerate(marks, 1):
+            box = locator.bounding_box()
+            if box is None:
+                raise Problem(f"Picture {name}: mark {number} is not on the page.", "Correct dev/screenshots.py.")
+            page.evaluate(MARK, [max(box["x"] - 30, 2), box["y"] + box["height"] / 2 - 13, str(number)])
+        data = (target or page).screenshot(animations="disabled")
+        page.evaluate(UNMARK)
+        files = [PICTURES / self.language / f"{name}.png"]
+        if self.language == "en" and name in FOR_APPS_PAGE:
+            files.append(APPS_PAGE / f"{name}.png")
+        for file in files:
+            _store(data, file)
+            say(f"  {file.relative_to(ROOT)}")
+
+    def _pair(self) -> None:
+        """The token holder pairs the computer; the dialog with the code, in both languages."""
+        for language in LANGUAGES:
+            self._speak(language)
+            page = self._page(HOLDER, self.world.companies["vi"].record)
+            page.go("l10n_vn_ibhxh.l10n_vn_ibhxh_agent_action")
+            page.page.locator("button.btn-primary", has_text="").first.click()
+            password = page.page.locator(".modal input[type=password]")
+            password.fill(self.world.passwords[HOLDER])
+            page.page.locator(".modal footer .btn-primary").click()
+            code = page.page.locator(".modal [name=code]")
+            code.wait_for()
+            self._save(page.page, "pair", target=page.page.locator(".modal-content"))
+            text = code.inner_text().split()[0]
+            page.page.context.close()
+        self._speak("vi")
+        self.world.pc.pair(self.world.odoo_url, text, COMPUTER)
+
+    def _five_steps(self, company: Company) -> None:
+        """The user guide's five steps for one company."""
+        self.desk.await_certificate(company)
+        holder = self._page(HOLDER, company.record)
+        holder.go("l10n_vn_ibhxh.l10n_vn_ibhxh_certificate_action")
+        holder.page.locator(".o_list_view").wait_for()
+        self._save(holder.page, "token")
+        holder.page.context.close()
+
+        odoo = self._page(CLERK, company.record)
+        odoo.open_app(HR_APP)
+        top = odoo.page.locator(".o_menu_sections").get_by_text("Hồ sơ điện tử", exact=True)
+        top.click()
+        entry = odoo.page.locator(".o-dropdown--menu").get_by_text("Đăng ký sử dụng dịch vụ I-VAN", exact=True)
+        entry.wait_for()
+        self._save(odoo.page, "menu-hr", top, entry)
+        entry.click()
+        self._fill(odoo)
+        action = self._register(odoo)
+        self._code_and_portal(odoo, action)
+        odoo.page.context.close()
+
+    def _fill(self, odoo: OdooPage) -> None:
+        dialog = odoo.page.locator(".modal", has_text=WIZARD_TITLE)
+        dialog.locator("[name=certificate_serial]").wait_for()
+        for name, value in (("email", MAILBOX), ("email_repeated", MAILBOX), ("phone", PHONE)):
+            field = dialog.locator(f"[name={name}] input")
+            if field.count():
+                field.fill(value)
+        dialog.locator("[name=contact_name] input").focus()
+        odoo.page.keyboard.press("Tab")
+        certificate = dialog.locator("[name=certificate_id]")
+        button = dialog.locator("button[name=action_register]")
+        self._save(odoo.page, "wizard", certificate, dialog.locator("[name=email]"), button)
+
+    def _register(self, odoo: OdooPage) -> int:
+        odoo.page.locator(".modal button[name=action_register]").click()
+        odoo.page.locator(".o_form_view .o_statusbar_status").wait_for()
+        return self.desk.newest(self.world.companies[self.language])
+
+    def _code_and_portal(self, odoo: OdooPage, registration: int) -> None:
+        row = self.desk.await_state(registration, "to_activate")
+        odoo.show()
+        page = odoo.page
+        self._save(page, "code", page.locator("[name=activation_code]"), page.locator("[name=activation_url]"))
+
+        vss = self.browser.page()
+        vss.goto(f"{self.world.sandbox_url}/#/hop-thu")
+        vss.locator("#mails tbody a").first.click()
+        vss.locator("#mail-text:visible, #mail-html:visible").first.wait_for()
+        self._save(vss, "mail")
+        vss.goto(row["activation_url"])
+        vss.get_by_label("Mã xác nhận").fill(row["activation_code"])
+        button = vss.get_by_role("button", name="Gửi mã xác nhận")
+        self._save(vss, "portal", vss.get_by_label("Mã xác nhận"), button)
+        button.click()
+        vss.locator("#done:not(:empty)").wait_for()
+        self._save(vss, "portal-done")
+        vss.context.close()
+
+        self.desk.await_state(registration, "confirmed")
+        odoo.show()
+        self._save(page, "confirmed")
+
+    def _every_state(self) -> None:
+        """Bring the other companies into the states that an overview has to show."""
+        for key in ("refused", "confirmed", "waiting"):
+            registration = self.desk.press_register(self.world.companies[key])
+            row = self.desk.await_state(registration, "to_activate", "rejected")
+            if key == "confirmed":
+                self.desk.confirm_on_portal(self.browser, row)
+                self.desk.await_state(registration, "confirmed")
+        self.world.control.move_clock(-25 * 3600)
+        try:
+            self.desk.await_state(self.desk.press_register(self.world.companies["expired"]), "expired")
+        finally:
+            self.world.control.reset_clock()
+
+    def _many_companies(self) -> None:
+        records = [company.record for company in self.world.companies.values()]
+        odoo = self._page(CLERK, *records)
+        odoo.go("l10n_vn_ibhxh.l10n_vn_ibhxh_overview_action")
+        odoo.page.locator(".o_list_view .o_data_row").first.wait_for()
+        self._save(odoo.page, "overview")
+        odoo.go("l10n_vn_ibhxh.l10n_vn_ibhxh_registration_action")
+        odoo.page.locator(".o_view_controller").wait_for()
+        odoo.page.locator(".o_kanban_record:not(.o_kanban_ghost), .o_data_row").first.wait_for()
+        self._save(odoo.page, "registrations")
+        odoo.page.context.close()
+
+    def _settings(self) -> None:
+        odoo = self._page(ADMIN_LOGIN, self.world.companies["vi"].record)
+        odoo.go("l10n_vn_ibhxh.l10n_vn_ibhxh_settings_action")
+        odoo.page.locator("[name=l10n_vn_ibhxh_mail_sender_domains]").wait_for()
+        self._save(odoo.page, "settings")
+        odoo.page.context.close()
+
+
+def _store(data: bytes, file: Path) -> None:
+    """Keep a PNG with 256 colours."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with Image.open(io.BytesIO(data)) as image:
+        image.convert("RGB").quantize(256, dither=Image.Dither.NONE).save(file, optimize=True)
