@@ -20,6 +20,12 @@ SOURCE_KEY = "l10n_vn_ibhxh_source"
 MAX_SOURCE_BYTES = 10 * 2**20
 
 
+def _storable(text):
+    """Return a header's text as PostgreSQL takes it: raw 8-bit bytes are read as UTF-8, what is none becomes “�”."""
+    text = (text or "").encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+    return text.replace("\0", "�")
+
+
 class L10n_Vn_IbhxhMail(models.Model):
     """A mail that reached the BHXH mailbox: what was read from it and what was done with it.
 
@@ -119,12 +125,12 @@ class L10n_Vn_IbhxhMail(models.Model):
         """Store one mail (bytes), read it and apply it where that is certain; return its record. Never raises."""
         patterns = self._patterns()
         reading = vss_mail.read(source[:MAX_SOURCE_BYTES], patterns)
-        subject = vss_mail.redact(reading.subject or "", patterns)[:200]
+        subject = _storable(vss_mail.redact(reading.subject or "", patterns))[:200]
         mail = self.sudo().create(
             {
                 "subject": subject or self.env._("(no subject)"),
-                "sender": reading.sender,
-                "message_id": reading.message_id,
+                "sender": _storable(reading.sender),
+                "message_id": _storable(reading.message_id),
                 "source": base64.b64encode(source[:MAX_SOURCE_BYTES]),
                 "source_sha256": hashlib.sha256(source).hexdigest(),
                 "kind": reading.kind,

@@ -43,10 +43,18 @@ class L10n_Vn_IbhxhTrustedRoot(models.Model):
     @api.depends("file")
     def _compute_from_file(self):
         for root in self.with_context(bin_size=False):
-            info = x509.load(root._der()) if root.file else None
+            try:
+                info = x509.load(root._der()) if root.file else None
+            except UserError:
+                info = None
             root.name = info and (info.common_name or info.subject)
             root.fingerprint = info and info.fingerprint
             root.not_after = info and info.not_after.replace(tzinfo=None)
+
+    @api.constrains("file")
+    def _check_file(self):
+        for root in self:
+            root._der()
 
     @api.model_create_multi
     def create(self, vals_list):

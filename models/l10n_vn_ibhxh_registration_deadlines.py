@@ -5,7 +5,7 @@ from odoo.fields import Domain
 
 from . import reminders
 from .l10n_vn_ibhxh_registration_follow import ACTIVATION_HOURS
-from .res_company_lifecycle import UTC, VIETNAM
+from .vietnam_time import UTC, VIETNAM, day_in_vietnam, in_vietnam
 
 SATURDAY = 5
 
@@ -70,7 +70,7 @@ class L10n_Vn_IbhxhRegistrationDeadlines(models.Model):
         )
 
     def _code_texts(self, env):
-        until = self.activation_expires_at.replace(tzinfo=UTC).astimezone(VIETNAM).strftime("%H:%M %d/%m/%Y")
+        until = in_vietnam(self.activation_expires_at).strftime("%H:%M %d/%m/%Y")
         return (
             env._("The activation code ends soon: %(until)s", until=until),
             env._(
@@ -95,7 +95,7 @@ class L10n_Vn_IbhxhRegistrationDeadlines(models.Model):
         public holidays; Monday to Friday where the company has none.
         """
         self.ensure_one()
-        local = submitted_at.replace(tzinfo=UTC).astimezone(VIETNAM)
+        local = in_vietnam(submitted_at)
         days = self.env["l10n_vn_ibhxh.form"].sudo()._get(self.form, local.date()).answer_days or 3
         start = datetime.combine(local.date() + timedelta(days=1), time(), tzinfo=VIETNAM)
         calendar = self.company_id.sudo().resource_calendar_id
@@ -136,10 +136,7 @@ class L10n_Vn_IbhxhRegistrationDeadlines(models.Model):
             env._(
                 "Dossier %(number)s was due by %(due)s. Look at the portal, or ask %(provider)s what holds it up.",
                 number=self.dossier_number or self.name,
-                due=(self.answer_due_at - timedelta(minutes=1))
-                .replace(tzinfo=UTC)
-                .astimezone(VIETNAM)
-                .strftime("%d/%m/%Y"),
+                due=day_in_vietnam(self.answer_due_at - timedelta(minutes=1)),
                 provider=self.provider_id.name,
             ),
         )

@@ -1,17 +1,8 @@
-from zoneinfo import ZoneInfo
-
 from odoo import fields, models
 
 from ..tools import contact
 from .l10n_vn_ibhxh_registration import OPEN_STATES
-
-VIETNAM = ZoneInfo("Asia/Ho_Chi_Minh")
-UTC = ZoneInfo("UTC")
-
-
-def day_in_vietnam(moment):
-    """Return a UTC datetime as a day in Viet Nam, dd/MM/yyyy, as dossiers write it."""
-    return moment.replace(tzinfo=UTC).astimezone(VIETNAM).strftime("%d/%m/%Y")
+from .vietnam_time import day_in_vietnam
 
 
 def _e164(phone):

@@ -5,7 +5,7 @@ from odoo.fields import Domain
 from odoo.tools import SQL
 
 from . import reminders
-from .res_company_lifecycle import day_in_vietnam
+from .vietnam_time import day_in_vietnam
 
 
 class ResCompany(models.Model):

@@ -1,0 +1,16 @@
+"""Days as people in Viet Nam count them; everything that is stored is UTC."""
+
+from zoneinfo import ZoneInfo
+
+VIETNAM = ZoneInfo("Asia/Ho_Chi_Minh")
+UTC = ZoneInfo("UTC")
+
+
+def in_vietnam(moment):
+    """Return a naive UTC datetime as an aware one of Viet Nam."""
+    return moment.replace(tzinfo=UTC).astimezone(VIETNAM)
+
+
+def day_in_vietnam(moment):
+    """Return the day of a naive UTC datetime in Viet Nam, dd/MM/yyyy, as dossiers write it."""
+    return in_vietnam(moment).strftime("%d/%m/%Y")

@@ -1,0 +1,356 @@
+"""The life of a registration, one line of it a test: from the wizard to what VSS has on record in the end."""
+
+from dataclasses import replace
+from datetime import timedelta, timezone
+
+from odoo import fields
+from odoo.exceptions import ValidationError
+from odoo.tests import tagged
+
+from ..tools import gateways
+from .common import IbhxhCommon, progress, step
+from .samples import signing
+from .test_mailbox import ACTIVATION, CODE, CONFIRMATION, LINK
+
+WIZARD = "l10n_vn_ibhxh.registration.wizard"
+
+
+@tagged("post_install_l10n", "post_install", "-at_install")
+class TestLifeLines(IbhxhCommon):
+    """`VSS` here is a gateway in the test's hands and mails as they come in."""
+
+    def _mail(self, body, sent_at="Mon, 02 Mar 2026 03:00:00 +0000"):
+        """A mail of VSS arrives; return what Odoo made of it."""
+        headers = f"From: no-reply@vss.gov.vn\nTo: {self.company.email}\nSubject: Thông báo\nDate: {sent_at}\n"
+        mail = self.env["l10n_vn_ibhxh.mail"]._receive(f"{headers}\n{body}".encode())
+        self.env.invalidate_all()
+        return mail
+
+    def _code_mail(self, registration, code=CODE):
+        """VSS mails the code for this very dossier, now."""
+        body = ACTIVATION.replace("03706/2026/001", registration.dossier_number).replace(CODE, code)
+        return self._mail(body, fields.Datetime.now().strftime("%a, %d %b %Y %H:%M:%S +0000"))
+
+    def _confirmation_mail(self, registration):
+        body = CONFIRMATION.replace("03706/2026/001", registration.dossier_number)
+        return self._mail(body, fields.Datetime.now().strftime("%a, %d %b %Y %H:%M:%S +0000"))
+
+    def _press(self, registration, button):
+        """Press a button that opens the wizard; return the wizard as it opens."""
+        action = getattr(registration.with_user(self.user), button)()
+        return self.env[WIZARD].with_user(self.user).with_context(**action["context"]).create({})
+
+    def _go(self, wizard, number, certificate=None):
+        """Đăng ký, PIN, sending: return the registration that the I-VAN has taken in under `number`."""
+        registration = self.env["l10n_vn_ibhxh.registration"].browse(wizard.action_register()["res_id"])
+        self._sign(registration, der=(certificate or wizard.certificate_id)._der())
+        self.gateway.number = number
+        self._send()
+        self.assertEqual(registration.state, "sent", registration.error_message)
+        return registration
+
+    def _answer(self, registration, state, *steps):
+        """VSS answers now with this progress; Odoo looks."""
+        now = fields.Datetime.now().replace(tzinfo=timezone.utc)
+        steps = [replace(one, at=now) for one in steps]
+        self.gateway.answer = progress(state, *steps, number=registration.dossier_number)
+        registration.sudo().poll_at = fields.Datetime.now()
+        self._follow()
+        self.gateway.answer = None
+
+    def _refuse(self, code, holder=None, **vals):
+        """Return a registration that VSS refused with `code`."""
+        registration = self._register(**vals)
+        self._sign(registration)
+        self.gateway.fail_before = gateways.Refused(code, "VSS từ chối", holder=holder)
+        self._send()
+        self.gateway.fail_before = None
+        self.assertEqual((registration.state, registration.error_code), ("rejected", code))
+        self.assertTrue(registration.cure)
+        return registration
+
+    def _renewed_certificate(self):
+        """The token now holds a second certificate, valid for longer."""
+        der = self._new_certificate(
+            serial=99, not_before=signing.NOW - timedelta(days=1), not_after=signing.NOW + timedelta(days=900)
+        )
+        return self._plug_in(self.agent, self.der, der) - self.certificate
+
+    # -- the lines ---------------------------------------------------------------------------------------------------
+
+    def test_register_and_confirm(self):
+        registration = self._sent()
+        self._code_mail(registration)
+        self.assertEqual((registration.activation_code, registration.activation_url), (CODE, LINK))
+        self._confirmation_mail(registration)
+        self.assertEqual(registration.state, "confirmed")
+        self.assertEqual(self.company.l10n_vn_ibhxh_state, "confirmed")
+        self.assertEqual(self.company.l10n_vn_ibhxh_unit_code, "TZH490L")
+        self.assertEqual(self.company.l10n_vn_ibhxh_certificate_id, self.certificate)
+
+    def test_register_expire_register(self):
+        first = self._sent()
+        self._code_mail(first)
+        with self._later(hours=25):
+            self._follow()
+            self.assertEqual((first.state, self.company.l10n_vn_ibhxh_state), ("expired", "expired"))
+            self.assertTrue(first.activity_ids)
+            wizard = self._press(first, "action_register_again")
+            self.assertEqual((wizard.form, wizard.email, wizard.phone), ("04", first.email, first.phone))
+            second = self._go(wizard, "03707/2026/001")
+            self._code_mail(second, "QQ2VLHCKRB")
+            self._confirmation_mail(second)
+        self.assertEqual((first.state, second.state), ("expired", "confirmed"))
+
+    def test_gateway_down_for_a_day(self):
+        registration = self._register()
+        self._sign(registration)
+        self.gateway.fail_before = gateways.Unreachable("down")
+        for hours in range(0, 24, 2):
+            with self._later(hours=hours):
+                self._send()
+                self._follow()
+                self.assertEqual((registration.state, registration.error_code), ("to_send", "SE999"))
+        told = registration.sudo().activity_ids.filtered(lambda activity: "not reached" in activity.summary)
+        self.assertEqual(len(told), 1, "a person learns of it once")
+        self.gateway.fail_before = None
+        with self._later(hours=25):
+            self._send()
+            self.assertEqual(registration.state, "sent")
+            self.assertFalse(registration.error_code)
+        self.assertEqual(len(self.gateway.accepted[registration.client_reference]), 1)
+
+    def test_mails_out_of_order(self):
+        """The confirmation overtakes the code, and both overtake the receipt."""
+        registration = self._register()
+        self._sign(registration)
+        self.gateway.fail_after = gateways.UnknownOutcome("time-out")
+        self._send()
+        self.assertEqual(registration.state, "to_send")
+        confirmation, code = self._mail(CONFIRMATION), self._mail(ACTIVATION)
+        self.assertEqual((registration.state, confirmation.is_held, code.is_held), ("to_send", True, True))
+        self.gateway.fail_after = None
+        with self._later(minutes=2):
+            self._send()
+            self._follow()
+        self.assertEqual(registration.state, "confirmed")
+        self.assertEqual((confirmation.state, code.state), ("done", "done"))
+        late = self._code_mail(registration, "QQ2VLHCKRB")
+        self.assertEqual(late.state, "waiting", "a code that nobody waits for is shown to a person, not applied")
+        self.assertEqual((registration.state, registration.activation_code), ("confirmed", False))
+
+    def test_renewed_certificate_avoids_ce014_by_form_05(self):
+        self._confirmed()
+        registration = self.company.l10n_vn_ibhxh_registration_id
+        renewed = self._renewed_certificate()
+        self._follow()
+        self.assertEqual(self.company.l10n_vn_ibhxh_newer_certificate_id, renewed)
+        wizard = self._press(registration, "action_amend")
+        self.assertEqual(
+            (wizard.form, wizard.old_certificate_id, wizard.certificate_id), ("05", self.certificate, renewed)
+        )
+        amendment = self._go(wizard, "03708/2026/001")
+        self.assertIn(renewed.serial, amendment.change_text)
+        self._answer(amendment, "confirmed", step(1), step(2), step(3))
+        self.assertEqual((amendment.state, self.company.l10n_vn_ibhxh_state), ("confirmed", "confirmed"))
+        self.assertEqual(self.company.l10n_vn_ibhxh_certificate_id, renewed)
+        stop = self._press(amendment, "action_stop")
+        self.assertEqual(stop.certificate_id, renewed, "from now on the new one signs")
+
+    def test_change_of_email(self):
+        confirmed = self._confirmed()
+        wizard = self._press(confirmed, "action_amend")
+        wizard.write({"email": "moi@example.com", "email_repeated": "moi@example.com"})
+        self.assertEqual(wizard.change_text, "Thay đổi thư điện tử: từ ke.toan@example.com thành moi@example.com.")
+        amendment = self._go(wizard, "03709/2026/001")
+        self.assertEqual(self.company.l10n_vn_ibhxh_email, "ke.toan@example.com", "VSS has not confirmed yet")
+        self._confirmation_mail(amendment)
+        self.assertEqual(amendment.state, "confirmed", "no code is asked for")
+        self.assertEqual(self.company.l10n_vn_ibhxh_email, "moi@example.com")
+
+    def test_stop(self):
+        confirmed = self._confirmed()
+        wizard = self._press(confirmed, "action_stop")
+        with self.assertRaisesRegex(ValidationError, "reason"):
+            wizard.action_register()
+        wizard.stop_reason_code = "8"
+        stop = self._go(wizard, "03710/2026/001")
+        self.assertEqual(self.company.l10n_vn_ibhxh_state, "confirmed")
+        self._answer(stop, "confirmed", step(1))
+        self.assertEqual((stop.state, self.company.l10n_vn_ibhxh_state), ("confirmed", "stopped"))
+        self.assertFalse(stop.can_register_next, "it stopped for good")
+        self.assertEqual(self._wizard().offered_forms, ["04"])
+
+    def test_move_to_another_ivan(self):
+        self._confirmed()
+        other = self.provider.copy({"code": "00110", "name": "MISA thử"})
+        wizard = self._wizard(provider_id=other.id)
+        self.assertTrue(wizard.is_move)
+        with self.assertRaisesRegex(ValidationError, "first stop at I-VAN thử"):
+            wizard.action_register()
+        wizard.action_move()
+        self.assertRecordValues(
+            wizard,
+            [{"form": "06", "stop_reason_code": "7", "provider_id": self.provider.id, "target_provider_id": other.id}],
+        )
+        stop = self._go(wizard, "03711/2026/001")
+        self.assertEqual(stop.provider_id, self.provider, "the stop goes to the old I-VAN")
+        self.assertFalse(stop.can_register_next)
+        self._answer(stop, "confirmed", step(1))
+        self.assertEqual(self.company.l10n_vn_ibhxh_state, "stopped")
+        self.assertIn("MISA", stop.sudo().activity_ids.summary)
+        wizard = self._press(stop, "action_register_next")
+        self.assertEqual((wizard.form, wizard.provider_id, wizard.agency_id), ("04", other, self.agency))
+        arrival = self._go(wizard, "03712/2026/001")
+        self._code_mail(arrival)
+        self._confirmation_mail(arrival)
+        self.assertEqual(self.company.l10n_vn_ibhxh_state, "confirmed")
+        self.assertEqual(self.company.l10n_vn_ibhxh_provider_id, other)
+        self.assertFalse(stop.can_register_next, "it is done")
+
+    # -- refuse, cure, confirm: each code of the table ---------------------------------------------------------------
+
+    def _confirm_cured(self, registration, wizard):
+        self.assertEqual(wizard.cures_id, registration)
+        cured = self._go(wizard, "03720/2026/001")
+        self.assertEqual(cured.cures_id, registration)
+        self._confirmation_mail(cured)
+        self.assertEqual((cured.state, self.company.l10n_vn_ibhxh_state), ("confirmed", "confirmed"))
+
+    def _stop_then_register(self, refused):
+        """The cure of a unit that VSS has already: stop, then register again."""
+        wizard = self._press(refused, "action_cure")
+        self.assertEqual(wizard.form, "06")
+        stop = self._go(wizard, "03721/2026/001")
+        self._answer(stop, "confirmed", step(1))
+        self.assertEqual(self.company.l10n_vn_ibhxh_state, "stopped")
+        wizard = self._press(stop, "action_register_next")
+        self.assertEqual((wizard.form, wizard.provider_id), ("04", self.provider))
+        again = self._go(wizard, "03722/2026/001")
+        self._code_mail(again)
+        self._confirmation_mail(again)
+        self.assertEqual((again.state, self.company.l10n_vn_ibhxh_state), ("confirmed", "confirmed"))
+        return stop
+
+    def test_ce006_and_ce007_registered_already(self):
+        self._stop_then_register(self._refuse("CE006"))
+
+    def test_ce007_registered_already(self):
+        self._stop_then_register(self._refuse("CE007"))
+
+    def test_oe001_not_registered_any_more(self):
+        """VSS reset its data: it refuses the amendment, then even the stop; registering is left."""
+        self._confirmed()
+        refused = self._refuse("OE001", form="05", phone="0987654321")
+        self.assertEqual(self.company.l10n_vn_ibhxh_state, "confirmed")
+        wizard = self._press(refused, "action_cure")
+        self.assertEqual((wizard.form, wizard.provider_id), ("06", self.provider))
+        stop = self.env["l10n_vn_ibhxh.registration"].browse(wizard.action_register()["res_id"])
+        self._sign(stop)
+        self.gateway.fail_before = gateways.Refused("OE001", "Đơn vị chưa đăng ký")
+        self._send()
+        self.gateway.fail_before = None
+        wizard = self._press(stop, "action_cure")
+        self.assertEqual(wizard.form, "04", "the form that the company's state alone would not offer")
+        again = self._go(wizard, "03723/2026/001")
+        self._code_mail(again)
+        self._confirmation_mail(again)
+        self.assertEqual(again.state, "confirmed")
+
+    def test_se006_and_ic1_held_by_another_ivan(self):
+        holder = self.provider.copy({"code": "00110", "name": "MISA thử"})
+        refused = self._refuse("SE006", holder="00110 MISA")
+        self.assertEqual(refused.holder_name, "00110 MISA")
+        stop = self._stop_then_register(refused)
+        self.assertEqual((stop.provider_id, stop.target_provider_id), (holder, self.provider))
+        self.assertEqual(stop.stop_reason_code, "7")
+
+    def test_ic1_held_by_another_ivan_that_is_not_named(self):
+        stop = self._stop_then_register(self._refuse("IC1"))
+        self.assertEqual(stop.provider_id, self.provider)
+
+    def test_se003_tax_code_or_unit_code(self):
+        refused = self._refuse("SE003", unit_code="TZH490L")
+        wizard = self._press(refused, "action_cure")
+        self.assertEqual(wizard.form, "04")
+        (doubt,) = [row for row in wizard.preflight if row["check"] == "unit_code"]
+        self.assertEqual((doubt["level"], doubt["field"]), ("warning", "unit_code"))
+        wizard.unit_code = "BI0110G"
+        self.assertNotIn("unit_code_refused", [row["code"] for row in wizard.preflight])
+        self._confirm_cured(refused, wizard)
+
+    def test_se005_unit_code(self):
+        refused = self._refuse("SE005", unit_code="TZH490L")
+        wizard = self._press(refused, "action_cure")
+        wizard.unit_code = "BI0110G"
+        self._confirm_cured(refused, wizard)
+
+    def test_se004_agency(self):
+        refused = self._refuse("SE004")
+        wizard = self._press(refused, "action_cure")
+        self.assertFalse(wizard.agency_id, "chosen anew")
+        wizard.agency_id = self.agency
+        with self.assertRaisesRegex(ValidationError, "just refused this agency"):
+            wizard.action_register()
+        wizard.agency_id = self.env.ref("l10n_vn_ibhxh.agency_079")
+        self._confirm_cured(refused, wizard)
+        self.assertEqual(self.company.l10n_vn_ibhxh_agency_id.code, "079")
+
+    def test_se004_agency_of_a_registered_unit_is_amended(self):
+        self._confirmed()
+        refused = self._refuse("SE004", form="05", phone="0987654321")
+        self.assertEqual(self._press(refused, "action_cure").form, "05")
+
+    def test_ce014_another_certificate_than_the_registered_one(self):
+        """VSS has another certificate on record than Odoo thinks: form 05 with the one on the token."""
+        self._confirmed()
+        refused = self._refuse("CE014", form="06", stop_reason_code="8")
+        renewed = self._renewed_certificate()
+        wizard = self._press(refused, "action_cure")
+        self.assertEqual(wizard.form, "05")
+        wizard.certificate_id = renewed
+        self.assertIn(renewed.serial, wizard.change_text)
+        self._confirm_cured(refused, wizard)
+        self.assertEqual(self.company.l10n_vn_ibhxh_certificate_id, renewed)
+
+    def test_ce009_has_no_button_but_a_sentence(self):
+        refused = self._refuse("CE009")
+        self.assertFalse(refused.cure_action)
+        self._confirm_cured(refused, self._press(refused, "action_register_again"))
+
+    def test_unknown_code_is_shown_and_registering_again_is_possible(self):
+        registration = self._register()
+        self._sign(registration)
+        self.gateway.fail_before = gateways.Refused("ZZ999", "Lỗi chưa từng thấy")
+        self._send()
+        self.gateway.fail_before = None
+        self.assertEqual((registration.error_code, registration.error_message), ("ZZ999", "Lỗi chưa từng thấy"))
+        self.assertFalse(registration.cure)
+        self._confirm_cured(registration, self._press(registration, "action_register_again"))
+
+    def test_se999_passes_by_itself_before_and_after_acceptance(self):
+        registration = self._register()
+        self._sign(registration)
+        self.gateway.fail_before = gateways.Refused("SE999", "Hệ thống bận")
+        self._send()
+        self.assertEqual((registration.state, registration.error_code), ("to_send", "SE999"))
+        self.gateway.fail_before = None
+        with self._later(minutes=2):
+            self._send()
+            self.assertEqual(registration.state, "sent")
+            first_reference = registration.client_reference
+            self._answer(registration, "rejected", step(1), step(2, "SE999", "Hệ thống bận", passed=False))
+            self.assertEqual((registration.state, registration.error_code), ("to_send", "SE999"))
+            self.assertNotEqual(registration.client_reference, first_reference)
+            self.assertIn(
+                first_reference, str(registration.sudo().message_ids.mapped("body")), "the failed try is on record"
+            )
+            self._send()
+            self.assertEqual(registration.state, "to_send", "not before its time")
+        self.gateway.number = "03730/2026/001"
+        with self._later(hours=1):
+            self._send()
+            self.assertEqual((registration.state, registration.dossier_number), ("sent", "03730/2026/001"))
+            self._confirmation_mail(registration)
+        self.assertEqual(registration.state, "confirmed")
+        self.assertFalse(registration.error_code)
