@@ -113,7 +113,7 @@ def test_dossiers_come_with_the_document_when_asked(sandbox):
 
 
 def test_the_certificate_of_the_notifications(sandbox):
-    response = requests.get(f"{sandbox.origin}/_sandbox/certificate", timeout=5)
+    response = requests.get(f"{sandbox.origin}/_sandbox/certificate", timeout=20)
     assert response.text.startswith("-----BEGIN CERTIFICATE-----")
 
 
@@ -133,7 +133,7 @@ def test_a_web_page_of_another_site_cannot_call_it(sandbox):
             f"{sandbox.origin}/_sandbox/reset", data="{}", headers={"Content-Type": kind}, timeout=5
         )
         assert response.status_code == 415
-    preflight = requests.options(f"{sandbox.origin}/_sandbox/faults", timeout=5)
+    preflight = requests.options(f"{sandbox.origin}/_sandbox/faults", timeout=20)
     assert "Access-Control-Allow-Origin" not in preflight.headers
 
 

@@ -178,13 +178,13 @@ def test_each_endpoint_has_its_own_weather(sandbox):
         "submit": sandbox.submit,
         "progress": lambda: sandbox.call("GET", f"/dossiers/{reference}"),
         "resend_code": lambda: sandbox.call("POST", f"/dossiers/{reference}/resend-code"),
-        "portal": lambda: requests.get(f"{sandbox.origin}/portal/activations/{dossier['token']}", timeout=5),
+        "portal": lambda: requests.get(f"{sandbox.origin}/portal/activations/{dossier['token']}", timeout=20),
     }
     for endpoint in calls:
         switch(sandbox, "status", endpoint=endpoint, status=502, count=100)
         hit = [name for name, call in calls.items() if call().status_code == 502]
         assert hit == [endpoint]
-        requests.delete(f"{sandbox.origin}/_sandbox/faults", timeout=5)
+        requests.delete(f"{sandbox.origin}/_sandbox/faults", timeout=20)
     switch(sandbox, "status", endpoint="any", status=502, count=100)
     assert all(call().status_code == 502 for call in calls.values())
 
@@ -206,7 +206,7 @@ def test_each_endpoint_has_its_own_weather(sandbox):
     ],
 )
 def test_unknown_faults_are_refused(sandbox, fault):
-    response = requests.post(f"{sandbox.origin}/_sandbox/faults", json=fault, timeout=5)
+    response = requests.post(f"{sandbox.origin}/_sandbox/faults", json=fault, timeout=20)
     assert (response.status_code, response.json()["code"]) == (400, "bad_request")
     assert sandbox.control("faults") == []
 

@@ -3,6 +3,7 @@
 import shutil
 
 import pytest
+import requests
 from playwright.sync_api import expect, sync_playwright
 
 FLAGS = [
@@ -14,11 +15,13 @@ FLAGS = [
     "--no-first-run",
     "--disable-quic",
 ]
+PATIENCE = 15_000  # milliseconds, for a busy machine
 DONE = "Hoàn tất thủ tục thành công."
 
 
 @pytest.fixture(scope="module")
 def browser():
+    expect.set_options(timeout=PATIENCE)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=FLAGS)
         yield browser
@@ -30,7 +33,7 @@ def page(browser):
     """A page that may talk to 127.0.0.1 only, and whose script must not fail."""
     context = browser.new_context()
     page = context.new_page()
-    page.set_default_timeout(5000)
+    page.set_default_timeout(PATIENCE)
     requested, errors = [], []
     page.on("request", lambda request: requested.append(request.url))
     page.on("pageerror", lambda error: errors.append(str(error)))
@@ -73,6 +76,9 @@ def test_activation(page, sandbox, dossier):
     expect(page.get_by_role("status")).to_have_text(DONE)
     expect(page.get_by_role("button", name="Gửi mã xác nhận")).to_be_hidden()
     assert sandbox.unit()["state"] == "registered"
+    confirmation = sandbox.control("mails")[-1]
+    text = requests.get(f"{sandbox.origin}/portal/mails/{confirmation['id']}", timeout=20).json()["text"]
+    assert "Mật khẩu đăng nhập cổng thông tin đã được cấp lại" in text
     page.reload()
     expect(page.get_by_role("status")).to_have_text("Hồ sơ này đã được xác nhận.")
 
