@@ -48,7 +48,7 @@ def _companies() -> dict[str, Company]:
         Company("vi", "CÔNG TY TNHH MAI VÀNG", tax_code("010999911")),
         Company("en", "CÔNG TY CỔ PHẦN SAO MAI", tax_code("010999912")),
         Company("confirmed", "CÔNG TY TNHH AN PHÁT", tax_code("010999913")),
-        Company("waiting", "CÔNG TY CỔ PHẦN BÌNH MINH", tax_code("010999914")),
+        Company("waiting", "CÔNG TY CỔ PHẦN BÌNH MINH", tax_code("010999918")),
         Company("refused", "CÔNG TY TNHH HƯNG THỊNH", tax_code("010999915", right=False)),
         Company("expired", "CÔNG TY TNHH HOA SEN", tax_code("010999916")),
         Company("new", "HỢP TÁC XÃ ĐỒNG TÂM", tax_code("010999917")),
@@ -107,14 +107,32 @@ class _Studio:
         page.log_in(login, self.world.passwords[login], *companies)
         return page
 
-    def _save(self, page: Page, name: str, *marks: Locator, target: Locator | None = None) -> None:
-        """One picture of the page (or of one element), with a number at each of the marked elements."""
+    def _save(
+        self,
+        page: Page,
+        name: str,
+        *marks: Locator,
+        height: int = 800,
+        below: bool = False,
+        target: Locator | None = None,
+    ) -> None:
+        """One picture of the page (or of one element), with a number at each of the marked elements.
+
+        :param height: of the page, in pixels
+        :param below: put the numbers below the elements instead of left of them
+        """
+        page.set_viewport_size({"width": 1280, "height": height})
+        page.mouse.move(0, height - 1)
+        page.locator(".o-tooltip, .o_loading_indicator").first.wait_for(state="detached")
         page.evaluate("document.fonts.ready")
         for number, locator in enumerate(marks, 1):
             box = locator.bounding_box()
             if box is None:
                 raise Problem(f"Picture {name}: mark {number} is not on the page.", "Correct dev/screenshots.py.")
-            page.evaluate(MARK, [max(box["x"] - 30, 2), box["y"] + box["height"] / 2 - 13, str(number)])
+            left, top = box["x"] - 30, box["y"] + box["height"] / 2 - 13
+            if below:
+                left, top = box["x"] + box["width"] / 2 - 13, box["y"] + box["height"] + 2
+            page.evaluate(MARK, [max(left, 2), top, str(number)])
         data = (target or page).screenshot(animations="disabled")
         page.evaluate(UNMARK)
         files = [PICTURES / self.language / f"{name}.png"]
@@ -148,16 +166,17 @@ class _Studio:
         holder = self._page(HOLDER, company.record)
         holder.go("l10n_vn_ibhxh.l10n_vn_ibhxh_certificate_action")
         holder.page.locator(".o_list_view").wait_for()
-        self._save(holder.page, "token")
+        self._save(holder.page, "token", height=480)
         holder.page.context.close()
 
         odoo = self._page(CLERK, company.record)
         odoo.open_app(HR_APP)
+        odoo.page.locator(".o_kanban_renderer, .o_list_renderer").wait_for()
         top = odoo.page.locator(".o_menu_sections").get_by_text("Hồ sơ điện tử", exact=True)
         top.click()
         entry = odoo.page.locator(".o-dropdown--menu").get_by_text("Đăng ký sử dụng dịch vụ I-VAN", exact=True)
         entry.wait_for()
-        self._save(odoo.page, "menu-hr", top, entry)
+        self._save(odoo.page, "menu-hr", top, entry, height=400)
         entry.click()
         self._fill(odoo)
         action = self._register(odoo)
@@ -175,7 +194,7 @@ class _Studio:
         odoo.page.keyboard.press("Tab")
         certificate = dialog.locator("[name=certificate_id]")
         button = dialog.locator("button[name=action_register]")
-        self._save(odoo.page, "wizard", certificate, dialog.locator("[name=email]"), button)
+        self._save(odoo.page, "wizard", certificate, dialog.locator("[name=email]"), button, height=1060)
 
     def _register(self, odoo: OdooPage) -> int:
         odoo.page.locator(".modal button[name=action_register]").click()
@@ -186,25 +205,26 @@ class _Studio:
         row = self.desk.await_state(registration, "to_activate")
         odoo.show()
         page = odoo.page
-        self._save(page, "code", page.locator("[name=activation_code]"), page.locator("[name=activation_url]"))
+        marks = page.locator("[name=activation_code]"), page.locator("[name=activation_url]")
+        self._save(page, "code", *marks, height=640, below=True)
 
         vss = self.browser.page()
         vss.goto(f"{self.world.sandbox_url}/#/hop-thu")
         vss.locator("#mails tbody a").first.click()
         vss.locator("#mail-text:visible, #mail-html:visible").first.wait_for()
-        self._save(vss, "mail")
+        self._save(vss, "mail", height=880)
         vss.goto(row["activation_url"])
         vss.get_by_label("Mã xác nhận").fill(row["activation_code"])
         button = vss.get_by_role("button", name="Gửi mã xác nhận")
-        self._save(vss, "portal", vss.get_by_label("Mã xác nhận"), button)
+        self._save(vss, "portal", vss.get_by_label("Mã xác nhận"), button, height=740)
         button.click()
         vss.locator("#done:not(:empty)").wait_for()
-        self._save(vss, "portal-done")
+        self._save(vss, "portal-done", height=600)
         vss.context.close()
 
         self.desk.await_state(registration, "confirmed")
         odoo.show()
-        self._save(page, "confirmed")
+        self._save(page, "confirmed", height=640)
 
     def _every_state(self) -> None:
         """Bring the other companies into the states that an overview has to show."""
@@ -225,18 +245,18 @@ class _Studio:
         odoo = self._page(CLERK, *records)
         odoo.go("l10n_vn_ibhxh.l10n_vn_ibhxh_overview_action")
         odoo.page.locator(".o_list_view .o_data_row").first.wait_for()
-        self._save(odoo.page, "overview")
+        self._save(odoo.page, "overview", height=480)
         odoo.go("l10n_vn_ibhxh.l10n_vn_ibhxh_registration_action")
         odoo.page.locator(".o_view_controller").wait_for()
         odoo.page.locator(".o_kanban_record:not(.o_kanban_ghost), .o_data_row").first.wait_for()
-        self._save(odoo.page, "registrations")
+        self._save(odoo.page, "registrations", height=480)
         odoo.page.context.close()
 
     def _settings(self) -> None:
         odoo = self._page(ADMIN_LOGIN, self.world.companies["vi"].record)
         odoo.go("l10n_vn_ibhxh.l10n_vn_ibhxh_settings_action")
         odoo.page.locator("[name=l10n_vn_ibhxh_mail_sender_domains]").wait_for()
-        self._save(odoo.page, "settings")
+        self._save(odoo.page, "settings", height=1100)
         odoo.page.context.close()
 
 
