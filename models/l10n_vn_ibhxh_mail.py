@@ -267,7 +267,7 @@ class L10n_Vn_IbhxhMail(models.Model):
         still_open = found.filtered(lambda registration: registration.state != "expired")
         found = still_open or found.sorted("id", reverse=True)[:1]
         if len(found) == 1:
-            return found, None
+            return found._for_reader(), None
         if found:
             return registrations, self.env._("Several registrations wait for such a mail. Choose the right one.")
         return registrations, self.env._("No registration waits for this mail.")

@@ -47,12 +47,17 @@ class L10n_Vn_IbhxhRegistrationFollow(models.Model):
             & (Domain("retry_at", "=", False) | Domain("retry_at", "<=", fields.Datetime.now()))
         )
 
+    def _for_reader(self):
+        """Return the registration in the language of who reads what is written on it, whoever writes."""
+        return self.with_context(lang=self.user_id.lang or self.env.lang)
+
     def _cron_send(self):
         """Send what is signed. One that fails never stops the others."""
         commit = self.env["ir.cron"]._commit_progress
         todo = self.search(self._to_send_domain(), order="id")
         commit(remaining=len(todo))
         for registration in todo:
+            registration = registration._for_reader()
             try:
                 registration._send()
             except Exception:
@@ -361,7 +366,7 @@ class L10n_Vn_IbhxhRegistrationFollow(models.Model):
                 registration = registration.try_lock_for_update().filtered_domain(domain)
                 try:
                     if registration:
-                        getattr(registration, method)()
+                        getattr(registration._for_reader(), method)()
                 except Exception:
                     self.env.cr.rollback()
                     _logger.exception("Following BHXH registration %s failed", registration.id)

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import timedelta, timezone
+from unittest.mock import patch
 
 from odoo import fields
 from odoo.exceptions import ValidationError
@@ -75,6 +76,22 @@ class TestLifeLines(IbhxhCommon):
             serial=99, not_before=signing.NOW - timedelta(days=1), not_after=signing.NOW + timedelta(days=900)
         )
         return self._plug_in(self.agent, self.der, der) - self.certificate
+
+    def test_the_scheduled_action_writes_in_the_readers_language(self):
+        self.env["res.lang"]._activate_lang("vi_VN")
+        self.user.lang = "vi_VN"
+        langs = []
+        registration = self._sent()
+
+        def noted(record, summary, note, deadline=None):
+            langs.append(record.env.lang)
+
+        self.startPatcher(patch.object(type(registration), "_schedule_todo", noted))
+        self._code_mail(registration)
+        with self._later(hours=25):
+            self._follow()
+        self.assertEqual(registration.state, "expired")
+        self.assertEqual(langs, ["vi_VN", "vi_VN"], "the code that came; that it expired")
 
     # -- the lines ---------------------------------------------------------------------------------------------------
 
