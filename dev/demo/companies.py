@@ -33,6 +33,7 @@ def companies() -> dict[str, Company]:
         Company("pin", "CÔNG TY TNHH NHẦM MÃ PIN", tax_code("010999904")),
         Company("token", "CÔNG TY TNHH QUÊN TOKEN", tax_code("010999905")),
         Company("gateway", "CÔNG TY CỔ PHẦN MẤT MẠNG", tax_code("010999906")),
+        Company("life", "CÔNG TY TNHH TRỌN ĐỜI", tax_code("010999908")),
         Company("yours", "CÔNG TY TNHH ĐẾN LƯỢT BẠN", tax_code("010999907")),
     )
     return {row.key: row for row in rows}

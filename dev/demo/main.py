@@ -8,7 +8,7 @@ from contextlib import suppress
 
 from ..console import Problem, say
 from ..odoo import ADMIN_LOGIN
-from . import happy_scene, setup_scene, trouble_scenes
+from . import happy_scene, life_scenes, setup_scene, trouble_scenes
 from .browser import Browser
 from .registering import Desk
 from .transcript import Transcript
@@ -17,6 +17,7 @@ from .world import PIN, World
 SCENES: tuple[Callable[[Desk, Browser], None], ...] = (
     trouble_scenes.refused,
     trouble_scenes.expired,
+    life_scenes.whole_life,
     trouble_scenes.wrong_pin,
     trouble_scenes.token_elsewhere,
     trouble_scenes.gateway_down,

@@ -74,6 +74,7 @@ class OdooPage:
         """Enter e-mail and phone, keep a picture, press Đăng ký; the registration's form opens."""
         dialog = self.page.locator(".modal", has_text=WIZARD_TITLE)
         dialog.locator("[name=email] input").fill(email)
+        dialog.locator("[name=email_repeated] input").fill(email)
         dialog.locator("[name=phone] input").fill(phone)
         screenshot(self.page, picture)
         dialog.locator("button[name=action_register]").click()

@@ -32,6 +32,10 @@ class SandboxControl:
         """Back to the real time."""
         self._call("POST", "clock", {"reset": True})
 
+    def change_unit(self, tax_code: str, **columns: str) -> None:
+        """Change what VSS has on record of a unit."""
+        self._call("POST", "units", {"units": [{"tax_code": tax_code, **columns}]})
+
     def dossiers(self) -> list[dict[str, Any]]:
         """Every dossier that was taken in, oldest first, without its document."""
         rows: list[dict[str, Any]] = self._call("GET", "dossiers")
