@@ -183,6 +183,7 @@ def _agent(
     agent = Agent(
         client, manager, signer, outbox, folder, store, doorbell=doorbell, poll_interval=options.poll_interval
     )
+    leases.beat = agent.repeat_beat
     ending.append(agent)
     return agent
 

@@ -121,6 +121,9 @@ class Leases:
     """Renews the leases of the requests that a batch is working on.
 
     :param client: of its own, not shared
+    While it holds any, it also says now and then that this computer is still there: the main loop, which sends the
+    heartbeats, waits for the person meanwhile.
+
     :param every: seconds between two renewals of the same request; less than half of the server's lease (120 s), and
         not much less: a batch has 500 of them
     """
@@ -130,6 +133,9 @@ class Leases:
         self._every = every
         self._held: dict[str, float] = {}
         self._lost: set[str] = set()
+        self._beat_due = 0.0
+        #: sends a heartbeat with the given client; set when the agent has one to repeat
+        self.beat: Callable[[Client], object] = lambda _client: None
         self._changed = threading.Condition()
         self._stopping = False
         self._thread = threading.Thread(target=self._run, name="leases", daemon=True)
@@ -138,6 +144,8 @@ class Leases:
     def hold(self, requests: list[str]) -> None:
         """Keep these from now on."""
         with self._changed:
+            if not self._held:
+                self._beat_due = time.monotonic() + self._every
             self._lost.difference_update(requests)
             self._held.update(dict.fromkeys(requests, time.monotonic() + self._every))
             self._changed.notify_all()
@@ -171,6 +179,11 @@ class Leases:
                     continue
                 request = due[0]
                 self._held[request] = now + self._every
+                beat = now >= self._beat_due
+                if beat:
+                    self._beat_due = now + self._every
+            if beat:
+                self._say_present()
             try:
                 self._client.renew(request)
             except Unreachable as error:
@@ -180,3 +193,9 @@ class Leases:
                 with self._changed:
                     self._held.pop(request, None)
                     self._lost.add(request)
+
+    def _say_present(self) -> None:
+        try:
+            self.beat(self._client)
+        except (Unreachable, ServerError) as error:
+            log.info("no heartbeat while a person is asked: %s", error.code)

@@ -21,7 +21,7 @@ from ibhxh_agent.outbox import Outbox
 from ibhxh_agent.screenlock import is_locked
 from ibhxh_agent.secretstore import SecretStore
 from ibhxh_agent.texts import text
-from ibhxh_agent.tokens.manager import TokenManager
+from ibhxh_agent.tokens.manager import Token, TokenManager
 
 log = logging.getLogger(__name__)
 
@@ -94,6 +94,7 @@ class Agent:
         self._resume = True
         self._wall_clock = wall_clock
         self._backoff = Backoff()
+        self._reported: tuple[list[str], list[dict[str, Any]]] = ([], [])
         self.wake = threading.Event()
         self.stopping = threading.Event()
         self.on_state: Callable[[State], None] = lambda _state: None
@@ -138,21 +139,13 @@ class Agent:
 
     def beat(self) -> dict[str, Any]:
         """One heartbeat and what follows from its answer."""
-        answer = self._client.heartbeat(
+        self._reported = (
             [base64.b64encode(certificate.der).decode() for certificate in self._manager.certificates()][
                 :MOST_CERTIFICATES
             ],
-            [
-                {
-                    "label": token.label,
-                    "serial": token.serial,
-                    "model": token.model,
-                    "manufacturer": token.manufacturer,
-                    "pin_flags": sorted(token.flags),
-                }
-                for token in self._manager.tokens[:MOST_TOKENS]
-            ],
+            [_described(token) for token in self._manager.tokens[:MOST_TOKENS]],
         )
+        answer = self.repeat_beat(self._client)
         self._tell_skew(answer)
         if self._doorbell is not None:
             channel = answer.get("doorbell")
@@ -163,6 +156,10 @@ class Agent:
         if answer.get("renew_key"):
             self._renew_key()
         return answer
+
+    def repeat_beat(self, client: Client) -> dict[str, Any]:
+        """Send the last heartbeat once more, with the client of another thread."""
+        return client.heartbeat(*self._reported)
 
     def take(self) -> None:
         """Claim and sign until nothing is left."""
@@ -238,3 +235,13 @@ class Agent:
             )
             self._folder.save(settings)
         log.info("the key was renewed, it ends %s", answer["expires_at"])
+
+
+def _described(token: Token) -> dict[str, Any]:
+    return {
+        "label": token.label,
+        "serial": token.serial,
+        "model": token.model,
+        "manufacturer": token.manufacturer,
+        "pin_flags": sorted(token.flags),
+    }

@@ -1,0 +1,124 @@
+"""Leases and deliveries, beside the main loop."""
+
+from __future__ import annotations
+
+import json
+import threading
+
+import pytest
+
+from ibhxh_agent.client import Client, Credentials, Server
+from ibhxh_agent.outbox import Delivery, Leases, Outbox
+
+
+@pytest.fixture
+def client(odoo):
+    return Client(Server.parse(odoo.url), odoo.database, Credentials(odoo.key, odoo.agent))
+
+
+@pytest.fixture
+def leases(client):
+    made = Leases(client, every=0.03)
+    yield made
+    made.stop()
+
+
+@pytest.fixture
+def finished():
+    """What the outbox is done with."""
+    return []
+
+
+@pytest.fixture
+def outbox(client, finished):
+    made = Outbox(client, lambda delivery, code: finished.append((delivery.request, code)))
+    yield made
+    made.stop()
+
+
+def held(odoo, count=1):
+    waiting = [odoo.add(b"x", "f", state="claimed") for _ in range(count)]
+    return waiting, [str(entry.id) for entry in waiting]
+
+
+def test_leases_are_renewed_until_they_are_dropped(odoo, leases):
+    waiting, ids = held(odoo, 3)
+    leases.hold(ids)
+    odoo.wait_for(lambda: all(entry.renewals >= 3 for entry in waiting))
+    for request in ids:
+        leases.drop(request)
+    with odoo.changed:
+        renewed = [entry.renewals for entry in waiting]
+    odoo_was_asked_again = threading.Event().wait(0.2)
+    assert not odoo_was_asked_again and all(e.renewals - r <= 1 for e, r in zip(waiting, renewed, strict=True))
+
+
+def test_while_a_person_thinks_the_computer_stays_online(odoo, leases):
+    """Odoo shows a computer without heartbeats as offline, and the main loop waits for the person."""
+    leases.beat = lambda client: client.heartbeat(["certificate"], [])
+    _, ids = held(odoo, 5)
+    leases.hold(ids)
+    odoo.wait_for(lambda: odoo.paths().count("heartbeat") >= 3)
+    assert odoo.paths().count("heartbeat") <= 1 + sum(path.endswith("/renew") for path in odoo.paths())
+
+
+def test_a_heartbeat_that_fails_does_not_stop_the_renewals(odoo, leases):
+    leases.beat = lambda client: client.heartbeat([], [])
+    odoo.faults += [("heartbeat", 503, b""), ("heartbeat", 403, b'{"error": "revoked", "message": ""}')]
+    (waiting,), ids = held(odoo)
+    leases.hold(ids)
+    odoo.wait_for(lambda: waiting.renewals >= 4 and not odoo.faults)
+
+
+def test_a_lost_lease_is_known_and_not_asked_for_again(odoo, leases):
+    (waiting,), ids = held(odoo)
+    leases.hold(ids)
+    with odoo.changed:
+        waiting.state = "pending"
+    seen = threading.Event()
+    for _ in range(500):
+        if leases.lost(ids[0]):
+            break
+        seen.wait(0.01)
+    assert leases.lost(ids[0])
+    with odoo.changed:
+        waiting.state = "claimed"
+    leases.hold(ids)
+    assert not leases.lost(ids[0])
+
+
+def test_a_lease_survives_a_server_that_is_away(odoo, leases):
+    (waiting,), ids = held(odoo)
+    odoo.faults += [("requests", 502, b"")] * 3
+    leases.hold(ids)
+    odoo.wait_for(lambda: waiting.renewals >= 2)
+    assert not leases.lost(ids[0])
+
+
+def test_answers_are_delivered_in_order_and_once(odoo, outbox, finished):
+    waiting, ids = held(odoo, 3)
+    outbox.put(Delivery(ids[0], "failed", code="refused", message="không"))
+    outbox.put(Delivery(ids[1], "release"))
+    outbox.put(Delivery(ids[2], "signed", document="eA=="))
+    assert outbox.wait_empty(20) and outbox.pending == 0
+    assert [entry.state for entry in waiting] == ["failed", "pending", "signed"]
+    assert waiting[0].message == "không" and waiting[2].signed == b"x"
+    assert finished == [("1", ""), ("2", ""), ("3", "")]
+
+
+@pytest.mark.parametrize("code", ["lease_lost", "already_done", "rejected", "not_found"])
+def test_an_answer_that_the_server_refuses_is_over(odoo, outbox, finished, code):
+    _, ids = held(odoo, 2)
+    odoo.faults.append(("requests/1/signed", 409, json.dumps({"error": code, "message": ""}).encode()))
+    outbox.put(Delivery(ids[0], "signed", document="eA=="))
+    outbox.put(Delivery(ids[1], "signed", document="eA=="))
+    assert outbox.wait_empty(20)
+    assert finished == [("1", code), ("2", "")]
+
+
+def test_a_throttled_delivery_waits(odoo, outbox, finished):
+    _, ids = held(odoo)
+    odoo.faults.append(("requests", 429, b'{"error": "throttled", "message": ""}'))
+    outbox.put(Delivery(ids[0], "signed", document="eA=="))
+    assert outbox.holds("1") and outbox.wait_empty(20)
+    assert finished == [("1", "")] and odoo.paths().count("requests/1/signed") == 2
