@@ -68,6 +68,7 @@
         "web.assets_backend": ["l10n_vn_ibhxh/static/src/**/*"],
         "web.assets_tests": ["l10n_vn_ibhxh/static/tests/tours/**/*"],
     },
+    "images": ["static/description/banner.png"],
     "application": True,
     "uninstall_hook": "uninstall_hook",
 }
