@@ -11,6 +11,7 @@ from odoo.http import request
 PREFIX = "/l10n_vn_ibhxh/agent/v1"
 MAX_BODY_BYTES = 8 * 2**20
 MAX_CERTIFICATE_BYTES = 64 * 2**10
+MAX_TOKENS = 32
 MAX_CLAIM = 500
 DEFAULT_CLAIM = 20
 WRONG_CODE = "wrong pairing code"
@@ -91,7 +92,12 @@ def _text(body, key, limit, default=""):
     value = body.get(key, default)
     if not isinstance(value, str):
         raise ProtocolError("bad_request")
-    return value.replace("\x00", "")[:limit]
+    return _clean(value)[:limit]
+
+
+def _clean(text):
+    """Return `text` without what PostgreSQL cannot store and JSON can say: NUL, and halves of surrogate pairs."""
+    return text.replace("\x00", "").encode("utf-8", "replace").decode()
 
 
 def _base64(value, limit):
@@ -107,7 +113,19 @@ def _strings(body, key, most):
     values = body.get(key, [])
     if not isinstance(values, list) or len(values) > most or not all(isinstance(value, str) for value in values):
         raise ProtocolError("bad_request")
-    return values
+    return [_clean(value) for value in values]
+
+
+def _tokens(body):
+    """Return what is known of the tokens, and nothing that the protocol does not name."""
+    tokens = body.get("tokens", [])
+    if not isinstance(tokens, list) or len(tokens) > MAX_TOKENS or not all(isinstance(token, dict) for token in tokens):
+        raise ProtocolError("bad_request")
+    return [
+        {name: _text(token, name, 64) for name in ("label", "serial", "model", "manufacturer")}
+        | {"pin_flags": [flag[:32] for flag in _strings(token, "pin_flags", 16)]}
+        for token in tokens
+    ]
 
 
 class AgentController(http.Controller):
@@ -149,10 +167,7 @@ class AgentController(http.Controller):
     @endpoint
     def heartbeat(self, agent, body):
         ders = [_base64(value, MAX_CERTIFICATE_BYTES) for value in _strings(body, "certificates", 64)]
-        tokens = body.get("tokens", [])
-        if not isinstance(tokens, list) or len(tokens) > 32 or len(json.dumps(tokens)) > 32 * 2**10:
-            raise ProtocolError("bad_request")
-        return agent._heartbeat(ders, tokens, _text(body, "version", 32))
+        return agent._heartbeat(ders, _tokens(body), _text(body, "version", 32))
 
     @http.route(f"{PREFIX}/requests/claim", **ROUTE)
     @endpoint

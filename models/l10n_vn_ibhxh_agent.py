@@ -269,4 +269,5 @@ def _sha256(text):
 
 
 def _version_key(version):
-    return tuple(int(part) if part.isdigit() else 0 for part in (version or "0").split("."))
+    # Not every character that is a digit in Unicode is one for int(): ² is not.
+    return tuple(int(part) if part.isascii() and part.isdigit() else 0 for part in (version or "0").split("."))
