@@ -17,6 +17,7 @@ _logger = logging.getLogger(__name__)
 
 PATTERNS_PARAMETER = "l10n_vn_ibhxh.mail_patterns"
 SOURCE_KEY = "l10n_vn_ibhxh_source"
+HANDED_IN_KEY = "l10n_vn_ibhxh_handed_in_by"
 MAX_SOURCE_BYTES = 10 * 2**20
 
 
@@ -98,17 +99,24 @@ class L10n_Vn_IbhxhMail(models.Model):
     @api.model
     def message_new(self, msg_dict, custom_values=None):
         """Take one mail from Odoo's mail gateway. The chatter gets a line without content, never the mail itself."""
+        self._check_mail_gateway()
         source = msg_dict.pop(SOURCE_KEY, None) or self._rebuild_source(msg_dict)
-        mail = self._receive(source)
+        mail = self._receive(source, handed_in_by=msg_dict.pop(HANDED_IN_KEY, None))
         msg_dict.update(body=self.env._("A mail arrived; its content is kept out of the chatter."), attachments=[])
         return mail
 
     def message_update(self, msg_dict, update_vals=None):
         """A reply to one of our notifications is a mail like any other, and its content is as confidential."""
+        self._check_mail_gateway()
         source = msg_dict.pop(SOURCE_KEY, None) or self._rebuild_source(msg_dict)
-        self._receive(source)
+        self._receive(source, handed_in_by=msg_dict.pop(HANDED_IN_KEY, None))
         msg_dict.update(body=self.env._("A mail arrived; its content is kept out of the chatter."), attachments=[])
         return super().message_update(msg_dict, update_vals)
+
+    def _check_mail_gateway(self):
+        """Odoo's mail gateway calls as superuser; RPC, which reaches the same methods, cannot."""
+        if not self.env.su:
+            raise AccessError(self.env._("Mails come in through the mail gateway only."))
 
     @api.model
     def _rebuild_source(self, msg_dict):
@@ -121,8 +129,12 @@ class L10n_Vn_IbhxhMail(models.Model):
         return message.as_bytes()
 
     @api.model
-    def _receive(self, source):
-        """Store one mail (bytes), read it and apply it where that is certain; return its record. Never raises."""
+    def _receive(self, source, handed_in_by=None):
+        """Store one mail (bytes), read it and apply it where that is certain; return its record. Never raises.
+
+        `handed_in_by` names a user who handed the mail to Odoo and may not speak for the mail server: anybody who can
+        log in can call Odoo's mail gateway, with headers of their own making. Such a mail waits for a person.
+        """
         patterns = self._patterns()
         reading = vss_mail.read(source[:MAX_SOURCE_BYTES], patterns)
         subject = _storable(vss_mail.redact(reading.subject or "", patterns))[:200]
@@ -137,7 +149,12 @@ class L10n_Vn_IbhxhMail(models.Model):
                 "summary": self._summary(reading),
             }
         )
-        mail._process_safely(reading)
+        if handed_in_by:
+            mail._leave_to_person(
+                self.env._("It was handed in by %(user)s, not by the mail server.", user=handed_in_by)
+            )
+        else:
+            mail._process_safely(reading)
         return mail
 
     @api.model

@@ -1,6 +1,6 @@
 from odoo import api, models
 
-from .l10n_vn_ibhxh_mail import SOURCE_KEY
+from .l10n_vn_ibhxh_mail import HANDED_IN_KEY, SOURCE_KEY
 
 
 class MailThread(models.AbstractModel):
@@ -12,4 +12,6 @@ class MailThread(models.AbstractModel):
         values = super()._message_parse_post_process(message, message_dict, routes)
         if routes and all(route[0] in ("l10n_vn_ibhxh.mail", "l10n_vn_ibhxh.registration") for route in routes):
             values[SOURCE_KEY] = message.as_bytes()
+            if not (self.env.su or self.env.user.has_group("l10n_vn_ibhxh.group_l10n_vn_ibhxh_manager")):
+                values[HANDED_IN_KEY] = self.env.user.name
         return values
