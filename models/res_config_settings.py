@@ -97,6 +97,8 @@ class ResConfigSettings(models.TransientModel):
 
     def set_values(self):
         """Store the sender policy in the form in which mails are compared with it; refuse what could never match."""
+        # Odoo checks in its button only, but RPC reaches this method too; called on nothing it would reset everything.
+        self.check_access("write")
         for settings in self:
             domains = (settings.l10n_vn_ibhxh_mail_sender_domains or "").lower().replace(",", " ").replace(";", " ")
             names = [part.removeprefix("@").removeprefix("*.") for part in domains.split()]
