@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -56,6 +57,8 @@ class Sandbox:
     def __init__(self, options: Options) -> None:
         self.options = options
         self.faults = FaultBoard()
+        self.takes: Counter[str] = Counter()
+        """How often a dossier was handed in and taken, by client reference: once, unless a client repeats itself."""
         self.store = Store(options.data)
         self.clock = Clock()
         self._restore_clock()

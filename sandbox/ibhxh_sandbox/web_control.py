@@ -176,6 +176,7 @@ class Control:
             "signer": json.loads(row["signer"]),
             "activation_url": page if row["token"] else None,
             "has_notification": notification is not None,
+            "takes": self._sandbox.takes[row["reference"]],
         }
         return {**shown, "document": base64.b64encode(document).decode()} if with_document else shown
 

@@ -55,6 +55,7 @@ class Gateway:
         submission = _submission(await json_body(request), request.headers.get("Idempotency-Key"))
         office = self._sandbox.office
         new, receipt = await self._sandbox.run(lambda: office.submit(client.provider, submission))
+        self._sandbox.takes[submission.client_reference] += 1
         return answer(receipt, status=201 if new else 200)
 
     async def progress(self, request: web.Request) -> web.Response:
