@@ -80,10 +80,32 @@ def _distribution(folder: str, package: str) -> Callable[[list[str]], int]:
     return run
 
 
+def faults(arguments: list[str]) -> int:
+    """Real programs, killed, starved and lied to at each step (dev/faults/cases); arguments: files and options of pytest."""
+    folder = ROOT / "dev" / "faults" / "cases"
+    return _pytest(
+        [
+            "-p",
+            "no:odoo",
+            "-p",
+            "no:cov",
+            "-ra",
+            "--import-mode=importlib",
+            f"--rootdir={folder}",
+            f"--confcutdir={folder}",
+            *_with_targets(arguments, folder, "."),
+        ],
+        cwd=folder,
+        coverage_file=".coverage-faults",
+        environment=odoo.environment(),
+    )
+
+
 SUITES: dict[str, Callable[[list[str]], int]] = {
     "addon": addon,
     "agent": _distribution("agent", "ibhxh_agent"),
     "sandbox": _distribution("sandbox", "ibhxh_sandbox"),
+    "faults": faults,
 }
 
 

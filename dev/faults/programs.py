@@ -1,0 +1,62 @@
+"""Child processes that can be killed, frozen and starved."""
+
+from __future__ import annotations
+
+import os
+import resource
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from ..demo.processes import Program
+
+
+class Victim(Program):
+    """A program with all of its children in one process group."""
+
+    @property
+    def pid(self) -> int:
+        """Its process id.
+
+        :raises RuntimeError: when it does not run
+        """
+        if self._process is None:
+            raise RuntimeError(f"{self.name} does not run")
+        return self._process.pid
+
+    def kill(self) -> None:
+        """``kill -9`` of it and all of its children."""
+        if self._process is not None:
+            os.killpg(self._process.pid, signal.SIGKILL)
+            self._process.wait()
+            self._process = None
+
+    def workers(self) -> list[int]:
+        """The process ids of its children, the gevent server of Odoo left out."""
+        listed = Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text(encoding="ascii").split()
+        return [int(pid) for pid in listed if "gevent" not in Path(f"/proc/{pid}/cmdline").read_text("utf-8")]
+
+    @contextmanager
+    def frozen(self) -> Iterator[None]:
+        """Stopped meanwhile: neither it nor its children do anything."""
+        os.killpg(self.pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            if self._process is not None:
+                os.killpg(self.pid, signal.SIGCONT)
+
+    @contextmanager
+    def no_space(self, size: int = 1024) -> Iterator[None]:
+        """No file of its processes may grow beyond `size` bytes meanwhile: each write fails, as on a full disk."""
+        pids = [self.pid, *self.workers()]
+        before = {pid: resource.prlimit(pid, resource.RLIMIT_FSIZE) for pid in pids}
+        try:
+            for pid, (_soft, hard) in before.items():
+                resource.prlimit(pid, resource.RLIMIT_FSIZE, (size, hard))
+            yield
+        finally:
+            for pid, limits in before.items():
+                if Path(f"/proc/{pid}").exists():
+                    resource.prlimit(pid, resource.RLIMIT_FSIZE, limits)

@@ -1,0 +1,293 @@
+"""Everything that the fault suite runs: its own PostgreSQL, Odoo with several processes, the sandbox, a mail server."""
+
+from __future__ import annotations
+
+import secrets
+import shutil
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from types import TracebackType
+from typing import Any, TypeVar
+
+import requests
+from stdnum.vn import mst
+
+from .. import odoo
+from ..demo.mail_bridge import MailBridge
+from ..demo.odoo_web import Person
+from ..demo.processes import free_port
+from ..demo.sandbox_control import SandboxControl
+from ..odoo import ADMIN_LOGIN, ADMIN_PASSWORD
+from ..paths import ADDON, DATA, LOGS, PYTHON, RUNTIME, VENV
+from .cluster import Cluster
+from .people import SigningDesk
+from .programs import Victim
+
+DATABASE = "faults"
+FOLDER = RUNTIME / "faults"
+CLIENT_ID = "faults-ivan"
+MAIL_DOMAIN = "thu.example.com"
+MAILBOX = f"bhxh@{MAIL_DOMAIN}"
+CLERK, COLLEAGUE, HOLDER = "ketoan", "donghanh", "giamdoc"
+QUIET = ("l10n_vn_ibhxh.ir_cron_l10n_vn_ibhxh_send", "l10n_vn_ibhxh.ir_cron_l10n_vn_ibhxh_follow")
+"""The scheduled actions that run; all others are off, so that only what a case is about happens."""
+T = TypeVar("T")
+
+
+class Unseen(AssertionError):
+    """Something that had to happen was not seen in time."""
+
+
+class World:
+    """Starts everything when entered, stops everything when left."""
+
+    def __init__(self) -> None:
+        self._stack = ExitStack()
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self._companies = 0
+        self._passwords = {ADMIN_LOGIN: ADMIN_PASSWORD}
+        self._people: dict[str, Person] = {}
+        self._secret = secrets.token_urlsafe(24)
+
+    def __enter__(self) -> World:
+        try:
+            self._start()
+        except BaseException:
+            self._stack.close()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stack.close()
+
+    # -- bring-up ----------------------------------------------------------------------------------------------------
+
+    def _start(self) -> None:
+        shutil.rmtree(FOLDER, ignore_errors=True)
+        FOLDER.mkdir(parents=True)
+        self.cluster = Cluster(FOLDER / "postgres")
+        self._stack.callback(self.cluster.stop)
+        self.cluster.copy_template(DATABASE)
+        self._stack.callback(shutil.rmtree, DATA / "filestore" / DATABASE, ignore_errors=True)
+        self.config = odoo.write_config(
+            DATABASE,
+            path=FOLDER / "odoo.conf",
+            db_host=self.cluster.host,
+            db_port=self.cluster.port,
+            db_user="odoo",
+            db_password="",
+            http_port=self.port,
+            gevent_port=free_port(),
+            workers=2,
+            max_cron_threads=2,
+        )
+        self.run_odoo("-i", ADDON)
+        # A file, because Odoo starts its evented child from the path of its own program.
+        launcher = FOLDER / "odoo-launcher.py"
+        launcher.write_text("from odoo.cli import main\n\nmain()\n", encoding="utf-8")
+        self.odoo = self._program("odoo", [str(PYTHON), str(launcher), "-c", str(self.config)])
+        self.start_odoo()
+        admin = self.person(ADMIN_LOGIN)
+        admin.create("mail.alias.domain", name=MAIL_DOMAIN)
+        admin.call("ir.config_parameter", "set_param", "iap.partner_autocomplete.endpoint", "http://127.0.0.1:9")
+        self._users(admin)
+        self.agency = admin.find("l10n_vn_ibhxh.agency", ["code", "=", "001"])
+        self.mail = MailBridge(self.url, DATABASE, self._api_key(admin))
+        self.mail.start()
+        self._stack.callback(self.mail.stop)
+        self._sandbox()
+        self.provider = self.make_provider(self.sandbox_url)
+        self.desk = SigningDesk(self.url)
+        self.desk.pair(self.pairing_code())
+        self.sql("UPDATE ir_cron SET active = (id = ANY(%s))", [[admin.reference(name) for name in QUIET]])
+
+    def run_odoo(self, *arguments: str) -> None:
+        """Run Odoo once, to install or to upgrade.
+
+        :raises RuntimeError: with the end of the log
+        """
+        log = FOLDER / "setup.log"
+        if odoo.run("-c", str(self.config), "-d", DATABASE, *arguments, "--stop-after-init", "--no-http", log=log):
+            raise RuntimeError(log.read_text(encoding="utf-8")[-3000:])
+
+    def _program(self, name: str, command: list[str]) -> Victim:
+        program = Victim(name, command, FOLDER / f"{name}.log", odoo.environment())
+        self._stack.callback(program.stop)
+        return program
+
+    def start_odoo(self) -> None:
+        """Start Odoo, when it does not run, and wait until it answers."""
+        if not self.odoo.running:
+            self.odoo.start()
+        until("Odoo answering", lambda: self._answers(f"{self.url}/web/health?db_server_status=1"), 60)
+
+    def start_sandbox(self) -> None:
+        """Start the sandbox, when it does not run, with what it held."""
+        if not self.sandbox.running:
+            self.sandbox.start()
+        until("the sandbox answering", lambda: self._answers(f"{self.sandbox_url}/_sandbox/clock"), 30)
+
+    @staticmethod
+    def _answers(url: str) -> bool:
+        with requests.Session() as session:
+            session.trust_env = False
+            try:
+                return session.get(url, timeout=5).status_code == 200
+            except requests.RequestException:
+                return False
+
+    def _users(self, admin: Person) -> None:
+        for login, group in (
+            (CLERK, "l10n_vn_ibhxh.group_l10n_vn_ibhxh_user"),
+            (COLLEAGUE, "l10n_vn_ibhxh.group_l10n_vn_ibhxh_user"),
+            (HOLDER, "l10n_vn_ibhxh.group_l10n_vn_ibhxh_user"),
+        ):
+            self._passwords[login] = secrets.token_urlsafe(9)
+            admin.create(
+                "res.users",
+                name=login,
+                login=login,
+                password=self._passwords[login],
+                email=f"{login}@{MAIL_DOMAIN}",
+                notification_type="inbox",
+                group_ids=[[4, admin.reference(group)]],
+            )
+
+    def _api_key(self, admin: Person) -> str:
+        description = admin.create("res.users.apikeys.description", name="Mail server", duration="1")
+        key: str = admin.press("res.users.apikeys.description", description, "make_key")["context"]["default_key"]
+        return key
+
+    def _sandbox(self) -> None:
+        secret = FOLDER / "secret"
+        secret.touch(mode=0o600)
+        secret.write_text(self._secret, encoding="utf-8")
+        port = free_port()
+        self.sandbox_url = f"http://127.0.0.1:{port}"
+        command = [str(VENV / "bin" / "ibhxh-sandbox"), "--port", str(port), "--data", str(FOLDER / "sandbox.sqlite")]
+        command += ["--smtp", f"127.0.0.1:{self.mail.port}", "--client-id", CLIENT_ID, "--secret-file", str(secret)]
+        self.sandbox = self._program("sandbox", command)
+        self.control = Control(self.sandbox_url)
+        self.start_sandbox()
+
+    def make_provider(self, url: str, code: str = "00001", **values: Any) -> int:
+        """An I-VAN organisation behind this address; returns its id."""
+        return self.person(ADMIN_LOGIN).create(
+            "l10n_vn_ibhxh.provider",
+            **{
+                "code": code,
+                "name": "I-VAN thử nghiệm",
+                "gateway": "sandbox",
+                "url": f"{url}/ivan/v1",
+                "client_id": CLIENT_ID,
+                "client_secret": self._secret,
+                "portal_hosts": self.sandbox_url.removeprefix("http://"),
+                **values,
+            },
+        )
+
+    # -- people ------------------------------------------------------------------------------------------------------
+
+    def person(self, login: str) -> Person:
+        """A logged-in user; logged in once."""
+        if login not in self._people:
+            self._people[login] = Person(self.url, DATABASE, login, self._passwords[login])
+        return self._people[login]
+
+    def pairing_code(self) -> str:
+        """A new pairing code of the token holder."""
+        shown = self.person(HOLDER).press("l10n_vn_ibhxh.agent.pairing", 0, "action_new_code")
+        code: str = shown["context"]["default_code"]
+        return code
+
+    def make_company(self) -> tuple[int, str, str]:
+        """A company with a tax code of its own; returns id, tax code and name."""
+        digit = "10"
+        while digit == "10":  # no tax code begins with these nine digits
+            self._companies += 1
+            base = f"01097{self._companies:04d}"
+            digit = mst.calc_check_digit(base)
+        tax_code = base + digit
+        name = f"CÔNG TY TNHH SỰ CỐ {self._companies}"
+        admin = self.person(ADMIN_LOGIN)
+        company = admin.create(
+            "res.company",
+            name=name,
+            vat=tax_code,
+            country_id=admin.reference("base.vn") if self._companies == 1 else self._country,
+            street="Số 1 phố Thử Nghiệm",
+            city="Hà Nội",
+            l10n_vn_ibhxh_agency_id=self.agency,
+            l10n_vn_ibhxh_provider_id=self.provider,
+        )
+        self._country = admin.read("res.company", company, "country_id")["country_id"][0]
+        users = [self.person(login).uid for login in (CLERK, COLLEAGUE, HOLDER)]
+        admin.call("res.users", "write", users, {"company_ids": [[4, company]]})
+        return company, tax_code, name
+
+    # -- looking and waiting -----------------------------------------------------------------------------------------
+
+    def sql(self, query: str, parameters: list[Any] | None = None) -> list[dict[str, Any]]:
+        """Run one statement; returns its rows, none when it has none."""
+        with self.cluster.cursor(DATABASE) as cursor:
+            cursor.execute(query, parameters)
+            return [dict(row) for row in cursor.fetchall()] if cursor.description else []
+
+    def wake(self) -> None:
+        """Let the scheduler look now what is due, as it does by itself each minute."""
+        with self.cluster.cursor("postgres") as cursor:
+            cursor.execute("SELECT pg_notify('cron_trigger', %s)", [DATABASE])
+
+    def recover(self) -> None:
+        """Whatever the last case has broken runs again."""
+        self.cluster.start()
+        self.start_sandbox()
+        self.start_odoo()
+        self.control.clear_faults()
+        self.control.reset_clock()
+
+
+class Control(SandboxControl):
+    """The sandbox's control API with its fault switches."""
+
+    def fault(self, **fault: Any) -> None:
+        """Switch one fault on."""
+        self._call("POST", "faults", fault)
+
+    def clear_faults(self) -> None:
+        """Switch all faults off."""
+        self._call("DELETE", "faults")
+
+    def documents(self) -> list[dict[str, Any]]:
+        """Every dossier that was taken in, with its document (base64)."""
+        rows: list[dict[str, Any]] = self._call("GET", "dossiers?document=1")
+        return rows
+
+    def activate(self, token: str, code: str) -> None:
+        """Enter the code on the portal's page."""
+        answer = self._session.post(f"{self._url}/portal/activations/{token}", json={"code": code}, timeout=15)
+        answer.raise_for_status()
+
+
+def until(what: str, probe: Callable[[], T | None], seconds: float = 30, *, pause: float = 0.1) -> T:
+    """Ask `probe` until it gives something; that is the answer.
+
+    :raises Unseen: after `seconds`
+    """
+    end = time.monotonic() + seconds
+    while True:
+        seen = probe()
+        if seen:
+            return seen
+        if time.monotonic() > end:
+            raise Unseen(f"{what}: not seen within {seconds:.0f} s")
+        time.sleep(pause)
+
+
+def log_texts() -> dict[str, str]:
+    """The logs of all programs by file name."""
+    return {file.name: file.read_text("utf-8", "replace") for file in [*FOLDER.glob("*.log"), *LOGS.glob("faults*")]}
