@@ -20,7 +20,7 @@ from .demo.odoo_browser import HR_APP, WIZARD_TITLE, OdooPage
 from .demo.registering import PHONE, Desk
 from .demo.setup_scene import CLERK, HOLDER, MAILBOX
 from .demo.transcript import Transcript
-from .demo.world import PIN, World
+from .demo.world import FOLDER, PIN, World
 from .odoo import ADMIN_LOGIN
 from .paths import ROOT
 
@@ -28,6 +28,9 @@ PICTURES = ROOT / "docs" / "img"
 APPS_PAGE = ROOT / "static" / "description"
 FOR_APPS_PAGE = ("wizard", "code", "overview")
 """English pictures that the Apps page shows too; Odoo serves it from static/ alone."""
+
+BANNER = ROOT / "dev" / "banner.html"
+BANNER_SIZE = {"width": 1120, "height": 560}
 
 LANGUAGES = {"vi": "vi_VN", "en": "en_US"}
 COMPUTER = "PC-KETOAN"
@@ -93,7 +96,15 @@ class _Studio:
         for language in LANGUAGES:
             self._speak(language)
             self._many_companies()
-            self._settings()
+        self._settings()
+        self._banner()
+
+    def _banner(self) -> None:
+        page = self.browser.page()
+        page.set_viewport_size(BANNER_SIZE)
+        page.goto(BANNER.as_uri())
+        _store(page.screenshot(), APPS_PAGE / "banner.png")
+        page.context.close()
 
     def _speak(self, language: str) -> None:
         """Let everybody work in this language from the next log-in on."""
@@ -176,7 +187,7 @@ class _Studio:
         top.click()
         entry = odoo.page.locator(".o-dropdown--menu").get_by_text("Đăng ký sử dụng dịch vụ I-VAN", exact=True)
         entry.wait_for()
-        self._save(odoo.page, "menu-hr", top, entry, height=400)
+        self._save(odoo.page, "menu-hr", top, entry, height=130)
         entry.click()
         self._fill(odoo)
         action = self._register(odoo)
@@ -194,6 +205,9 @@ class _Studio:
         odoo.page.keyboard.press("Tab")
         certificate = dialog.locator("[name=certificate_id]")
         button = dialog.locator("button[name=action_register]")
+        if self.language == "vi":
+            odoo.page.set_viewport_size({"width": 1280, "height": 1060})
+            dialog.locator(".modal-content").screenshot(path=FOLDER / "pictures" / "banner-wizard.png")
         self._save(odoo.page, "wizard", certificate, dialog.locator("[name=email]"), button, height=1060)
 
     def _register(self, odoo: OdooPage) -> int:
