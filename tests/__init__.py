@@ -1,4 +1,5 @@
 from . import (
+    test_access,
     test_agent_api,
     test_batch,
     test_company_state,
@@ -12,6 +13,7 @@ from . import (
     test_notification,
     test_preflight,
     test_proof,
+    test_queries,
     test_registration,
     test_report,
     test_security,
@@ -29,5 +31,6 @@ from . import (
     test_tools_signature_xmlsec,
     test_tools_untrusted_xml,
     test_tools_validation,
+    test_tours,
     test_wizard,
 )

@@ -1,0 +1,160 @@
+import json
+from contextlib import contextmanager
+
+from odoo import fields
+from odoo.tests import Form, tagged
+
+from .companies import ManyCompanies, tax_code
+
+WIZARD = "l10n_vn_ibhxh.registration.wizard"
+REGISTRATION = "l10n_vn_ibhxh.registration"
+
+
+@tagged("post_install_l10n", "post_install", "-at_install")
+class TestQueries(ManyCompanies):
+    """Opening a page costs as many SQL queries for many rows as for few, and not many.
+
+    A list opens with two calls of the page, its views and its rows, whatever it holds; what is counted here is the
+    second one. The wizard opens with its views and one onchange.
+    """
+
+    MOST_FOR_LIST = 16
+    MOST_FOR_OVERVIEW = 12
+    MOST_FOR_SUMMARY = 45
+    MOST_FOR_WIZARD = 60
+
+    @classmethod
+    def _new_companies(cls, count, first=0):
+        """Return `count` copies of the company, made by the database: creating 500 the usual way takes minutes."""
+        copies = """
+            INSERT INTO {table} SELECT (jsonb_populate_record(NULL::{table}, to_jsonb(original) || changes)).*
+            FROM {table} original, jsonb_array_elements(%s::jsonb) changes WHERE original.id = %s
+        """
+        rows = {}
+        for table in ("res_partner", "res_company"):
+            cls.env.cr.execute(f"SELECT nextval('{table}_id_seq') FROM generate_series(1, %s)", [count])
+            rows[table] = [{"id": new_id} for (new_id,) in cls.env.cr.fetchall()]
+        for index, (partner, company) in enumerate(zip(*rows.values(), strict=True), first):
+            partner |= {"name": f"Công ty {index:03d}", "vat": tax_code(index)}
+            company |= {"name": partner["name"], "partner_id": partner["id"], "l10n_vn_ibhxh_tax_code": partner["vat"]}
+            rows["res_partner"][index - first] = partner
+            rows["res_company"][index - first] = company
+        cls.env.flush_all()
+        for table, original in (("res_partner", cls.company.partner_id), ("res_company", cls.company)):
+            cls.env.cr.execute(copies.format(table=table), [json.dumps(rows[table]), original.id])
+        companies = cls.env["res.company"].browse(row["id"] for row in rows["res_company"])
+        cls.env.cr.execute(
+            "INSERT INTO res_company_users_rel (cid, user_id) SELECT unnest(%s), %s", [companies.ids, cls.user.id]
+        )
+        cls.env.invalidate_all()
+        cls.env.registry.clear_cache()
+        return companies
+
+    @contextmanager
+    def _counted(self, counts):
+        self.env.flush_all()
+        self.env.invalidate_all()
+        before = self.env.cr.sql_log_count
+        yield
+        self.env.flush_all()
+        counts.append(self.env.cr.sql_log_count - before)
+
+    def _read(self, env, model, view, domain):
+        """Read rows as the web client does: everything the columns of the list `view` need, in one call."""
+        shown = env[model].get_view(self.env.ref(f"l10n_vn_ibhxh.{view}").id, "list")["models"][model]
+        spec = {
+            name: {"fields": {"display_name": {}}} if env[model]._fields[name].comodel_name else {} for name in shown
+        }
+        return lambda: env[model].web_search_read(domain, spec, limit=1000)["records"]
+
+    def _assert_constant(self, counts, most):
+        few, many = counts
+        self.assertLessEqual(many, few, "as many queries for many rows as for few")
+        self.assertLessEqual(few, most)
+
+    def _new_registrations(self, companies):
+        """One registration per company, waiting for its code, without the way there: only their number matters."""
+        now = fields.Datetime.now()
+        registrations = self.env[REGISTRATION].create(
+            [
+                {
+                    "company_id": company.id,
+                    "user_id": self.user.id,
+                    "provider_id": self.provider.id,
+                    "agency_id": self.agency.id,
+                    "certificate_id": self.certificate.id,
+                    "state": "to_activate",
+                    "submitted_at": now,
+                    "activation_expires_at": fields.Datetime.add(now, hours=5),
+                }
+                for company in companies
+            ]
+        )
+        for company, registration in zip(companies, registrations, strict=True):
+            company.l10n_vn_ibhxh_registration_id = registration
+        return registrations
+
+    def test_list_of_80_registrations(self):
+        counts = []
+        companies = self._new_companies(80)
+        registrations = self._new_registrations(companies)
+        for some in (registrations[:8], registrations):
+            env = self._as_user(some.company_id)
+            read = self._read(env, REGISTRATION, "l10n_vn_ibhxh_registration_view_list", [("id", "in", some.ids)])
+            read()
+            with self._counted(counts):
+                self.assertEqual(len(read()), len(some))
+        self._assert_constant(counts, self.MOST_FOR_LIST)
+
+    def test_overview_of_500_companies(self):
+        counts = []
+        companies = self._new_companies(500)
+        self._new_registrations(companies[:250])
+        for some in (companies[245:255], companies):
+            env = self._as_user(some)
+            domain = [("id", "in", some.ids)]
+            read = self._read(env, "res.company", "res_company_view_list_l10n_vn_ibhxh_overview", domain)
+            read()
+            with self._counted(counts):
+                rows = read()
+            self.assertEqual({row["l10n_vn_ibhxh_next_action"] for row in rows}, {"register", "activate"})
+        self._assert_constant(counts, self.MOST_FOR_OVERVIEW)
+
+    def test_wizard_for_a_user_of_500_companies(self):
+        counts = []
+        for first, count in ((0, 10), (10, 490)):
+            self._new_companies(count, first=first)
+            env = self._as_user(self.user.company_ids)
+            Form(env[WIZARD].with_company(self.company))
+            with self._counted(counts):
+                form = Form(env[WIZARD].with_company(self.company))
+            self.assertEqual(form.certificate_id, self.certificate)
+        self._assert_constant(counts, self.MOST_FOR_WIZARD)
+
+    def test_summary_of_a_batch(self):
+        counts = []
+        companies = self._new_companies(220)
+        for some in (companies[:20], companies[20:]):
+            env = self._as_user(some)
+            with self._counted(counts):
+                batch = env["l10n_vn_ibhxh.batch"]._from_companies(some)
+            self.assertEqual(batch.blocked_count, len(some), "no token is plugged in")
+            with self._counted([]):
+                batch.web_read({"blocked_count": {}, "progress": {}, "line_ids": {"fields": {"problem": {}}}})
+        few, many = counts
+        # Rows are written in portions, so some hundreds take a few queries more than some tens.
+        self.assertLessEqual(many, few + 8)
+        self.assertLessEqual(few, self.MOST_FOR_SUMMARY)
+
+    def test_computers_of_the_wizard(self):
+        counts = []
+        agents = self.env["l10n_vn_ibhxh.agent"]
+        companies = self._new_companies(4)
+        for some in (companies[:1], companies):
+            self._plug_in_tokens(some)
+            self.assertEqual(some.mapped("vat"), [tax_code(index) for index in range(len(some))])
+            env = self._as_user(self.company | companies)
+            with self._counted(counts):
+                live = env[agents._name].get_live(self.company.id)
+            self.assertGreaterEqual(len(live["computers"][0]["certificates"]), len(some))
+        self._assert_constant(counts, 20)
