@@ -7,6 +7,7 @@ from . import (
     test_lifelines,
     test_mail_patterns,
     test_docs_gateway,
+    test_docs_pages,
     test_live,
     test_mailbox,
     test_manual,
