@@ -20,6 +20,7 @@ from . import apt
 
 MULTIARCH = sysconfig.get_config_var("MULTIARCH") or "x86_64-linux-gnu"
 PYTHON_FOLDER = Path(f"usr/lib/python{sys.version_info[0]}.{sys.version_info[1]}")
+SHARED_PYTHON = f"libpython{sys.version_info[0]}.{sys.version_info[1]}"
 LIBRARY_FOLDERS = (
     Path("usr/lib/softhsm"),
     Path("usr/lib") / MULTIARCH / "softhsm",
@@ -56,6 +57,10 @@ def chromium() -> Path | None:
     return program("chromium") or program("google-chrome") or program("chromium-browser")
 
 
+def _file(path: str) -> Path | None:
+    return next((root / path for root in (SYSTEM, Path("/")) if (root / path).exists()), None)
+
+
 def vietnamese_font() -> Path | None:
     """Any installed font file known to have the Vietnamese letters."""
     for root in (SYSTEM, Path("/")):
@@ -75,11 +80,20 @@ def tkinter() -> Path | None:
     return own or (Path(found.origin) if found and found.origin else None)
 
 
+def shared_python() -> Path | None:
+    """Python as a library, which Debian packages apart."""
+    return _file(f"{sysconfig.get_config_var('LIBDIR')}/{sysconfig.get_config_var('INSTSONAME')}".lstrip("/"))
+
+
 NEEDED: dict[str, tuple[str, Callable[[], Path | None]]] = {
     "softhsm2": ("the token of demo and tests", lambda: library("libsofthsm2.so") and program("softhsm2-util")),
     "opensc-pkcs11": ("pkcs11-spy.so, which counts the calls that reach a token", lambda: library("pkcs11-spy.so")),
     "xmlsec1": ("checks signatures with another implementation than ours", lambda: program("xmlsec1")),
     "chromium": ("browser tests and the demo's portal page", chromium),
+    "gcc": ("builds the PKCS#11 library that misbehaves in the agent's tests", lambda: program("cc")),
+    "libc6-dev": ("headers for gcc", lambda: _file("usr/include/stdlib.h")),
+    "binutils": ("objdump, with which PyInstaller packs the agent", lambda: program("objdump")),
+    SHARED_PYTHON: ("Python as a library, which PyInstaller packs with the agent", shared_python),
     "xvfb": ("the screen on which tests use the agent's PIN window", lambda: program("Xvfb")),
     "python3-tk": ("the agent's PIN window", tkinter),
     "wkhtmltopdf": ("Odoo's PDF reports", lambda: program("wkhtmltopdf")),
