@@ -1,3 +1,4 @@
+from dataclasses import replace
 from datetime import datetime, timezone
 
 from odoo import api, fields, models
@@ -83,7 +84,7 @@ class L10n_Vn_IbhxhPreflight(models.AbstractModel):
             *self._preflight_open(),
             *self._preflight_form(),
             *self._preflight_certificate(),
-            preflight.check_tax_code(self.company_id.vat or ""),
+            self._preflight_tax_code(),
             *self._preflight_agency(),
             *self._preflight_unit_code(),
             preflight.check_email(self.email or "", self._preflight_email_repeated()),
@@ -152,6 +153,13 @@ class L10n_Vn_IbhxhPreflight(models.AbstractModel):
         if self.form == "06" and on_record and on_record != certificate._origin and not self.cures_id:
             values = {"serial": on_record.serial, "action": "action_amend_first"}
             yield preflight.Finding("certificate", "blocking", "certificate_not_registered", values, "certificate_id")
+
+    def _preflight_tax_code(self):
+        """The tax code is corrected on the company, which is another page."""
+        finding = preflight.check_tax_code(self.company_id.vat or "")
+        if finding.level == "passed":
+            return finding
+        return replace(finding, values={**finding.values, "action": "action_open_company"})
 
     def _preflight_agency(self):
         finding = preflight.check_agency(self.agency_id.code or "")

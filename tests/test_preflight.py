@@ -84,6 +84,13 @@ class TestPreflightOfRegistration(IbhxhCommon):
         self.assertIn("12", str(caught.exception))
         self.assertIn("BHXH agency", str(caught.exception))
 
+    def test_doubtful_tax_code_leads_to_the_company(self):
+        self.company.vat = "0100109107"
+        wizard = self._wizard()
+        self.assertEqual(self._rows(wizard)["tax_code_checksum"]["action"], "action_open_company")
+        action = wizard.action_open_company()
+        self.assertEqual((action["res_model"], action["res_id"]), ("res.company", self.company.id))
+
     def test_branch_suffix(self):
         self.company.vat = "0100109106-001"
         wizard = self._wizard()

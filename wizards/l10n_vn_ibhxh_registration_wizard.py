@@ -268,6 +268,11 @@ class L10n_Vn_IbhxhRegistrationWizard(models.TransientModel):
         self.certificate_id = chosen
         return self._reopen()
 
+    def action_open_company(self):
+        """Open the company, where its tax code stands."""
+        self.ensure_one()
+        return self.company_id._l10n_vn_ibhxh_open()
+
     def action_open_other(self):
         """Open the registration that is under way already."""
         return self.action_open_registration()
