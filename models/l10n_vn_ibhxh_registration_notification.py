@@ -12,6 +12,7 @@ class L10n_Vn_IbhxhRegistrationNotification(models.Model):
 
     def _apply_progress(self, progress):
         """Take the notification that the gateway hands over with its progress, after what the gateway says itself."""
-        super()._apply_progress(progress)
+        result = super()._apply_progress(progress)
         if progress.notification:
             self.env["l10n_vn_ibhxh.notification"]._from_gateway(progress.notification, self)
+        return result

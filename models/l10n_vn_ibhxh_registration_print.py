@@ -170,8 +170,9 @@ class L10n_Vn_IbhxhRegistrationPrint(models.Model):
         return pdf
 
     def _on_accepted(self, submitted_at, dossier_number):
-        super()._on_accepted(submitted_at, dossier_number)
+        result = super()._on_accepted(submitted_at, dossier_number)
         self.env.ref("l10n_vn_ibhxh.ir_cron_l10n_vn_ibhxh_print")._trigger()
+        return result
 
     def _cron_print(self):
         """Print and keep what was sent. One that fails never stops the others and is tried again at the next turns."""
