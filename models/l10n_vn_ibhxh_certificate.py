@@ -97,7 +97,7 @@ class L10n_Vn_IbhxhCertificate(models.Model):
 
     @api.model
     def _prepare_vals(self, info):
-        return {
+        vals = {
             "name": info.common_name or info.subject,
             "der": base64.b64encode(info.der),
             "fingerprint": info.fingerprint,
@@ -111,6 +111,8 @@ class L10n_Vn_IbhxhCertificate(models.Model):
             "key_type": info.key_type,
             "key_bits": info.key_bits,
         }
+        # A name may hold what PostgreSQL cannot store.
+        return {name: value.replace("\x00", "�") if isinstance(value, str) else value for name, value in vals.items()}
 
     def _der(self):
         """Return the DER bytes."""

@@ -1,3 +1,4 @@
+import re
 from urllib.parse import urlsplit
 
 from odoo import api, fields, models
@@ -6,6 +7,8 @@ from odoo.exceptions import UserError, ValidationError
 from ..tools import gateways
 
 LOOPBACK = {"localhost", "127.0.0.1", "::1"}
+# Nothing that browsers read otherwise than Python: to them a backslash is a slash, and control characters vanish.
+LINK = re.compile(r"https?://(?:\[::1\]|[a-z0-9.-]+)(?::[0-9]{1,5})?(?:[/#][!-\[\]-~]*)?", re.IGNORECASE)
 
 
 class L10n_Vn_IbhxhProvider(models.Model):
@@ -71,8 +74,10 @@ class L10n_Vn_IbhxhProvider(models.Model):
     def _is_portal_link(self, url):
         """Whether `url` may be shown as an activation link: https (or loopback) on a host of `portal_hosts`."""
         self.ensure_one()
+        if not LINK.fullmatch(url or ""):
+            return False
         try:
-            parts = urlsplit(url or "")
+            parts = urlsplit(url)
             host = (parts.hostname or "").lower()
             port = f":{parts.port}" if parts.port else ""
         except ValueError:

@@ -1,0 +1,290 @@
+"""Attacks on the agent's API: foreign keys, guessed codes, and whatever JSON can say."""
+
+import base64
+import json
+
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+from odoo import fields
+from odoo.tests import HttpCase, tagged
+from odoo.tools import mute_logger
+
+from ..wizards.l10n_vn_ibhxh_agent_pairing import ALPHABET, CODE_LENGTH, L10n_Vn_IbhxhAgentPairing
+from .common import IbhxhCommon
+from .samples import signing
+
+PREFIX = "/l10n_vn_ibhxh/agent/v1"
+ROUTES = ("pair", "heartbeat", "requests/claim", "requests/1/renew", "requests/1/signed", "requests/1/failed", "key")
+ANSWERS = {200, 400, 401, 403, 404, 409, 413, 422, 429}
+
+TEXT = st.text(max_size=40) | st.sampled_from(["\x00", "\ud800", "²", "٣", "'; --", "../..", "0" * 70, "==", "YQ=="])
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | TEXT,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(TEXT, inner, max_size=4),
+    max_leaves=12,
+)
+NAMES = ("certificates", "tokens", "version", "fingerprints", "limit", "resume", "document", "code", "message", "name")
+TOKENS = st.lists(
+    st.dictionaries(st.sampled_from(["label", "serial", "pin_flags", "x"]), TEXT | st.lists(TEXT, max_size=3)),
+    max_size=3,
+)
+BODIES = st.dictionaries(st.sampled_from(NAMES), VALUES, max_size=5) | st.fixed_dictionaries({"tokens": TOKENS})
+
+
+class AttackCase(IbhxhCommon, HttpCase):
+    frozen_at = None
+
+    def setUp(self):
+        super().setUp()
+        # These tests are about much else, and make many mistakes from one address.
+        self.env["ir.config_parameter"].sudo().set_param("base.login_cooldown_after", "0")
+
+    def _code(self, user=None):
+        pairing = self.env["l10n_vn_ibhxh.agent.pairing"].with_user(user or self.user)
+        return L10n_Vn_IbhxhAgentPairing.action_new_code.__wrapped__(pairing)["context"]["default_code"]
+
+    def _call(self, path, body=None, *, raw=None, key=None, agent=None, **headers):
+        headers["Content-Type"] = "application/json"
+        if key is not None:
+            headers["Authorization"] = f"Bearer {key}"
+        if agent is not None:
+            headers["X-Ibhxh-Agent"] = agent
+        self.env.flush_all()
+        data = raw if raw is not None else json.dumps(body or {}).encode()
+        response = self.url_open(f"{PREFIX}/{path}", data=data, headers=headers)
+        self.env.invalidate_all()
+        return response
+
+    def _pair(self, user=None):
+        answer = self._call("pair", {"code": self._code(user), "name": "PC"}).json()
+        return {"key": answer["key"], "agent": answer["agent"]}
+
+    def _agent(self, credentials):
+        return self.env["l10n_vn_ibhxh.agent"].search([("device", "=", credentials["agent"])])
+
+    def _waiting_request(self, credentials):
+        """Return the id of a request that the computer of these credentials may sign."""
+        self._call("heartbeat", {"certificates": [base64.b64encode(self.der).decode()]}, **credentials)
+        return self._register().sudo().signing_request_id.id
+
+
+@tagged("post_install_l10n", "post_install", "-at_install")
+class TestAttackKeys(AttackCase):
+    def _colleague(self):
+        """A user of the same company, whose computer reported nothing."""
+        return self._new_user("colleague", "l10n_vn_ibhxh.group_l10n_vn_ibhxh_user", self.company)
+
+    def test_key_and_computer_of_two_people_do_not_mix(self):
+        mine, theirs = self._pair(), self._pair(self._colleague())
+        answer = self._call("heartbeat", key=theirs["key"], agent=mine["agent"])
+        self.assertEqual((answer.status_code, answer.json()["error"]), (403, "wrong_device"))
+
+    def test_two_computers_of_one_person_do_not_mix(self):
+        office, home = self._pair(), self._pair()
+        answer = self._call("heartbeat", key=home["key"], agent=office["agent"])
+        self.assertEqual((answer.status_code, answer.json()["error"]), (403, "wrong_device"))
+
+    def test_an_expired_key_opens_nothing(self):
+        credentials = self._pair()
+        self.env.cr.execute(
+            "UPDATE res_users_apikeys SET expiration_date = now() at time zone 'utc' - interval '1 second' "
+            "WHERE scope = 'l10n_vn_ibhxh.agent' AND user_id = %s",
+            [self.user.id],
+        )
+        self.assertEqual(self._call("heartbeat", **credentials).status_code, 401)
+
+    def test_a_key_of_a_user_who_left_opens_nothing(self):
+        credentials = self._pair()
+        self.user.active = False
+        self.assertEqual(self._call("heartbeat", **credentials).status_code, 401)
+
+    def test_a_key_of_a_user_who_lost_the_group_opens_nothing(self):
+        credentials = self._pair()
+        request = self._waiting_request(credentials)
+        self.user.group_ids -= self.env.ref("l10n_vn_ibhxh.group_l10n_vn_ibhxh_user")
+        for path in ("heartbeat", "requests/claim", f"requests/{request}/signed", "key"):
+            with self.subTest(path):
+                answer = self._call(path, **credentials)
+                self.assertEqual((answer.status_code, answer.json()["error"]), (403, "revoked"))
+
+    def test_the_key_opens_nothing_else(self):
+        credentials = self._pair()
+        headers = {"Authorization": f"Bearer {credentials['key']}", "Content-Type": "application/json"}
+        answer = self.url_open("/json/2/res.partner/search", data=b'{"domain": []}', headers=headers)
+        self.assertEqual(answer.status_code, 401)
+
+    def test_a_colleague_cannot_sign_with_a_certificate_that_his_computer_never_had(self):
+        request = self._waiting_request(self._pair())
+        theirs = self._pair(self._colleague())
+        claimed = self._call("requests/claim", {"fingerprints": [self.certificate.fingerprint]}, **theirs)
+        self.assertEqual(claimed.json(), [])
+        for path in ("renew", "release", "signed", "failed"):
+            with self.subTest(path):
+                answer = self._call(f"requests/{request}/{path}", {"document": "", "code": "refused"}, **theirs)
+                self.assertEqual((answer.status_code, answer.json()["error"]), (404, "not_found"))
+
+    def test_the_public_certificate_alone_signs_nothing(self):
+        """Anybody can report a colleague's public certificate. He can stall a request, but not sign it."""
+        request = self._waiting_request(self._pair())
+        theirs = self._pair(self._colleague())
+        self._call("heartbeat", {"certificates": [base64.b64encode(self.der).decode()]}, **theirs)
+        (claimed,) = self._call("requests/claim", {"fingerprints": [self.certificate.fingerprint]}, **theirs).json()
+        self.assertEqual(claimed["id"], request)
+        own = signing.Signature(self.der, key_name="intruder")
+        document = base64.b64decode(claimed["document"])
+        forged = signing.place(document, own.xml(signing.canonical(document)))
+        answer = self._call(f"requests/{request}/signed", {"document": base64.b64encode(forged).decode()}, **theirs)
+        self.assertEqual(answer.status_code, 422)
+        registration = self.env["l10n_vn_ibhxh.registration"].search([("company_id", "=", self.company.id)])
+        self.assertFalse(registration.signed_document)
+        self.assertTrue(registration.error_message, "the person is told")
+
+    def test_a_delivery_is_replayed(self):
+        """The same bytes answer the same, other bytes are refused, and the registration moves once."""
+        credentials = self._pair()
+        request = self._waiting_request(credentials)
+        (claimed,) = self._call(
+            "requests/claim", {"fingerprints": [self.certificate.fingerprint]}, **credentials
+        ).json()
+        document = base64.b64decode(claimed["document"])
+        first = base64.b64encode(signing.sign(document, self.der)).decode()
+        second = base64.b64encode(signing.sign(document, self.der, signing_time="2026-03-02T09:09:09Z")).decode()
+        answers = [
+            self._call(f"requests/{request}/signed", {"document": given}, **credentials).status_code
+            for given in (first, first, second)
+        ]
+        self.assertEqual(answers, [200, 200, 409])
+        registration = self.env["l10n_vn_ibhxh.registration"].search([("company_id", "=", self.company.id)])
+        self.assertEqual(registration.signed_document, first.encode())
+
+    def test_a_signature_of_yesterdays_dossier_is_not_one_of_todays(self):
+        credentials = self._pair()
+        request = self._waiting_request(credentials)
+        (claimed,) = self._call(
+            "requests/claim", {"fingerprints": [self.certificate.fingerprint]}, **credentials
+        ).json()
+        other = base64.b64decode(claimed["document"]).replace(b"ke.toan@", b"ke.gian@")
+        signed = base64.b64encode(signing.sign(other, self.der)).decode()
+        answer = self._call(f"requests/{request}/signed", {"document": signed}, **credentials)
+        self.assertEqual((answer.status_code, answer.json()["reason"]), (422, "content_changed"))
+
+
+@tagged("post_install_l10n", "post_install", "-at_install")
+class TestAttackPairing(AttackCase):
+    @mute_logger("odoo.addons.base.models.res_users")
+    def test_guesses_are_few(self):
+        """Measured with Odoo's own settings: so many wrong codes, then nothing for a minute."""
+        for name, value in (("base.login_cooldown_after", "10"), ("base.login_cooldown_duration", "60")):
+            self.env["ir.config_parameter"].sudo().set_param(name, value)
+        code = self._code()
+        guesses = 0
+        while self._call("pair", {"code": f"ZZZZ-ZZZ{ALPHABET[guesses]}"}).status_code == 403:
+            guesses += 1
+            self.assertLessEqual(guesses, 10)
+        self.assertGreaterEqual(guesses, 3, "a person may mistype")
+        self.assertEqual(self._call("pair", {"code": code}).status_code, 429, "the right one waits too")
+        # A code lives ten minutes: 11 windows of guesses at most, from one address and one process.
+        self.assertLess(11 * 10 / len(ALPHABET) ** CODE_LENGTH, 1e-9)
+
+    def test_a_new_code_replaces_the_old_one(self):
+        old, new = self._code(), self._code()
+        with mute_logger("odoo.addons.base.models.res_users"):
+            self.assertEqual(self._call("pair", {"code": old}).status_code, 403)
+        self.assertEqual(self._call("pair", {"code": new}).status_code, 200)
+
+    def test_the_code_is_kept_as_a_keyed_hash_only(self):
+        code = self._code().replace("-", "")
+        self.env.flush_all()
+        self.env.cr.execute("SELECT t::text FROM l10n_vn_ibhxh_agent_pairing t")
+        self.assertNotIn(code, str(self.env.cr.fetchall()))
+
+
+@tagged("post_install_l10n", "post_install", "-at_install")
+class TestFuzzAgentApi(AttackCase):
+    """Never an error 5xx, never a traceback, always JSON."""
+
+    def _check(self, path, raw, credentials):
+        with mute_logger("odoo.addons.base.models.res_users", "odoo.http"):
+            answer = self._call(path, raw=raw, **({} if path == "pair" else credentials))
+        self.assertIn(answer.status_code, ANSWERS, f"{path} {raw[:300]!r}: {answer.text[:300]}")
+        self.assertNotIn("Traceback", answer.text)
+        self.assertEqual(answer.headers["Content-Type"].split(";")[0], "application/json")
+
+    def test_random_json(self):
+        credentials = self._pair()
+
+        @settings(max_examples=150, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+        @given(path=st.sampled_from(ROUTES), body=BODIES | VALUES)
+        @example(path="heartbeat", body={"version": "²"})
+        @example(path="heartbeat", body={"version": "1.\ud800"})
+        @example(path="heartbeat", body={"tokens": [{"label": "\x00"}]})
+        @example(path="heartbeat", body={"tokens": [{"label": "\udfff"}]})
+        @example(path="heartbeat", body={"tokens": [float("nan"), float("inf")]})
+        @example(path="heartbeat", body={"tokens": [{"pin_flags": ["\x00", "\ud800"]}]})
+        @example(path="requests/claim", body={"fingerprints": ["\x00"]})
+        @example(path="requests/claim", body={"fingerprints": ["\ud800"]})
+        @example(path="requests/1/failed", body={"code": "\ud800", "message": "\x00\udfff"})
+        def run(path, body):
+            self._check(path, json.dumps(body).encode(), credentials)
+
+        run()
+
+    def test_what_ended_in_an_error_500_before(self):
+        credentials = self._pair()
+        request = self._waiting_request(credentials)
+        self._call("requests/claim", {"fingerprints": [self.certificate.fingerprint]}, **credentials)
+        self._check(f"requests/{request}/failed", b'{"code": "refused", "message": "\\ud800 \\u0000"}', credentials)
+        self._check("pair", json.dumps({"code": self._code(), "name": "\x00\ud800", "os": "\udfff"}).encode(), {})
+        self._check("requests/99999999999999999999/renew", b"{}", credentials)
+
+    def test_random_bytes(self):
+        credentials = self._pair()
+
+        @settings(max_examples=40, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+        @given(path=st.sampled_from(ROUTES), raw=st.binary(min_size=1, max_size=200))
+        @example(path="heartbeat", raw=b'{"a": ' + b"9" * 5000 + b"}")
+        @example(path="heartbeat", raw=b"[" * 20000)
+        @example(path="heartbeat", raw=b'{"a": 1e999}')
+        def run(path, raw):
+            self._check(path, raw, credentials)
+
+        run()
+
+    def test_bent_certificates(self):
+        credentials = self._pair()
+        der = self.der
+
+        @settings(max_examples=60, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+        @given(position=st.integers(0, len(der) - 1), value=st.integers(0, 255), cut=st.integers(0, 3))
+        def run(position, value, cut):
+            bent = bytearray(der)
+            bent[position] = value
+            encoded = base64.b64encode(bytes(bent[: len(bent) - cut])).decode()
+            self._check("heartbeat", json.dumps({"certificates": [encoded]}).encode(), credentials)
+
+        run()
+
+    def test_certificates_with_odd_names(self):
+        credentials = self._pair()
+        names = {
+            "NUL": "A\x00B",
+            "right to left": "\u202eBHXH",
+            "markup": "<script>alert(1)</script>",
+            "long": "Ố" * 20,
+        }
+        for what, name in names.items():
+            with self.subTest(what):
+                der = self._new_certificate("unit", common_name=name)
+                body = {"certificates": [base64.b64encode(der).decode()]}
+                self._check("heartbeat", json.dumps(body).encode(), credentials)
+
+
+@tagged("post_install_l10n", "post_install", "-at_install")
+class TestAttackKeyLife(AttackCase):
+    def test_a_key_that_was_replaced_is_dead_after_the_first_use_of_the_new_one(self):
+        credentials = self._pair()
+        new = {**credentials, "key": self._call("key", **credentials).json()["key"]}
+        self.assertEqual(self._call("heartbeat", **new).status_code, 200)
+        self.assertEqual(self._call("heartbeat", **credentials).status_code, 401, "replayed")
+        self.assertFalse(self._agent(new).next_key_hash)
+        self.assertGreater(self._agent(new).key_expires_at, fields.Datetime.now())
