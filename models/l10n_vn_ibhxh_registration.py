@@ -200,14 +200,16 @@ class L10n_Vn_IbhxhRegistration(models.Model):
         for registration in self:
             registration.cure = registration.result_code_id.cure or False
 
-    @api.depends("state", "signing_request_id.state", "certificate_id.is_online")
+    @api.depends(
+        "state", "signing_request_id.state", "signing_request_id.agent_id.is_online", "certificate_id.is_online"
+    )
     def _compute_signing_hint(self):
         """One sentence on what the token's holder has to do now."""
         for registration in self:
             request = registration.signing_request_id.sudo()
             if registration.state != "to_sign" or not request:
                 registration.signing_hint = False
-            elif request.state == "claimed":
+            elif request.state == "claimed" and request.agent_id.is_online:
                 registration.signing_hint = self.env._(
                     "Waiting for the PIN on %(computer)s…", computer=request.agent_id.name
                 )

@@ -1,11 +1,14 @@
 from odoo import api, fields, models
 
+from .l10n_vn_ibhxh_registration import STATES
+
 
 class L10n_Vn_IbhxhRegistrationPage(models.Model):
     """What the pages of a registration show besides its own data, and how open pages learn that it moved."""
 
     _inherit = "l10n_vn_ibhxh.registration"
 
+    state = fields.Selection(group_expand="_group_expand_state")
     batch_line_ids = fields.One2many(
         "l10n_vn_ibhxh.batch.line", "registration_id", readonly=True, export_string_translation=False
     )
@@ -15,6 +18,11 @@ class L10n_Vn_IbhxhRegistrationPage(models.Model):
         export_string_translation=False,
         help="Seconds until the activation code ends, by the server's clock; negative once it ended.",
     )
+
+    @api.model
+    def _group_expand_state(self, states, domain):
+        """Columns of the kanban in the order of a registration's life; cancelled ones only when there are any."""
+        return [state for state, _label in STATES if state != "cancelled" or state in states]
 
     @api.depends("mail_ids")
     def _compute_mail_count(self):

@@ -37,6 +37,23 @@ class TestLive(ManyCompanies):
         self._claim()
         self.assertTrue(self._live()["computers"][0]["asking"])
 
+    def test_a_computer_that_went_silent_does_not_ask_any_more(self):
+        registration = self._register()
+        self._claim()
+        self.assertIn("PC-KETOAN", registration.signing_hint)
+        with self._later(minutes=2):
+            self.assertNotIn("PC-KETOAN", registration.signing_hint)
+            self.assertIn("not plugged in", registration.signing_hint)
+
+    def test_kanban_has_a_column_for_each_step(self):
+        self._register()
+        registrations = self.env["l10n_vn_ibhxh.registration"].with_context(read_group_expand=True)
+        groups = registrations.web_read_group([], ["state"])["groups"]
+        self.assertEqual(
+            [group["state"] for group in groups],
+            ["draft", "to_sign", "to_send", "sent", "to_activate", "confirmed", "expired", "rejected"],
+        )
+
     def test_a_colleagues_other_tokens_are_nobodys_business(self):
         other = self._new_companies(1)
         self._plug_in_tokens(other)

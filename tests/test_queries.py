@@ -18,10 +18,10 @@ class TestQueries(ManyCompanies):
     second one. The wizard opens with its views and one onchange.
     """
 
-    MOST_FOR_LIST = 16
-    MOST_FOR_OVERVIEW = 12
+    MOST_FOR_LIST = 7
+    MOST_FOR_OVERVIEW = 5
     MOST_FOR_SUMMARY = 45
-    MOST_FOR_WIZARD = 60
+    MOST_FOR_WIZARD = 18
 
     @classmethod
     def _new_companies(cls, count, first=0):
