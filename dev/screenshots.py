@@ -103,7 +103,8 @@ class _Studio:
         page = self.browser.page()
         page.set_viewport_size(BANNER_SIZE)
         page.goto(BANNER.as_uri())
-        _store(page.screenshot(), APPS_PAGE / "banner.png")
+        # With all its colours: the background is a gradient.
+        page.screenshot(path=APPS_PAGE / "banner.png")
         page.context.close()
 
     def _speak(self, language: str) -> None:
@@ -226,7 +227,7 @@ class _Studio:
         vss.goto(f"{self.world.sandbox_url}/#/hop-thu")
         vss.locator("#mails tbody a").first.click()
         vss.locator("#mail-text:visible, #mail-html:visible").first.wait_for()
-        self._save(vss, "mail", height=880)
+        self._save(vss, "mail", height=820)
         vss.goto(row["activation_url"])
         vss.get_by_label("Mã xác nhận").fill(row["activation_code"])
         button = vss.get_by_role("button", name="Gửi mã xác nhận")
