@@ -33,10 +33,10 @@ class IrHttp(models.AbstractModel):
         key_hash = hashlib.sha256(key.encode()).hexdigest()
         if not agent or not any(consteq(known or "", key_hash) for known in (agent.key_hash, agent.next_key_hash)):
             raise Forbidden(response=cls._l10n_vn_ibhxh_error("wrong_device", 403))
-        # Who may no longer register may no longer sign either, also from a computer that was paired before.
-        if agent.revoked or not agent.user_id.has_group("l10n_vn_ibhxh.group_l10n_vn_ibhxh_user"):
-            raise Forbidden(response=cls._l10n_vn_ibhxh_error("revoked", 403))
         request.update_env(user=uid)
+        # Who may no longer register may no longer sign either, also from a computer that was paired before.
+        if agent.revoked or not request.env.user.has_group("l10n_vn_ibhxh.group_l10n_vn_ibhxh_user"):
+            raise Forbidden(response=cls._l10n_vn_ibhxh_error("revoked", 403))
         request.session.can_save = False
         request.update_context(
             l10n_vn_ibhxh_agent_id=agent.id,
