@@ -80,10 +80,12 @@ def _passes(result: str, sender_domain: str) -> bool:
     method = re.match(r"\s*(dmarc|dkim)\s*=\s*pass(?![\w-])", result)
     if method is None:
         return False
-    domain = re.search(r"\sheader\.d\s*=\s*([a-z0-9.-]+)", result)
-    return method.group(1) == "dmarc" or bool(
-        domain and sender_domain and (sender_domain == domain[1] or sender_domain.endswith("." + domain[1]))
-    )
+    # A mail can carry two From headers: the server's verdict counts for the one that it names.
+    name = "from" if method.group(1) == "dmarc" else "d"
+    domain = re.search(rf"\sheader\.{name}\s*=\s*(?:[^\s;@]*@)?([a-z0-9.-]+)", result)
+    if not domain:
+        return name == "from"
+    return bool(sender_domain) and (sender_domain == domain[1] or sender_domain.endswith("." + domain[1]))
 
 
 def read(message: Message | bytes, patterns: MailPatterns = DEFAULT) -> MailReading:
