@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import base64
+import itertools
+from collections.abc import Callable
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from ..demo.odoo_web import OdooError
 from ..demo.registering import MODEL, PHONE, WIZARD
 from .world import CLERK, MAILBOX, Unseen, World, until
 
+T = TypeVar("T")
 ACCEPTED = ("sent", "to_activate", "confirmed")
 """States that say: the I-VAN has it."""
 
@@ -85,27 +88,33 @@ class Case:
 
     def await_state(self, *states: str, seconds: float = 45) -> dict[str, Any]:
         """Wait for one of these states, waking the scheduler every other second as its own clock would."""
-        looks = 0
 
         def probe() -> dict[str, Any] | None:
-            nonlocal looks
-            looks += 1
-            if looks % 20 == 0:
-                self.world.wake()
             row = self.row()
             return row if row["state"] in states else None
 
         try:
-            return until(f"state {' or '.join(states)}", probe, seconds)
+            return until(f"state {' or '.join(states)}", self._ticking(probe), seconds)
         except Unseen as error:
             raise Unseen(f"{error}; instead {self._told()}\n{self.world.odoo.tail(40)}") from error
+
+    def _ticking(self, probe: Callable[[], T | None]) -> Callable[[], T | None]:
+        """The probe, which also wakes the scheduler each twentieth time."""
+        looks = itertools.count(1)
+
+        def ticking() -> T | None:
+            if next(looks) % 20 == 0:
+                self.world.wake()
+            return probe()
+
+        return ticking
 
     def await_message(self, seconds: float = 45) -> dict[str, Any]:
         """Wait until a dossier that is not sent says why."""
         try:
             return until(
                 "the sentence for the person",
-                lambda: row if (row := self.row())["error_message"] and row["retry_at"] else None,
+                self._ticking(lambda: row if (row := self.row())["error_message"] and row["retry_at"] else None),
                 seconds,
             )
         except Unseen as error:
@@ -122,7 +131,7 @@ class Case:
 
     def await_accepted(self, seconds: float = 30) -> dict[str, Any]:
         """Wait until the I-VAN has taken the dossier, whatever Odoo knows of that."""
-        return until("the dossier at the I-VAN", lambda: next(iter(self.dossiers()), None), seconds)
+        return until("the dossier at the I-VAN", self._ticking(lambda: next(iter(self.dossiers()), None)), seconds)
 
     def activities(self) -> list[str]:
         """Summaries of what the responsible person has to do on the registration."""

@@ -10,6 +10,7 @@ from contextlib import ExitStack
 from types import TracebackType
 from typing import Any, TypeVar
 
+import psycopg2
 import requests
 from stdnum.vn import mst
 
@@ -274,13 +275,19 @@ class Control(SandboxControl):
 
 
 def until(what: str, probe: Callable[[], T | None], seconds: float = 30, *, pause: float = 0.1) -> T:
-    """Ask `probe` until it gives something; that is the answer.
+    """Ask `probe` until it gives something; that is the answer. A database that is down gives nothing.
 
     :raises Unseen: after `seconds`
     """
     end = time.monotonic() + seconds
     while True:
-        seen = probe()
+        try:
+            seen = probe()
+        except psycopg2.Error as error:
+            # 57P: shutting down, crashed, starting up. No code: the connection broke.
+            if error.pgcode and not error.pgcode.startswith("57P"):
+                raise
+            seen = None
         if seen:
             return seen
         if time.monotonic() > end:

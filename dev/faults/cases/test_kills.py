@@ -8,7 +8,6 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import psycopg2
 import pytest
 import requests
 
@@ -129,7 +128,6 @@ def test_a_connection_of_postgresql_is_killed_while_the_gateway_works(case: Case
         cursor.execute("SELECT pid FROM pg_stat_activity WHERE datname = %s AND pid <> pg_backend_pid()", [DATABASE])
         victim = cursor.fetchone()["pid"]
     os.kill(victim, signal.SIGKILL)
-    until("PostgreSQL after its recovery", lambda: _connects(case))
     case.check_accepted()
 
 
@@ -188,10 +186,3 @@ class _Delivery(threading.Thread):
             self._case.world.desk.deliver(self._request, self._case.signed_bytes)
         except requests.RequestException as error:
             self.error = error
-
-
-def _connects(case: Case) -> bool:
-    try:
-        return bool(case.world.sql("SELECT 1 AS one"))
-    except psycopg2.OperationalError:
-        return False
