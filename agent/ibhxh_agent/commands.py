@@ -97,11 +97,11 @@ def status(options: argparse.Namespace) -> int:
         print(text("status_paired", **vars(pairing)))
         print(text("status_running" if running else "status_stopped"))
         if running and state:
-            bell = text("on" if state["doorbell"] else "off")
+            bell = text("on" if state.get("doorbell") else "off")
             print(text("status_online" if state["online"] else "status_offline", **{**state, "doorbell": bell}))
-            if state["outdated"]:
+            if state.get("outdated"):
                 print(state["outdated"])
-            if state["clock_warning"]:
+            if state.get("clock_warning"):
                 print(state["clock_warning"])
     return 0 if running and state.get("online") else 1
 

@@ -16,5 +16,9 @@ def candidates(settings: Settings, only: Sequence[str] = ()) -> list[Found]:
 
 
 def token_manager(settings: Settings, only: Sequence[str] = ()) -> TokenManager:
-    """A manager for the usable ones among :func:`candidates`."""
-    return TokenManager(LibraryProcess(str(found.path)) for found in candidates(settings, only) if found.usable)
+    """A manager for the usable ones among :func:`candidates`.
+
+    What is named with ``--library`` is not looked at beforehand: the child process that loads it finds out.
+    """
+    paths = list(only) or [str(found.path) for found in candidates(settings) if found.usable]
+    return TokenManager(LibraryProcess(path) for path in paths)
