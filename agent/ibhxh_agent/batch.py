@@ -121,6 +121,8 @@ class BatchSigner:
         if "locked" in token.flags:
             raise SigningError("pin_locked", text("pin_locked"))
         warned = "final_try" in token.flags
+        if warned and isinstance(self._prompt, DescriptorPrompt):
+            raise FinalTryWarning("pin_cancelled", text("final_try"))  # nobody can be warned: leave it to a person
         total = len(left)
         while True:
             answer = self._ask(token, certificate, left, warned=warned)
@@ -131,7 +133,7 @@ class BatchSigner:
                 return
             except FinalTryWarning:
                 if isinstance(self._prompt, DescriptorPrompt):
-                    raise  # nobody can be warned: leave the last try to a person
+                    raise
                 warned = True
             finally:
                 if answer.pin is not None:

@@ -14,6 +14,8 @@ from lxml import etree
 from people import Box, LeaseBook, Person, claimed
 
 from ibhxh_agent.batch import BatchSigner
+from ibhxh_agent.prompt.descriptor import DescriptorPrompt
+from ibhxh_agent.secret import Secret
 from ibhxh_agent.tokens.manager import TokenManager
 from ibhxh_agent.tokens.process import LibraryProcess, Timeouts
 
@@ -133,6 +135,17 @@ def test_the_last_try_is_only_spent_after_a_warning(signer, person, manager, box
     assert [bool(question.warnings) for question in person.questions] == [False, True]
     assert "MỘT lần" in person.questions[1].warnings[0]
     assert box.kinds() == ["signed"]
+
+
+@pytest.mark.parametrize("known_before", [True, False])
+def test_the_last_try_is_never_spent_unattended(manager, box, leases, fake, fingerprint, known_before):
+    fake.behave(flags="20000")
+    if known_before:
+        manager.refresh()
+    prompt = DescriptorPrompt(Secret(bytearray(FAKE_PIN.encode())))
+    BatchSigner(manager, prompt, box, leases, "s").work(claimed([form()], fingerprint))
+    assert box.deliveries["1"].code == "pin_cancelled" and "MỘT lần" in box.deliveries["1"].message
+    assert fake.logins == []
 
 
 def test_a_locked_token_is_not_asked_for(signer, person, manager, box, fake, fingerprint):
