@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from . import database, lint, odoo, postgres, screenshots, suites
+from . import database, lint, odoo, postgres, screenshots, suites, translations
 from .console import say
 from .demo import main as demo
 from .packaging import main as packaging
@@ -37,6 +37,7 @@ COMMANDS: dict[str, Callable[[list[str]], int]] = {
     "shell": shell,
     "odoo": raw,
     "demo": demo.run,
+    "i18n": translations.run,
     "lint": lint.run,
     "package": packaging.run,
     "screenshots": screenshots.run,
