@@ -122,10 +122,16 @@ class L10n_Vn_IbhxhRegistrationFollow(models.Model):
         return False
 
     def _lock_if(self, state):
-        """Lock the row; return whether that worked and the registration still is in `state`."""
+        """Lock the row; return whether that worked and the registration still is in `state`.
+
+        Whoever holds it may only be correcting a field, so its turn comes again in a minute.
+        """
         locked = self.try_lock_for_update()
         if locked:
             self.invalidate_recordset()
+        else:
+            again_at = fields.Datetime.now() + timedelta(minutes=RETRY_MINUTES[0])
+            self.env.ref("l10n_vn_ibhxh.ir_cron_l10n_vn_ibhxh_send")._trigger(at=again_at)
         return bool(locked) and self.state == state
 
     def _commit(self):
