@@ -12,3 +12,4 @@ UPDATE l10n_vn_ibhxh_provider
 UPDATE l10n_vn_ibhxh_registration
    SET activation_code = NULL, activation_url = NULL, retry_at = NULL, poll_at = NULL;
 UPDATE l10n_vn_ibhxh_mail SET source = NULL;
+DELETE FROM l10n_vn_ibhxh_mail_paste;

@@ -73,9 +73,7 @@ class L10n_Vn_IbhxhMail(models.Model):
     reason = fields.Char(readonly=True, help="Why it was not applied by itself.")
     is_held = fields.Boolean(readonly=True, help="The scheduled action applies it shortly.")
     summary = fields.Char(string="What was read", readonly=True)
-    registration_id = fields.Many2one(
-        "l10n_vn_ibhxh.registration", string="Registration", index="btree_not_null", ondelete="set null"
-    )
+    registration_id = fields.Many2one("l10n_vn_ibhxh.registration", index="btree_not_null", ondelete="set null")
     company_id = fields.Many2one(related="registration_id.company_id", store=True, index=True)
     notification_ids = fields.One2many(
         "l10n_vn_ibhxh.notification", "mail_id", string="Attached notifications", readonly=True
@@ -102,16 +100,21 @@ class L10n_Vn_IbhxhMail(models.Model):
         self._check_mail_gateway()
         source = msg_dict.pop(SOURCE_KEY, None) or self._rebuild_source(msg_dict)
         mail = self._receive(source, handed_in_by=msg_dict.pop(HANDED_IN_KEY, None))
-        msg_dict.update(body=self.env._("A mail arrived; its content is kept out of the chatter."), attachments=[])
+        self._keep_out_of_chatter(msg_dict, mail)
         return mail
 
     def message_update(self, msg_dict, update_vals=None):
         """A reply to one of our notifications is a mail like any other, and its content is as confidential."""
         self._check_mail_gateway()
         source = msg_dict.pop(SOURCE_KEY, None) or self._rebuild_source(msg_dict)
-        self._receive(source, handed_in_by=msg_dict.pop(HANDED_IN_KEY, None))
-        msg_dict.update(body=self.env._("A mail arrived; its content is kept out of the chatter."), attachments=[])
+        mail = self._receive(source, handed_in_by=msg_dict.pop(HANDED_IN_KEY, None))
+        self._keep_out_of_chatter(msg_dict, mail)
         return super().message_update(msg_dict, update_vals)
+
+    def _keep_out_of_chatter(self, msg_dict, mail):
+        """Leave nothing of the mail's words in Odoo's parsed mail, which is posted: the subject may hold a code too."""
+        body = self.env._("A mail arrived; its content is kept out of the chatter.")
+        msg_dict.update(subject=mail.subject, body=body, attachments=[])
 
     def _check_mail_gateway(self):
         """Odoo's mail gateway calls as superuser; RPC, which reaches the same methods, cannot."""
