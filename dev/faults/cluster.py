@@ -17,6 +17,7 @@ import psycopg2
 import psycopg2.extras
 
 from .. import database, postgres
+from ..paths import DATA
 
 with warnings.catch_warnings():
     # It asks for a runtime folder when imported, and says so when this session has none.
@@ -112,8 +113,8 @@ class Cluster:
         )
         if dump.wait():
             raise RuntimeError(f"pg_dump of {template} failed")
-        store = database.DATA / "filestore" / template
-        target = database.DATA / "filestore" / name
+        store = DATA / "filestore" / template
+        target = DATA / "filestore" / name
         shutil.rmtree(target, ignore_errors=True)
         if store.is_dir():
             shutil.copytree(store, target)

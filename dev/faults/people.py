@@ -12,7 +12,7 @@ from typing import Any
 import requests
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import rsa
-from ibhxh_sandbox.example import Identity, sign
+from ibhxh_sandbox.example import Identity, sign  # type: ignore[import-not-found]  # mypy looks at sandbox/ apart
 from lxml import etree
 
 from ..testca import TestCA
@@ -28,14 +28,17 @@ class SigningDesk:
         self._base = f"{server}/l10n_vn_ibhxh/agent/v1"
         self._session = requests.Session()
         self._session.trust_env = False
-        self._key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+        self._rsa = rsa.generate_private_key(public_exponent=65537, key_size=2048)
         self._authority = TestCA()
+        self.key = ""
+        """The API key, once paired."""
         self._certificates: dict[str, bytes] = {}
 
     def pair(self, code: str) -> None:
         """Pair with the code that Odoo showed."""
         answer = self.call("pair", {"code": code, "name": "PC", "os": "Linux", "version": "1.0.0"}).json()
-        self._session.headers.update({"Authorization": f"Bearer {answer['key']}", "X-Ibhxh-Agent": answer["agent"]})
+        self.key = answer["key"]
+        self._session.headers.update({"Authorization": f"Bearer {self.key}", "X-Ibhxh-Agent": answer["agent"]})
 
     def call(self, path: str, body: dict[str, Any] | None = None) -> requests.Response:
         """One call of the protocol."""
@@ -44,7 +47,7 @@ class SigningDesk:
     def certificate(self, tax_code: str, name: str) -> bytes:
         """The certificate (DER) of a company, issued when it is first asked for."""
         if tax_code not in self._certificates:
-            self._certificates[tax_code] = self._authority.issue(self._key.public_key(), tax_code=tax_code, name=name)
+            self._certificates[tax_code] = self._authority.issue(self._rsa.public_key(), tax_code=tax_code, name=name)
         return self._certificates[tax_code]
 
     def plug_in(self, *certificates: bytes) -> dict[str, Any]:
@@ -67,8 +70,9 @@ class SigningDesk:
 
         :param document: base64 of the unsigned one, as it was claimed
         """
-        identity = Identity(self._key, x509.load_der_x509_certificate(certificate))
-        return sign(etree.fromstring(base64.b64decode(document)), identity)
+        identity = Identity(self._rsa, x509.load_der_x509_certificate(certificate))
+        signed: bytes = sign(etree.fromstring(base64.b64decode(document)), identity)
+        return signed
 
     def deliver(self, request: int, signed: bytes) -> requests.Response:
         """Hand a signed document in."""

@@ -20,7 +20,7 @@ from ..demo.odoo_web import Person
 from ..demo.processes import free_port
 from ..demo.sandbox_control import SandboxControl
 from ..odoo import ADMIN_LOGIN, ADMIN_PASSWORD
-from ..paths import ADDON, DATA, LOGS, PYTHON, RUNTIME, VENV
+from ..paths import ADDON, DATA, PYTHON, RUNTIME, VENV
 from .cluster import Cluster
 from .people import SigningDesk
 from .programs import Victim
@@ -45,12 +45,13 @@ class World:
 
     def __init__(self) -> None:
         self._stack = ExitStack()
+        self.folder = FOLDER
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self._companies = 0
-        self._passwords = {ADMIN_LOGIN: ADMIN_PASSWORD}
+        self.passwords = {ADMIN_LOGIN: ADMIN_PASSWORD}
         self._people: dict[str, Person] = {}
-        self._secret = secrets.token_urlsafe(24)
+        self.secret = secrets.token_urlsafe(24)
 
     def __enter__(self) -> World:
         try:
@@ -96,6 +97,7 @@ class World:
         admin.create("mail.alias.domain", name=MAIL_DOMAIN)
         admin.call("ir.config_parameter", "set_param", "iap.partner_autocomplete.endpoint", "http://127.0.0.1:9")
         self._users(admin)
+        self.country = admin.reference("base.vn")
         self.agency = admin.find("l10n_vn_ibhxh.agency", ["code", "=", "001"])
         self.mail = MailBridge(self.url, DATABASE, self._api_key(admin))
         self.mail.start()
@@ -121,10 +123,14 @@ class World:
         return program
 
     def start_odoo(self) -> None:
-        """Start Odoo, when it does not run, and wait until it answers."""
-        if not self.odoo.running:
-            self.odoo.start()
-        until("Odoo answering", lambda: self._answers(f"{self.url}/web/health?db_server_status=1"), 60)
+        """Wait until Odoo answers, starting it whenever it does not run, as a service manager does."""
+
+        def probe() -> bool:
+            if not self.odoo.running:
+                self.odoo.start()
+            return self._answers(f"{self.url}/web/health?db_server_status=1")
+
+        until("Odoo answering", probe, 90)
 
     def start_sandbox(self) -> None:
         """Start the sandbox, when it does not run, with what it held."""
@@ -147,12 +153,12 @@ class World:
             (COLLEAGUE, "l10n_vn_ibhxh.group_l10n_vn_ibhxh_user"),
             (HOLDER, "l10n_vn_ibhxh.group_l10n_vn_ibhxh_user"),
         ):
-            self._passwords[login] = secrets.token_urlsafe(9)
+            self.passwords[login] = secrets.token_urlsafe(9)
             admin.create(
                 "res.users",
                 name=login,
                 login=login,
-                password=self._passwords[login],
+                password=self.passwords[login],
                 email=f"{login}@{MAIL_DOMAIN}",
                 notification_type="inbox",
                 group_ids=[[4, admin.reference(group)]],
@@ -166,7 +172,7 @@ class World:
     def _sandbox(self) -> None:
         secret = FOLDER / "secret"
         secret.touch(mode=0o600)
-        secret.write_text(self._secret, encoding="utf-8")
+        secret.write_text(self.secret, encoding="utf-8")
         port = free_port()
         self.sandbox_url = f"http://127.0.0.1:{port}"
         command = [str(VENV / "bin" / "ibhxh-sandbox"), "--port", str(port), "--data", str(FOLDER / "sandbox.sqlite")]
@@ -185,7 +191,7 @@ class World:
                 "gateway": "sandbox",
                 "url": f"{url}/ivan/v1",
                 "client_id": CLIENT_ID,
-                "client_secret": self._secret,
+                "client_secret": self.secret,
                 "portal_hosts": self.sandbox_url.removeprefix("http://"),
                 **values,
             },
@@ -196,7 +202,7 @@ class World:
     def person(self, login: str) -> Person:
         """A logged-in user; logged in once."""
         if login not in self._people:
-            self._people[login] = Person(self.url, DATABASE, login, self._passwords[login])
+            self._people[login] = Person(self.url, DATABASE, login, self.passwords[login])
         return self._people[login]
 
     def pairing_code(self) -> str:
@@ -219,13 +225,12 @@ class World:
             "res.company",
             name=name,
             vat=tax_code,
-            country_id=admin.reference("base.vn") if self._companies == 1 else self._country,
+            country_id=self.country,
             street="Số 1 phố Thử Nghiệm",
             city="Hà Nội",
             l10n_vn_ibhxh_agency_id=self.agency,
             l10n_vn_ibhxh_provider_id=self.provider,
         )
-        self._country = admin.read("res.company", company, "country_id")["country_id"][0]
         users = [self.person(login).uid for login in (CLERK, COLLEAGUE, HOLDER)]
         admin.call("res.users", "write", users, {"company_ids": [[4, company]]})
         return company, tax_code, name
@@ -293,8 +298,3 @@ def until(what: str, probe: Callable[[], T | None], seconds: float = 30, *, paus
         if time.monotonic() > end:
             raise Unseen(f"{what}: not seen within {seconds:.0f} s")
         time.sleep(pause)
-
-
-def log_texts() -> dict[str, str]:
-    """The logs of all programs by file name."""
-    return {file.name: file.read_text("utf-8", "replace") for file in [*FOLDER.glob("*.log"), *LOGS.glob("faults*")]}

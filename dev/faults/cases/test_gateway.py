@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta, timezone
+from ipaddress import ip_address
 from typing import Any
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.x509.oid import NameOID
 
+from dev.demo.processes import free_port
 from dev.faults.case import Case
+from dev.faults.programs import Victim
+from dev.faults.world import until
+from dev.paths import VENV
 
 BEFORE: dict[str, dict[str, Any]] = {
     "outage with SE999": {"kind": "outage", "seconds": 1},
@@ -49,3 +59,95 @@ def test_the_answer_is_lost_after_the_gateway_took_the_dossier(case: Case, fault
     case.check_waiting(accepted=1)
     case.send_now()
     case.check_accepted()
+
+
+def test_nobody_listens_at_the_gateways_address(case: Case) -> None:
+    provider = other_provider(case, f"http://127.0.0.1:{free_port()}")
+    case.signed()
+    case.await_message()
+    case.check_waiting(accepted=0)
+    mend(case, provider)
+
+
+def test_the_gateways_certificate_is_not_trusted(case: Case) -> None:
+    """TLS fails before anything was said: certainly not accepted."""
+    folder = case.world.folder
+    certificate, key = self_signed()
+    (folder / "tls.pem").write_bytes(certificate)
+    (folder / "tls.key").write_bytes(key)
+    port = free_port()
+    command = [str(VENV / "bin" / "ibhxh-sandbox"), "--port", str(port), "--secret-file", str(folder / "secret")]
+    command += ["--tls-certificate", str(folder / "tls.pem"), "--tls-key", str(folder / "tls.key")]
+    impostor = Victim("impostor", command, folder / "impostor.log", {})
+    impostor.start()
+    try:
+        provider = other_provider(case, f"https://127.0.0.1:{port}")
+        case.signed()
+        case.await_message()
+        case.check_waiting(accepted=0)
+    finally:
+        impostor.kill()
+    mend(case, provider)
+
+
+def other_provider(case: Case, url: str) -> int:
+    """Let the company use a gateway of its own at this address; returns its id."""
+    admin = case.world.person("admin")
+    provider = case.world.make_provider(url, gateway="http", company_id=case.company)
+    admin.call("res.company", "write", [case.company], {"l10n_vn_ibhxh_provider_id": provider})
+    return provider
+
+
+def mend(case: Case, provider: int) -> None:
+    """Correct the address, and send."""
+    url = f"{case.world.sandbox_url}/ivan/v1"
+    case.world.person("admin").call("l10n_vn_ibhxh.provider", "write", [provider], {"url": url})
+    case.send_now()
+    case.check_accepted()
+
+
+def self_signed() -> tuple[bytes, bytes]:
+    """A certificate for 127.0.0.1 that nobody has reason to trust, and its key (both PEM)."""
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
+    now = datetime.now(timezone.utc)
+    certificate = (
+        x509.CertificateBuilder(name, name, key.public_key(), 1, now - timedelta(days=1), now + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    encoding = serialization.Encoding.PEM
+    private = key.private_bytes(encoding, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    return certificate.public_bytes(encoding), private
+
+
+@pytest.mark.parametrize("kind", ["timeout", "slow"])
+def test_the_answer_takes_longer_than_odoo_waits(case: Case, kind: str) -> None:
+    """The client's own limit: 30 seconds for the whole answer, one letter a second included."""
+    case.world.control.fault(endpoint="submit", when="after", kind=kind, seconds={"timeout": 45, "slow": 1}[kind])
+    case.signed()
+    case.await_message()
+    case.check_waiting(accepted=1)
+    case.send_now()
+    case.check_accepted()
+
+
+def test_asking_fails_too(case: Case) -> None:
+    """The answer is lost, and so are the next two answers to the question what became of it."""
+    control = case.world.control
+    control.fault(endpoint="submit", when="after", kind="close")
+    control.fault(endpoint="progress", kind="garbage", count=1)
+    control.fault(endpoint="progress", kind="status", status=500, count=1)
+    case.signed()
+    case.await_message()
+    for count in (2, 3):
+        case.send_now()
+        await_tries(case, count)
+        case.check_waiting(accepted=1)
+    case.send_now()
+    case.check_accepted()
+
+
+def await_tries(case: Case, count: int) -> None:
+    """Wait until sending has failed so often."""
+    until("the next try", lambda: case.row()["retry_count"] == count)

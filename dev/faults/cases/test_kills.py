@@ -5,47 +5,16 @@ from __future__ import annotations
 import os
 import signal
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 import pytest
 import requests
 
 from dev.faults.case import Case
+from dev.faults.holds import await_blocked, held
 from dev.faults.world import DATABASE, until
 
 LONG = 25
 """Seconds for which the gateway holds its answer back: longer than the murder takes."""
-
-
-@contextmanager
-def held(case: Case, cron: str) -> Iterator[None]:
-    """Whoever calls this scheduled action meanwhile waits: a way to stop a transaction between two of its lines."""
-    connection = case.world.cluster.connect(DATABASE)
-    try:
-        with connection.cursor() as cursor:
-            cursor.execute(
-                "SELECT c.id FROM ir_cron c JOIN ir_model_data d ON d.model = 'ir.cron' AND d.res_id = c.id "
-                "WHERE d.name = %s FOR UPDATE OF c",
-                [f"ir_cron_l10n_vn_ibhxh_{cron}"],
-            )
-            yield
-    finally:
-        connection.close()
-
-
-def await_blocked(case: Case) -> int:
-    """Wait until somebody waits for a row lock; returns the process id of its connection."""
-
-    def probe() -> int:
-        with case.world.cluster.cursor(DATABASE) as cursor:
-            cursor.execute(
-                "SELECT pid FROM pg_stat_activity WHERE datname = %s AND wait_event_type = 'Lock'", [DATABASE]
-            )
-            row = cursor.fetchone()
-            return row["pid"] if row else 0
-
-    return until("a transaction that waits", probe)
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
@@ -67,9 +36,9 @@ def test_odoo_is_killed_while_the_gateway_works(case: Case, when: str) -> None:
 
 def test_odoo_is_killed_between_the_receipt_and_the_new_state(case: Case) -> None:
     case.to_sign()
-    with held(case, "follow"):
+    with held(case.world, "follow"):
         case.sign()
-        await_blocked(case)
+        await_blocked(case.world)
         row = case.row()
         assert row["submitted_at"] and row["state"] == "to_send", "the receipt is stored before anything else"
         case.world.odoo.kill()
@@ -92,10 +61,10 @@ def test_a_worker_is_killed_while_it_takes_the_signature(case: Case) -> None:
     case.to_sign()
     (claimed,) = case.world.desk.claim(case.certificate)
     case.signed_bytes = case.world.desk.sign(claimed["document"], case.certificate)
-    with held(case, "send"):
+    with held(case.world, "send"):
         deliveries = _Delivery(case, claimed["id"])
         deliveries.start()
-        await_blocked(case)
+        await_blocked(case.world)
         for worker in case.world.odoo.workers():
             os.kill(worker, signal.SIGKILL)
         deliveries.join()
@@ -145,10 +114,10 @@ def test_postgresql_is_killed_while_the_signature_is_taken(case: Case) -> None:
     case.to_sign()
     (claimed,) = case.world.desk.claim(case.certificate)
     case.signed_bytes = case.world.desk.sign(claimed["document"], case.certificate)
-    with held(case, "send"):
+    with held(case.world, "send"):
         delivery = _Delivery(case, claimed["id"])
         delivery.start()
-        await_blocked(case)
+        await_blocked(case.world)
         case.world.cluster.kill()
         delivery.join()
     case.world.cluster.start()

@@ -1,0 +1,62 @@
+"""Stopping a transaction of Odoo between two of its lines, from outside: it waits for a lock that the case holds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from .world import DATABASE, World, until
+
+
+@contextmanager
+def held(world: World, cron: str) -> Iterator[None]:
+    """Whoever calls this scheduled action (`send`, `follow`) meanwhile waits.
+
+    After a signature was verified the last line calls `send`, after a receipt was stored the last line calls `follow`.
+    """
+    connection = world.cluster.connect(DATABASE)
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT c.id FROM ir_cron c JOIN ir_model_data d ON d.model = 'ir.cron' AND d.res_id = c.id "
+                "WHERE d.name = %s FOR UPDATE OF c",
+                [f"ir_cron_l10n_vn_ibhxh_{cron}"],
+            )
+            yield
+    finally:
+        connection.close()
+
+
+@contextmanager
+def held_table(world: World, table: str) -> Iterator[None]:
+    """Whoever writes to this table meanwhile waits."""
+    connection = world.cluster.connect(DATABASE)
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute(f"LOCK TABLE {table} IN EXCLUSIVE MODE")
+            yield
+    finally:
+        connection.close()
+
+
+@contextmanager
+def held_row(world: World, table: str, record: int) -> Iterator[None]:
+    """Somebody else is at this row meanwhile."""
+    connection = world.cluster.connect(DATABASE)
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute(f"SELECT id FROM {table} WHERE id = %s FOR UPDATE", [record])
+            yield
+    finally:
+        connection.close()
+
+
+def await_blocked(world: World) -> None:
+    """Wait until somebody waits for a lock."""
+
+    def probe() -> bool:
+        with world.cluster.cursor(DATABASE) as cursor:
+            cursor.execute("SELECT 1 FROM pg_stat_activity WHERE datname = %s AND wait_event_type = 'Lock'", [DATABASE])
+            return cursor.fetchone() is not None
+
+    until("a transaction that waits", probe, 60)
