@@ -50,7 +50,7 @@ class L10n_Vn_IbhxhAgent(models.Model):
     _order = "last_seen_at desc, id desc"
 
     name = fields.Char(required=True)
-    user_id = fields.Many2one("res.users", string="User", required=True, readonly=True, index=True, ondelete="cascade")
+    user_id = fields.Many2one("res.users", required=True, readonly=True, index=True, ondelete="cascade")
     device = fields.Char(required=True, readonly=True, copy=False, index=True)
     os = fields.Char(string="Operating system", readonly=True)
     version = fields.Char(readonly=True)

@@ -14,7 +14,7 @@ class L10n_Vn_IbhxhBatchLine(models.Model):
     company_id = fields.Many2one("res.company", required=True, readonly=True, index=True, ondelete="cascade")
     certificate_id = fields.Many2one("l10n_vn_ibhxh.certificate", readonly=True, index="btree_not_null")
     registration_id = fields.Many2one(
-        "l10n_vn_ibhxh.registration", string="Registration", readonly=True, index="btree_not_null", ondelete="set null"
+        "l10n_vn_ibhxh.registration", readonly=True, index="btree_not_null", ondelete="set null"
     )
     registration_state = fields.Selection(related="registration_id.state", string="Status", store=True)
     blockers = fields.Text(string="What blocks it", readonly=True)

@@ -45,7 +45,7 @@ class L10n_Vn_IbhxhPreflight(models.AbstractModel):
     is_blocked = fields.Boolean(compute="_compute_preflight")
     provider_check = fields.Json(readonly=True, copy=False, export_string_translation=False)
     cures_id = fields.Many2one(
-        "l10n_vn_ibhxh.registration", string="Cures", readonly=True, copy=False, help="The refusal that this one cures."
+        "l10n_vn_ibhxh.registration", readonly=True, copy=False, help="The refusal that this one cures."
     )
 
     @api.depends(lambda self: self._preflight_depends())
@@ -66,11 +66,12 @@ class L10n_Vn_IbhxhPreflight(models.AbstractModel):
         for name in ("from", "to"):
             if values.get(name):
                 values[name] = format_date(self.env, datetime.fromisoformat(values[name]).date())
+        text = self.env._(TEXTS[finding.code])
         return {
             "check": finding.check,
             "level": finding.level,
             "code": finding.code,
-            "text": self.env._(TEXTS[finding.code]) % values,
+            "text": text % values,
             "field": finding.field,
             "action": values.get("action", False),
         }

@@ -126,7 +126,7 @@ class L10n_Vn_IbhxhCertificate(models.Model):
         if mode == "off":
             return []
         now = fields.Datetime.now()
-        trusted = self.env["l10n_vn_ibhxh.trusted.root"].sudo().search([])
+        trusted = self.env["l10n_vn_ibhxh.trusted.root"].sudo().search([("active", "=", True)])
         findings = validation.check_chain(
             self._der(),
             [root._der() for root in trusted if root.is_root],

@@ -185,9 +185,8 @@ class L10n_Vn_IbhxhRegistrationCure(models.Model):
         known = self.env["l10n_vn_ibhxh.result.code"]._find(code)
         passing = known and not known.is_permanent
         if passing and self.state == "sent" and self.can_submit and self.resend_count < MAX_RESENDS:
-            self._send_anew(code, description or known.meaning)
-        else:
-            super()._on_refused(code, description, holder)
+            return self._send_anew(code, description or known.meaning)
+        return super()._on_refused(code, description, holder)
 
     def _send_anew(self, code, message):
         """Send the same signed bytes later under a reference of their own: the old one stands for the failed try."""

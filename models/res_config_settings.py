@@ -122,7 +122,7 @@ class ResConfigSettings(models.TransientModel):
             settings.l10n_vn_ibhxh_mail_sender_domains = " ".join(dict.fromkeys(names)) or False
             settings.l10n_vn_ibhxh_mail_authentication_server = server or False
             settings._l10n_vn_ibhxh_check_reminders()
-        super().set_values()
+        result = super().set_values()
         # Odoo drops the parameter of a number that is 0, and the default would come back.
         for name, parameter in (
             ("l10n_vn_ibhxh_remind_code_hours", reminders.CODE_HOURS[0]),
@@ -130,6 +130,7 @@ class ResConfigSettings(models.TransientModel):
         ):
             if not self[name]:
                 self.env["ir.config_parameter"].sudo().set_param(parameter, "0")
+        return result
 
     def _l10n_vn_ibhxh_check_reminders(self):
         if min(self.l10n_vn_ibhxh_remind_code_hours, self.l10n_vn_ibhxh_remind_unsent_hours) < 0:
