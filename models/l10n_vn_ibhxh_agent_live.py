@@ -11,6 +11,20 @@ class L10n_Vn_IbhxhAgentLive(models.Model):
     _inherit = "l10n_vn_ibhxh.agent"
 
     @api.model
+    def _pair(self, code, name, os, version):
+        """Show a computer in the open wizard as soon as it is paired, before it says what is plugged in."""
+        paired = super()._pair(code, name, os, version)
+        if paired:
+            paired[0]._notify_people()
+        return paired
+
+    def action_revoke(self):
+        """Take the computer out of the pages that show it, too."""
+        result = super().action_revoke()
+        self._notify_people()
+        return result
+
+    @api.model
     @api.readonly
     def get_live(self, company_id):
         """Return the computers that matter to the user for `company_id`, and in how many seconds to look again.

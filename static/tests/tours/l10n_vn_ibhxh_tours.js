@@ -102,6 +102,7 @@ tours.add("l10n_vn_ibhxh_payroll", {
         ...openApp("hr.menu_hr_root"),
         openMenu("l10n_vn_ibhxh_menu_hr"),
         openMenu("l10n_vn_ibhxh_menu_hr_register"),
+        cue("plug"),
         hasTokenInWizard(),
         ...fillContact(),
         press("action_register"),
