@@ -15,6 +15,9 @@ from .setup import venv
 ADDON_PACKAGES = ("models", "wizards", "controllers", "report", "tests")
 """What uses the ORM; tools/ is plain Python, for which the Odoo plug-in's checks mean nothing."""
 
+SHIPPED = ("tools", "models", "wizards", "controllers", "report", "agent/ibhxh_agent", "sandbox/ibhxh_sandbox")
+"""What runs at users' and on token holders' computers: bandit looks for insecure habits there, tests may have some."""
+
 
 def _addon_parts() -> list[str]:
     """The addon's own Python, seen from the addons folder: never all of it, which holds .runtime and so itself."""
@@ -31,8 +34,11 @@ def _linters() -> Iterator[tuple[str, list[str], Path]]:
     for folder in venv.distributions():
         yield f"mypy {folder.name}", ["mypy"], folder
     yield "pylint-odoo", ["pylint", f"--rcfile={ROOT / 'pyproject.toml'}", *_addon_parts()], ADDONS
+    yield "bandit", ["bandit", "-q", "-c", str(ROOT / "pyproject.toml"), "-r", *SHIPPED], ROOT
+    yield "requirements", ["python", "-m", "dev.pins"], ROOT
     yield from javascript.linters()
     yield "OCA checks", ["oca-checks-odoo-module", f"{ADDON}"], ADDONS
+    yield "OCA checks of translations", ["oca-checks-po", *sorted(map(str, (ROOT / "i18n").glob("*.po*")))], ADDONS
 
 
 def run(_arguments: list[str]) -> int:

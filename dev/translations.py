@@ -19,12 +19,15 @@ VIETNAMESE = ROOT / "i18n" / "vi.po"
 OUTSIDE = ("agent", "dev", "docs", "sandbox", "tests")
 """Folders of the repository whose texts the addon never shows: programs of their own, and tests."""
 
+SAME = "The same in Vietnamese."
+"""Translator's comment on a term that needs no translation; Odoo and OCA want its `msgstr` empty."""
+
 
 def run(arguments: list[str]) -> int:
     """Write i18n/l10n_vn_ibhxh.pot anew and update vi.po: translations are kept, new terms come in empty, old ones go.
 
-    :param arguments: optionally the name of a database in which the addon is installed from this very code; without it a
-        fresh one is made for the purpose and dropped
+    :param arguments: optionally the name of a database in which the addon is installed from this very code; without it
+        a fresh one is made for the purpose and dropped
     :return: 0 when everything is translated, else 1 with the terms that wait for a translator
     """
     if len(arguments) > 1:
@@ -71,15 +74,16 @@ def _addons_folder() -> Iterator[Path]:
 
 
 def _update(terms: polib.POFile) -> list[polib.POEntry]:
-    """Write vi.po with the terms of `terms` and the translations it has; return the entries without one."""
+    """Write vi.po with the terms of `terms` and the translations it has; return the entries that wait for one."""
     known = {entry.msgid: entry for entry in polib.pofile(str(VIETNAMESE))} if VIETNAMESE.exists() else {}
     for entry in terms:
-        if entry.msgid in known:
-            entry.msgstr = known[entry.msgid].msgstr
-            entry.flags = known[entry.msgid].flags
+        if before := known.get(entry.msgid):
+            entry.msgstr, entry.flags, entry.tcomment = before.msgstr, before.flags, before.tcomment
+        if entry.msgstr == entry.msgid:
+            entry.msgstr, entry.tcomment = "", SAME
     terms.metadata |= {"Language": "vi", "Plural-Forms": "nplurals=1; plural=0;"}
     _write(terms, VIETNAMESE)
-    return [entry for entry in terms if not entry.translated()]
+    return [entry for entry in terms if not entry.translated() and (entry.fuzzy or entry.tcomment != SAME)]
 
 
 def _write(terms: polib.POFile, file: Path) -> None:
