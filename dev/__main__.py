@@ -14,7 +14,7 @@ HELP = """./run COMMAND …
   test [SUITE…] [ARG…]     all tests, or the suites addon | agent | sandbox | faults; further arguments go to pytest
   package                  both wheels, tried in an empty environment: install, use, upgrade, uninstall, install again
   lint                     ruff, mypy, pylint-odoo, the OCA checks
-  i18n [DB]                the addon's terms into i18n/: the template anew, vi.po brought in line; lists what is untranslated
+  i18n [DB]                the addon's terms into i18n/; lists those that vi.po does not translate yet
   shell [DB]               Odoo's Python shell on a database (default: a fresh one named `play`)
   odoo ARG…                Odoo's own command line in the right environment
   screenshots              the pictures of README, docs/ and the Apps page, taken of the running demo
