@@ -81,7 +81,7 @@ def _distribution(folder: str, package: str) -> Callable[[list[str]], int]:
 
 
 def faults(arguments: list[str]) -> int:
-    """Real programs, killed, starved and lied to at each step (dev/faults/cases); arguments: files and options of pytest."""
+    """Real programs, killed, starved and lied to at each step of a registration (dev/faults/cases)."""
     folder = ROOT / "dev" / "faults" / "cases"
     return _pytest(
         [

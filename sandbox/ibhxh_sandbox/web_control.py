@@ -55,7 +55,7 @@ class Control:
         async def guarded(request: web.Request) -> web.Response:
             token = self._sandbox.options.control_token
             if token is None:
-                allowed = ipaddress.ip_address(request.remote or "0.0.0.0").is_loopback
+                allowed = ipaddress.ip_address(request.remote or "192.0.2.1").is_loopback
             else:
                 shown = request.headers.get("Authorization", "")
                 allowed = hmac.compare_digest(f"Bearer {token}".encode(), shown.encode())
