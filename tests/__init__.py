@@ -1,6 +1,11 @@
 from . import (
     test_access,
     test_agent_api,
+    test_attack_agent,
+    test_attack_links,
+    test_attack_mail,
+    test_attack_routes,
+    test_attack_secrets,
     test_batch,
     test_company_state,
     test_deadlines,
