@@ -57,7 +57,8 @@ class Browser:
             locale="vi-VN", timezone_id="Asia/Ho_Chi_Minh", viewport={"width": 1280, "height": 800}
         )
         page = context.new_page()
-        page.set_default_timeout(30_000)
+        # The first page of a fresh database has Odoo build its bundles: half a minute on a busy machine.
+        page.set_default_timeout(120_000)
         return page
 
 

@@ -58,7 +58,7 @@ def _check_content(wheel: Path) -> None:
     manifest = ast.literal_eval(text)
     prefix = f"odoo/addons/{ADDON}/"
     wanted = [*manifest["data"], *manifest.get("demo", []), *manifest.get("images", []), "data/neutralize.sql"]
-    wanted += ["static/description/icon.png", "static/description/index.html", "LICENSE"]
+    wanted += ["i18n/vi.po", "static/description/icon.png", "static/description/index.html", "LICENSE"]
     missing = [name for name in wanted if prefix + name not in names]
     strange = [
         name
