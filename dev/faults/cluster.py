@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+import psutil
 import psycopg2
 import psycopg2.extras
 
@@ -65,8 +66,11 @@ class Cluster:
         self._server.stop()
 
     def kill(self) -> None:
-        """``kill -9`` of the postmaster; its children notice and leave."""
-        os.kill(int((self._folder / "postmaster.pid").read_text().splitlines()[0]), signal.SIGKILL)
+        """``kill -9`` of the postmaster; returns when its children, too, have noticed and left."""
+        postmaster = psutil.Process(int((self._folder / "postmaster.pid").read_text().splitlines()[0]))
+        family = [postmaster, *postmaster.children()]
+        postmaster.send_signal(signal.SIGKILL)
+        psutil.wait_procs(family, timeout=30)
 
     @contextmanager
     def cursor(self, name: str, *, user: str = ROLE) -> Iterator[Any]:
