@@ -28,7 +28,7 @@ STEPS: tuple[Step, ...] = (
         "system",
         system_tools.install,
         lambda: [*system_tools.NEEDED],
-        lambda: not system_tools.missing(),
+        lambda: not system_tools.wanted(),
     ),
     (
         "odoo",

@@ -11,6 +11,7 @@ import os
 import re
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -90,16 +91,20 @@ def mirror_line(suite: str) -> str:
 class PrivateApt:
     """apt for one suite with its own lists and caches under the cache folder; nothing of the system's is changed."""
 
-    def __init__(self, suite: str) -> None:
-        """:param suite: a suite of the archive, such as `sid`, or the system's own code name"""
+    def __init__(self, suite: str, *, bare: bool = False) -> None:
+        """:param suite: a suite of the archive, such as `sid`, or the system's own code name
+        :param bare: reckon as if this system had nothing installed
+        """
         self.suite = suite
-        self.state = cache() / "apt" / suite
+        self.state = cache() / "apt" / (f"{suite}-bare" if bare else suite)
         self.store = cache() / "debs" / suite
+        self._updated = False
+        self._status = self.state / "status" if bare else Path("/var/lib/dpkg/status")
 
     def _options(self) -> list[str]:
         pairs = {
             "Dir::State": self.state / "state",
-            "Dir::State::status": "/var/lib/dpkg/status",
+            "Dir::State::status": self._status,
             "Dir::Cache": self.state / "cache",
             "Dir::Etc::SourceList": self.state / "sources.list",
             "Dir::Etc::SourceParts": "/dev/null",
@@ -127,12 +132,17 @@ class PrivateApt:
         return done.stdout
 
     def update(self) -> None:
-        """Fetch the suite's package lists and check their signature."""
+        """Fetch the suite's package lists and check their signature; once."""
+        if self._updated:
+            return
         for folder in ("state/lists/partial", "cache/archives/partial"):
             (self.state / folder).mkdir(parents=True, exist_ok=True)
+        if self._status.parent == self.state:
+            self._status.touch()
         (self.state / "sources.list").write_text(mirror_line(self.suite) + "\n", encoding="utf-8")
         say(f"  fetching the package lists of {self.suite} …")
         self._apt("apt-get", "-q", "update")
+        self._updated = True
 
     def missing(self, packages: Iterable[str]) -> list[str]:
         """The packages that installing these would add to the system, dependencies included, recommendations not."""
@@ -152,13 +162,15 @@ class PrivateApt:
         wanted = [name for name in names if refresh or not (name in known and (self.store / known[name]).is_file())]
         if wanted:
             self.update()
-            say(f"  downloading {' '.join(wanted)} …")
-            for name in wanted:
-                before = set(self.store.glob("*.deb"))
-                self._apt("apt-get", "-q", "download", name, cwd=self.store)
-                fetched = set(self.store.glob("*.deb")) - before or set(self.store.glob(f"{name}_*.deb"))
-                known[name] = max(fetched, key=lambda file: file.stat().st_mtime).name
-                index.write_text(json.dumps(known, indent=1, sort_keys=True), encoding="utf-8")
+            shown = " ".join(wanted) if len(wanted) < 12 else f"{len(wanted)} packages"
+            say(f"  downloading {shown} …")
+            # Into an empty folder, so that a package's file is the only one of its name.
+            with tempfile.TemporaryDirectory(dir=self.store) as folder:
+                self._apt("apt-get", "-q", "download", *wanted, cwd=Path(folder))
+                for name in wanted:
+                    fetched = next(Path(folder).glob(f"{name}_*.deb"))
+                    known[name] = fetched.rename(self.store / fetched.name).name
+            index.write_text(json.dumps(known, indent=1, sort_keys=True), encoding="utf-8")
         return [self.store / known[name] for name in names]
 
 

@@ -11,12 +11,12 @@ import shutil
 import subprocess
 import sys
 import sysconfig
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from ..console import Problem, say
 from ..paths import SYSTEM
-from . import apt
+from . import apt, wkhtmltopdf
 
 MULTIARCH = sysconfig.get_config_var("MULTIARCH") or "x86_64-linux-gnu"
 PYTHON_FOLDER = Path(f"usr/lib/python{sys.version_info[0]}.{sys.version_info[1]}")
@@ -102,9 +102,18 @@ NEEDED: dict[str, tuple[str, Callable[[], Path | None]]] = {
 }
 
 
-def missing() -> list[str]:
-    """Debian packages whose files are not found."""
-    return [package for package, (_why, find) in NEEDED.items() if find() is None]
+BUILD_TOOLS = ("gcc", "libc6-dev", "binutils", SHARED_PYTHON)
+"""Only some of the agent's tests need these, and unpacked elsewhere they do not work: for those who can install."""
+
+
+def missing(packages: Iterable[str] = NEEDED) -> list[str]:
+    """Those of the Debian packages whose files are not found."""
+    return [package for package in packages if NEEDED[package][1]() is None]
+
+
+def wanted() -> list[str]:
+    """The missing packages that set-up gets for whoever runs it."""
+    return missing(package for package in NEEDED if os.geteuid() == 0 or package not in BUILD_TOOLS)
 
 
 def environment() -> dict[str, str]:
@@ -122,6 +131,10 @@ def environment() -> dict[str, str]:
     }
 
 
+def _reasons(packages: Iterable[str]) -> str:
+    return "; ".join(f"{package} ({NEEDED[package][0]})" for package in packages)
+
+
 def _command(packages: list[str]) -> str:
     return f"sudo apt-get update && sudo apt-get install --no-install-recommends {' '.join(packages)}"
 
@@ -131,18 +144,23 @@ def install(refresh: bool) -> None:
 
     :raises Problem: when it cannot be had; says the command that an administrator types
     """
-    wanted = missing()
-    if not wanted:
+    packages = wanted()
+    if os.geteuid() != 0 and missing(BUILD_TOOLS):
+        say(f"Some of the agent's tests need {_reasons(missing(BUILD_TOOLS))}: {_command(missing(BUILD_TOOLS))}")
+    if not packages:
         return
-    reasons = "; ".join(f"{package} ({NEEDED[package][0]})" for package in wanted)
+    reasons = _reasons(packages)
     say(f"System packages: {reasons}")
     if not apt.available():
         raise Problem(f"Missing on this system: {reasons}.", "Install them with this system's package manager.")
-    if os.geteuid() == 0:
-        _install_as_root(wanted)
-    else:
-        _unpack_privately(wanted, refresh)
-    left = missing()
+    if "wkhtmltopdf" in packages and apt.codename() not in ("", wkhtmltopdf.LAST_SUITE):
+        wkhtmltopdf.install(refresh)
+        packages.remove("wkhtmltopdf")
+    if packages and os.geteuid() == 0:
+        _install_as_root(packages)
+    elif packages:
+        _unpack_privately(packages, refresh)
+    left = wanted()
     if left:
         raise Problem(f"Still missing after the installation: {' '.join(left)}.", _command(left))
 
