@@ -190,7 +190,13 @@ def test_the_token_is_pulled_out_before_it_could_sign(case: Case, agent: Killabl
     agent.plug_in(token.slots, PIN)
     until(
         "the empty token",
-        lambda: not case.world.sql("SELECT 1 FROM l10n_vn_ibhxh_agent_present_certificate_rel LIMIT 1"),
+        lambda: (
+            not case.world.sql(
+                "SELECT 1 FROM l10n_vn_ibhxh_certificate c JOIN l10n_vn_ibhxh_agent_present_certificate_rel r "
+                "ON r.certificate_id = c.id WHERE c.tax_code = %s",
+                [case.tax_code],
+            )
+        ),
         60,
     )
     case.register()
