@@ -196,6 +196,7 @@ class L10n_Vn_IbhxhRegistration(models.Model):
             registration.result_code_id = self.env["l10n_vn_ibhxh.result.code"]._find(registration.error_code)
 
     @api.depends("error_code", "error_message", "state")
+    @api.depends_context("lang")
     def _compute_cure(self):
         for registration in self:
             registration.cure = registration.result_code_id.cure or False
@@ -203,6 +204,7 @@ class L10n_Vn_IbhxhRegistration(models.Model):
     @api.depends(
         "state", "signing_request_id.state", "signing_request_id.agent_id.is_online", "certificate_id.is_online"
     )
+    @api.depends_context("lang")
     def _compute_signing_hint(self):
         """One sentence on what the token's holder has to do now."""
         for registration in self:
