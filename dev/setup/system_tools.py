@@ -89,6 +89,7 @@ NEEDED: dict[str, tuple[str, Callable[[], Path | None]]] = {
     "softhsm2": ("the token of demo and tests", lambda: library("libsofthsm2.so") and program("softhsm2-util")),
     "opensc-pkcs11": ("pkcs11-spy.so, which counts the calls that reach a token", lambda: library("pkcs11-spy.so")),
     "xmlsec1": ("checks signatures with another implementation than ours", lambda: program("xmlsec1")),
+    "curl": ("the sandbox's tests speak HTTPS to it as the guide says", lambda: program("curl")),
     "chromium": ("browser tests and the demo's portal page", chromium),
     "gcc": ("builds the PKCS#11 library that misbehaves in the agent's tests", lambda: program("cc")),
     "libc6-dev": ("headers for gcc", lambda: _file("usr/include/stdlib.h")),
