@@ -50,8 +50,8 @@ class Backstage:
             finally:
                 self._queue.put(None)
                 thread.join(30)
-        if self.errors:
-            raise self.errors[0]
+                if self.errors:
+                    raise self.errors[0]  # rather than what the page missed because of it
 
     def _run(self):
         while (words := self._queue.get()) is not None:

@@ -45,11 +45,12 @@ export class ComputersWidget extends Component {
 
     async load(companyId) {
         this.companyId = companyId;
+        const asked = (this.asked = (this.asked || 0) + 1);
         const { computers, look_again } = companyId
             ? await this.orm.call("l10n_vn_ibhxh.agent", "get_live", [companyId])
             : { computers: [], look_again: false };
-        if (companyId !== this.companyId) {
-            return;
+        if (asked !== this.asked) {
+            return; // a newer answer is on its way or here already
         }
         this.state.computers = computers;
         browser.clearTimeout(this.timer);

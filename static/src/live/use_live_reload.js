@@ -2,49 +2,43 @@ import { onMounted, onWillDestroy, status, useComponent } from "@odoo/owl";
 import { browser } from "@web/core/browser/browser";
 import { useService } from "@web/core/utils/hooks";
 
+const PAUSE_MS = 200;
+
 /**
  * Reload when the server says over the bus that something moved.
  *
- * Messages carry no content, so what is shown always comes from a read with the user's own rights. A message that
- * arrives during a reload leads to exactly one more, one that arrives while the page is still being made to one as
- * soon as it is there, and after a lost connection there is one reload for all that may have been missed.
+ * Messages carry no content, so what is shown always comes from a read with the user's own rights. The first message
+ * reloads at once, those that follow within the pause lead to one reload at its end, and one that arrives while the
+ * page is still being made leads to one as soon as it is there. After a lost connection there is one reload for all
+ * that may have been missed. A reload is never waited for: the web client drops one that a newer one overtakes, and
+ * its promise then stays open for ever.
  *
  * @param {Object} params
  * @param {string[]} params.types bus notification types that matter
  * @param {(payload: Object, type: string) => boolean} [params.concerns] whether a message is about what is shown
- * @param {() => Promise<void>} params.reload
- * @param {number} [params.pause=0] least time between two reloads, in milliseconds
+ * @param {() => any} params.reload
+ * @param {number} [params.pause] least time between two reloads, in milliseconds
  */
-export function useLiveReload({ types, concerns = () => true, reload, pause = 0 }) {
+export function useLiveReload({ types, concerns = () => true, reload, pause = PAUSE_MS }) {
     const component = useComponent();
     const bus = useService("bus_service");
-    let running = false;
+    let timer;
     let again = false;
-    let missedBefore = false;
 
-    async function request() {
-        if (status(component) === "new") {
-            missedBefore = true;
-            return;
-        }
-        if (running) {
+    function request() {
+        if (timer || status(component) === "new") {
             again = true;
             return;
         }
-        running = true;
-        try {
-            do {
-                again = false;
-                if (status(component) === "destroyed") {
-                    return;
-                }
-                await reload();
-                if (pause) {
-                    await new Promise((resolve) => browser.setTimeout(resolve, pause));
-                }
-            } while (again);
-        } finally {
-            running = false;
+        again = false;
+        timer = browser.setTimeout(next, pause);
+        reload();
+    }
+
+    function next() {
+        timer = undefined;
+        if (again) {
+            request();
         }
     }
 
@@ -59,12 +53,9 @@ export function useLiveReload({ types, concerns = () => true, reload, pause = 0 
     });
     bus.addEventListener("BUS:RECONNECT", request);
     bus.start();
-    onMounted(() => {
-        if (missedBefore) {
-            request();
-        }
-    });
+    onMounted(next);
     onWillDestroy(() => {
+        browser.clearTimeout(timer);
         bus.removeEventListener("BUS:RECONNECT", request);
         for (const [type, listener] of listeners) {
             bus.unsubscribe(type, listener);
