@@ -314,9 +314,20 @@ class L10n_Vn_IbhxhRegistration(models.Model):
                         new=labels[state],
                     )
                 )
-        self.sudo().write({"state": state, **vals})
+        records = self.sudo()
+        if len(records) > 1:
+            records._log_move(state)
+            records = records.with_context(mail_notrack=True)
+        records.write({"state": state, **vals})
         self.company_id.sudo()._l10n_vn_ibhxh_update_state()
         self._notify_page()
+
+    def _log_move(self, state):
+        """Log a move of many registrations in one go, in their readers' languages: tracking would write one by one."""
+        for lang, registrations in self.grouped(lambda r: r.user_id.lang or self.env.lang).items():
+            translated = registrations.with_context(lang=lang)
+            labels = dict(self._fields["state"]._description_selection(translated.env))
+            translated._message_log_batch({r.id: f"{labels[r.state]} → {labels[state]}" for r in translated})
 
     def _notify_page(self):
         """Tell the responsible people's open pages to look again. The message carries no content."""

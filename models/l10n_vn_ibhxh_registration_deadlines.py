@@ -27,12 +27,16 @@ class L10n_Vn_IbhxhRegistrationDeadlines(models.Model):
 
     def _cron_follow(self):
         """Reminders first: they need no network, and a slow gateway must not hold them up."""
-        self._remind()
-        return super()._cron_follow()
+        is_finished = self._remind()
+        super()._cron_follow()
+        if not is_finished:
+            # The time of this run is over: the scheduler goes on at once instead of at the next regular turn.
+            self.env["ir.cron"]._commit_progress(remaining=1)
 
     def _remind(self):
-        """Give every reminder that is due, to whoever is responsible."""
+        """Give every reminder that is due, to whoever is responsible; return whether there was time for all."""
         now = fields.Datetime.now()
+        finished = []
         hours = reminders.number(self.env, reminders.CODE_HOURS)
         if hours:
             domain = (
@@ -41,14 +45,14 @@ class L10n_Vn_IbhxhRegistrationDeadlines(models.Model):
                 & Domain("activation_expires_at", "<=", now + timedelta(hours=min(hours, ACTIVATION_HOURS)))
                 & Domain("activation_expires_at", ">", now)
             )
-            reminders.in_batches(self, domain, self._remind_code)
+            finished.append(reminders.in_batches(self, domain, self._remind_code))
         if not reminders.is_set(self.env, reminders.ANSWER_OFF):
             domain = (
                 Domain("state", "=", "sent")
                 & Domain("answer_reminded", "=", False)
                 & Domain("answer_due_at", "<=", now)
             )
-            reminders.in_batches(self, domain, self._remind_answer)
+            finished.append(reminders.in_batches(self, domain, self._remind_answer))
         hours = reminders.number(self.env, reminders.UNSENT_HOURS)
         if hours:
             domain = (
@@ -56,8 +60,9 @@ class L10n_Vn_IbhxhRegistrationDeadlines(models.Model):
                 & Domain("unsent_reminded", "=", False)
                 & Domain("attempted_at", "<=", now - timedelta(hours=hours))
             )
-            reminders.in_batches(self, domain, self._remind_unsent)
-        self.env["res.company"].sudo()._l10n_vn_ibhxh_remind()
+            finished.append(reminders.in_batches(self, domain, self._remind_unsent))
+        finished.append(self.env["res.company"].sudo()._l10n_vn_ibhxh_remind())
+        return all(finished)
 
     # -- the code ends soon ------------------------------------------------------------------------------------------
 

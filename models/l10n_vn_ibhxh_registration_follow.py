@@ -1,13 +1,16 @@
 import base64
 import json
 import logging
+import time
 from datetime import timedelta
 
 from odoo import fields, models, modules, tools
 from odoo.exceptions import UserError
 from odoo.fields import Domain
+from psycopg2 import OperationalError
 
 from ..tools import gateways
+from . import reminders
 from .l10n_vn_ibhxh_registration import ACTIVATION_HOURS, TRANSITIONS
 
 _logger = logging.getLogger(__name__)
@@ -16,7 +19,9 @@ RETRY_MINUTES = (1, 5, 15, 60)
 # How long until the next look at the gateway, by the age of the submission (both in minutes).
 POLL_MINUTES = ((10, 1), (120, 5), (24 * 60, 30))
 POLL_MINUTES_LATER = 120
-BATCH = 500
+BATCH = 1000
+# What a gateway answers that has never heard of a dossier.
+UNHEARD = object()
 
 
 class L10n_Vn_IbhxhRegistrationFollow(models.Model):
@@ -245,13 +250,16 @@ class L10n_Vn_IbhxhRegistrationFollow(models.Model):
         except gateways.GatewayError as error:
             _logger.info("No progress for BHXH registration %s: %s", self.id, type(error).__name__)
             return
-        if progress is None:
+        self._take_answer(UNHEARD if progress is None else progress)
+
+    def _take_answer(self, progress):
+        if progress is UNHEARD:
             self._schedule_todo(
                 self.env._("The I-VAN does not know this dossier"),
                 self.env._("Odoo holds its receipt, yet the gateway has never heard of it. Ask the I-VAN."),
             )
-            return
-        self._apply_progress(progress)
+        else:
+            self._apply_progress(progress)
 
     def _next_poll(self):
         age = (fields.Datetime.now() - (self.submitted_at or fields.Datetime.now())).total_seconds() / 60
@@ -344,37 +352,87 @@ class L10n_Vn_IbhxhRegistrationFollow(models.Model):
                 )
 
     def _expire(self):
-        """The 24 hours are over. Registering again is one click on the registration."""
+        """The 24 hours are over, for any number of registrations. Registering again is one click on each."""
         self._move("expired", activation_code=False, activation_url=False)
-        self.activity_unlink(["mail.mail_activity_data_todo"])
-        self._schedule_todo(
-            self.env._("The activation code has expired"),
-            self.env._("Press “Register again”: everything is filled in already, only the PIN is needed."),
+        self.activity_unlink([reminders.TODO])
+        today = fields.Date.context_today(self)
+        reminders.schedule(self.env, [(record, record.user_id, self._expired_texts, today) for record in self.sudo()])
+
+    def _expired_texts(self, env):
+        return (
+            env._("The activation code has expired"),
+            env._("Press “Register again”: everything is filled in already, only the PIN is needed."),
         )
 
     def _cron_follow(self):
-        """Expire codes, return lapsed signing leases, ask the gateways; each registration is committed by itself."""
+        """Expire codes, return lapsed signing leases, ask the gateways; batch by batch, each committed by itself."""
         self.env["l10n_vn_ibhxh.signing.request"]._return_lapsed()
         self.env["l10n_vn_ibhxh.mail"]._process_held()
         now = fields.Datetime.now()
         running = Domain("state", "in", ("sent", "to_activate"))
         polled = running & Domain("poll_at", "<=", now) & Domain("provider_id.gateway", "!=", "manual")
         due = running & Domain("activation_expires_at", "<=", now)
+        self.env["ir.cron"]._commit_progress(remaining=self.search_count(polled) + self.search_count(due))
+        self._poll_batches(polled)
+        # VSS may have confirmed in the meantime: what the gateway was not asked about yet is not declared expired.
+        asked = (
+            Domain("poll_at", "=", False) | Domain("poll_at", ">", now) | Domain("provider_id.gateway", "=", "manual")
+        )
+        reminders.in_batches(self, due & asked, lambda records: records._expire())
+
+    def _poll_batches(self, domain):
+        """Ask the gateways about everything in `domain`, until the time of this run is over.
+
+        No row is locked while a gateway is asked, and what it says is stored batch by batch. Lost in a crash are only
+        questions, which are asked again.
+        """
         commit = self.env["ir.cron"]._commit_progress
-        # VSS may have confirmed in the meantime, so the gateway is asked before anything is declared expired.
-        jobs = [
-            (polled, "_poll", self.search(polled, limit=BATCH)),
-            (due, "_expire", self.search(due, limit=BATCH)),
-        ]
-        commit(remaining=sum(self.search_count(domain) for domain, _method, _records in jobs))
-        for domain, method, records in jobs:
-            for registration in records:
-                registration = registration.try_lock_for_update().filtered_domain(domain)
-                try:
-                    if registration:
-                        getattr(registration._for_reader(), method)()
-                except Exception:
-                    self.env.cr.rollback()
-                    _logger.exception("Following BHXH registration %s failed", registration.id)
-                if not commit(1):
-                    return
+        last_id = 0
+        while True:
+            end = time.monotonic() + commit()
+            found = self.search(domain & Domain("id", ">", last_id), limit=BATCH, order="id")
+            if not found:
+                return
+            answers = found._ask_gateways(end)
+            last_id = max(answers, default=0)
+            # A transaction of its own: it sees what others did while the gateways were asked.
+            self.env["ir.cron"]._commit_progress()
+            records = self.browse(answers).try_lock_for_update().filtered_domain(domain)
+            try:
+                reminders.each(records, lambda some, answers=answers: some._take_answers(answers))
+            except OperationalError:
+                self.env.cr.rollback()
+                _logger.info("Somebody was at BHXH registrations that were polled; they are asked about again")
+            if not commit(len(answers)) or len(answers) < len(found):
+                return
+
+    def _ask_gateways(self, end):
+        """Return `{id: Progress}` of what the gateways say, None where one gives no answer.
+
+        The first is asked in any case; no more are asked after `end` (seconds, `time.monotonic`).
+        """
+        adapters = {}
+        answers = {}
+        for registration in self:
+            if answers and time.monotonic() > end:
+                break
+            provider = registration.provider_id
+            try:
+                if provider not in adapters:
+                    adapters[provider] = provider._gateway()
+                progress = adapters[provider].progress(registration.client_reference)
+                answers[registration.id] = UNHEARD if progress is None else progress
+            except gateways.GatewayError as error:
+                _logger.info("No progress for BHXH registration %s: %s", registration.id, type(error).__name__)
+                answers[registration.id] = None
+            except Exception:
+                _logger.exception("Asking about BHXH registration %s failed", registration.id)
+                answers[registration.id] = None
+        return answers
+
+    def _take_answers(self, answers):
+        """Store what `_ask_gateways` returned about these locked registrations."""
+        for registration in self:
+            registration.poll_at = registration._next_poll()
+            if answers[registration.id]:
+                registration._for_reader()._take_answer(answers[registration.id])

@@ -69,6 +69,7 @@ class L10n_Vn_IbhxhRegistrationPage(models.Model):
         the message carries numbers only.
         """
         group = self.env.ref("l10n_vn_ibhxh.group_l10n_vn_ibhxh_user")
-        for registration in self.sudo():
-            batches = registration.batch_line_ids.batch_id
-            group._bus_send("l10n_vn_ibhxh/registration", {"id": registration.id, "batch_ids": batches.ids})
+        records = self.sudo()
+        payload = {"id": records.id} if len(records) == 1 else {"ids": records.ids}
+        payload["batch_ids"] = records.batch_line_ids.batch_id.ids
+        group._bus_send("l10n_vn_ibhxh/registration", payload)

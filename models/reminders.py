@@ -2,13 +2,18 @@
 
 import logging
 import re
+from collections import Counter
 
+from markupsafe import Markup
 from odoo.fields import Domain
 from psycopg2 import OperationalError
 
 _logger = logging.getLogger(__name__)
 
-BATCH = 500
+BATCH = 1000
+# More activities than these at once are announced to their user in one message, which names so many kinds of them.
+MANY = 20
+EXAMPLES = 5
 TODO = "mail.mail_activity_data_todo"
 # Name of the parameter, its default; 0 or an empty list switches the reminder off.
 CODE_HOURS = ("l10n_vn_ibhxh.remind_code_hours", 6)
@@ -39,7 +44,8 @@ def is_set(env, name):
 
 
 def in_batches(model, domain, remind):
-    """Call `remind(records)` on everything in `domain`, batch by batch, each committed by itself.
+    """Call `remind(records)` on everything in `domain`, batch by batch, each committed by itself; return whether that
+    was all of it: the time of a run of the scheduled action is limited.
 
     `remind` has to note on the records that it was done, in fields of `domain`. Rows that another worker is at are left
     to it. A record that fails is logged and does not stop the others.
@@ -49,19 +55,22 @@ def in_batches(model, domain, remind):
         try:
             found = model.search(domain & Domain("id", ">", last_id), limit=BATCH, order="id")
             if not found:
-                return
+                return True
             last_id = found[-1].id
-            _remind_each(found.try_lock_for_update(allow_referencing=True).filtered_domain(domain), remind)
+            each(found.try_lock_for_update(allow_referencing=True).filtered_domain(domain), remind)
         except OperationalError:
             # Another worker was quicker since this transaction began; the next run sees what it left.
             model.env.cr.rollback()
-            return
-        if not model.env["ir.cron"]._commit_progress():
-            return
+            return True
+        if not model.env["ir.cron"]._commit_progress(len(found)):
+            return len(found) < BATCH
 
 
-def _remind_each(records, remind):
-    """Remind of all in one go; where that fails, one by one."""
+def each(records, remind):
+    """Call `remind(records)` for all in one go; where that fails, one by one, and log who failed.
+
+    Raises `OperationalError`, after which the transaction has to be rolled back.
+    """
     if not records:
         return
     try:
@@ -71,39 +80,63 @@ def _remind_each(records, remind):
         raise
     except Exception:
         if len(records) == 1:
-            _logger.exception("A reminder on %s failed", records)
+            _logger.exception("The scheduled action failed on %s", records)
             return
         for record in records:
-            _remind_each(record, remind)
+            each(record, remind)
 
 
 def schedule(env, rows):
     """Create activities in one go; `rows` are `(record, user, texts, deadline)`.
 
-    `texts(env)` returns `(summary, note)` in the language of the given environment, which is the user's.
+    `texts(env)` returns `(summary, note)` in the language of the given environment, which is the user's. A user who
+    gets many at once is notified of them in one message, not by a mail for each.
     """
     activity_type = env.ref(TODO)
     models = env["ir.model"].sudo()
-    by_lang = {}
+    by_user = {}
     for record, user, texts, deadline in rows:
-        if not user.active:
-            user = env.ref("base.user_admin")
-        by_lang.setdefault(user.lang, []).append((record, user, texts, deadline))
-    for lang, group in by_lang.items():
-        activities = env["mail.activity"].sudo().with_context(lang=lang)
+        by_user.setdefault(user if user.active else env.ref("base.user_admin"), []).append((record, texts, deadline))
+    batches = {}
+    for user, group in by_user.items():
+        batches.setdefault((user.lang, len(group) > MANY), {})[user] = group
+    for (lang, is_many), users in batches.items():
+        activities = env["mail.activity"].sudo().with_context(lang=lang, mail_activity_quick_update=is_many)
         vals_list = []
-        for record, user, texts, deadline in group:
-            summary, note = texts(activities.env)
-            vals_list.append(
-                {
-                    "activity_type_id": activity_type.id,
-                    "automated": True,
-                    "res_model_id": models._get_id(record._name),
-                    "res_id": record.id,
-                    "user_id": user.id,
-                    "summary": summary,
-                    "note": note,
-                    "date_deadline": deadline,
-                }
-            )
-        activities.create(vals_list)
+        for user, group in users.items():
+            for record, texts, deadline in group:
+                summary, note = texts(activities.env)
+                vals_list.append(
+                    {
+                        "activity_type_id": activity_type.id,
+                        "automated": True,
+                        "res_model_id": models._get_id(record._name),
+                        "res_id": record.id,
+                        # Computed after the insertion otherwise, by further statements.
+                        "res_name": record.display_name,
+                        "user_id": user.id,
+                        "summary": summary,
+                        "note": note,
+                        "date_deadline": deadline,
+                    }
+                )
+        created = activities.create(vals_list)
+        if is_many:
+            for user, own in created.grouped("user_id").items():
+                _notify_of_many(user, own)
+
+
+def _notify_of_many(user, activities):
+    """Tell `user` in one message of all these activities, in the language of their environment."""
+    env = activities.env
+    counts = Counter(activities.mapped("summary")).most_common(EXAMPLES)
+    items = Markup().join(Markup("<li>%s: %s</li>") % (summary, count) for summary, count in counts)
+    body = Markup("<p>%s</p><ul>%s</ul>") % (
+        env._("You find them in your list of activities; each opens its record."),
+        items,
+    )
+    env["mail.thread"].message_notify(
+        partner_ids=user.partner_id.ids,
+        subject=env._("BHXH: %(count)s things to do", count=len(activities)),
+        body=body,
+    )

@@ -85,6 +85,7 @@ class ResCompany(models.Model):
         """
         none = self.env["l10n_vn_ibhxh.registration"]
         registrations = none.sudo().search([("company_id", "in", self.ids)], order="id desc").grouped("company_id")
+        changed = {}
         for company in self:
             own = registrations.get(company, none)
             confirmed = own.filtered(lambda r: r.state == "confirmed").sorted("confirmed_at", reverse=True)[:1]
@@ -104,7 +105,12 @@ class ResCompany(models.Model):
                     "expired": "expired",
                 }.get(current.state, base)
             vals.update(l10n_vn_ibhxh_state=state, l10n_vn_ibhxh_registration_id=own[:1].id)
-            company.write({name: value for name, value in vals.items() if company._l10n_vn_ibhxh_differs(name, value)})
+            vals = {name: value for name, value in vals.items() if company._l10n_vn_ibhxh_differs(name, value)}
+            if vals:
+                changed.setdefault(tuple(vals.items()), []).append(company.id)
+        # Companies that change in the same way are written together: expiry concerns hundreds at once.
+        for items, ids in changed.items():
+            self.browse(ids).write(dict(items))
 
     def _l10n_vn_ibhxh_differs(self, name, value):
         current = self[name]

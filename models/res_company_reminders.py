@@ -15,6 +15,8 @@ class ResCompany(models.Model):
 
     @api.model
     def _l10n_vn_ibhxh_remind(self):
+        """Give every reminder that is due; return whether there was time for all."""
+        finished = []
         now = fields.Datetime.now()
         confirmed = Domain("l10n_vn_ibhxh_state", "=", "confirmed")
         for days in reminders.numbers(self.env, reminders.CERTIFICATE_DAYS):
@@ -24,17 +26,22 @@ class ResCompany(models.Model):
                 & Domain("l10n_vn_ibhxh_certificate_id.not_after", "<=", now + timedelta(days=days))
                 & (Domain("l10n_vn_ibhxh_reminded_days", "=", 0) | Domain("l10n_vn_ibhxh_reminded_days", ">", days))
             )
-            reminders.in_batches(
-                self, domain, lambda companies, days=days: self._l10n_vn_ibhxh_remind_end(companies, days)
+            finished.append(
+                reminders.in_batches(
+                    self, domain, lambda companies, days=days: self._l10n_vn_ibhxh_remind_end(companies, days)
+                )
             )
         if not reminders.is_set(self.env, reminders.NEWER_CERTIFICATE_OFF):
             self._l10n_vn_ibhxh_forget_newer(now)
             newer = self._l10n_vn_ibhxh_find_newer(now)
-            reminders.in_batches(
-                self,
-                confirmed & Domain("id", "in", list(newer)),
-                lambda companies: self._l10n_vn_ibhxh_remind_newer(companies, newer),
+            finished.append(
+                reminders.in_batches(
+                    self,
+                    confirmed & Domain("id", "in", list(newer)),
+                    lambda companies: self._l10n_vn_ibhxh_remind_newer(companies, newer),
+                )
             )
+        return all(finished)
 
     @api.model
     def _l10n_vn_ibhxh_schedule(self, companies, texts):

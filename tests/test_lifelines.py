@@ -86,7 +86,12 @@ class TestLifeLines(IbhxhCommon):
         def noted(record, summary, note, deadline=None):
             langs.append(record.env.lang)
 
+        def texts(record, env):
+            langs.append(env.lang)
+            return "summary", "note"
+
         self.startPatcher(patch.object(type(registration), "_schedule_todo", noted))
+        self.startPatcher(patch.object(type(registration), "_expired_texts", texts))
         self._code_mail(registration)
         with self._later(hours=25):
             self._follow()

@@ -28,7 +28,7 @@ export class LiveFormController extends FormController {
         if (type === "l10n_vn_ibhxh/tokens") {
             return data.state === "to_sign";
         }
-        return payload.id === resId;
+        return payload.id === resId || (payload.ids || []).includes(resId);
     }
 
     async reloadUnlessEdited() {
