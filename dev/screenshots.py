@@ -135,6 +135,7 @@ class _Studio:
         """
         page.set_viewport_size({"width": 1280, "height": height})
         page.mouse.move(0, height - 1)
+        page.wait_for_load_state("networkidle")
         page.locator(".o-tooltip, .o_loading_indicator").first.wait_for(state="detached")
         page.evaluate("document.fonts.ready")
         for number, locator in enumerate(marks, 1):
