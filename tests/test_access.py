@@ -199,6 +199,23 @@ class TestPublicMethods(AccessCommon):
             result[table] = self.env.execute_query(query)[0][0]
         return result
 
+    def _result_of(self, model, method, arguments, user):
+        """Call a method as `user`, take back what it did, and return what came of it."""
+        environment = self.env(user=user)
+        try:
+            with self.env.cr.savepoint():
+                answer = call_kw(environment[model], method, list(arguments), {})
+                environment.flush_all()
+                raise _Undone(repr(answer))
+        except AccessError:
+            return "denied"
+        except UserError as error:
+            return f"refused: {error}"
+        except _Undone as undone:
+            return f"answered {undone}"
+        finally:
+            self.env.invalidate_all()
+
     def test_outsiders_get_nowhere(self):
         samples = self._samples()
         samples["registration"].sudo()._activate("BV2VLHCKRA", False, samples["registration"].submitted_at)
@@ -207,20 +224,7 @@ class TestPublicMethods(AccessCommon):
             harmless = HARMLESS.get((model, method))
             for role in self.OUTSIDERS:
                 with self.subTest(model=model, method=method, role=role):
-                    environment = self.env(user=self.roles[role])
-                    try:
-                        with self.env.cr.savepoint():
-                            answer = call_kw(environment[model], method, list(arguments), {})
-                            environment.flush_all()
-                            outcome = f"answered {answer!r}"
-                            raise _Undone
-                    except AccessError:
-                        outcome = "denied"
-                    except UserError as error:
-                        outcome = f"refused: {error}"
-                    except _Undone:
-                        pass
-                    self.env.invalidate_all()
+                    outcome = self._result_of(model, method, arguments, self.roles[role])
                     if outcome != "denied":
                         self.assertTrue(harmless, f"{outcome}: deny it, or name why it is harmless")
                         for secret in ("BV2VLHCKRA", self.company.vat, self.company.email):
