@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from . import database, lint, odoo, postgres, screenshots, suites, translations
+from .bench import main as bench
 from .console import say
 from .demo import main as demo
 from .packaging import main as packaging
@@ -34,6 +35,7 @@ def stop(_arguments: list[str]) -> int:
 
 
 COMMANDS: dict[str, Callable[[list[str]], int]] = {
+    "bench": bench.run,
     "shell": shell,
     "odoo": raw,
     "demo": demo.run,

@@ -1,0 +1,95 @@
+"""Tasks that run inside Odoo, each in a process and on a database of its own: `python -m dev.bench.inside TASK …`.
+
+The result is printed as one line of JSON after `MARK`, because Odoo logs to the same place.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+import psycopg2.errors
+
+from .. import database, odoo
+from ..console import Problem
+from ..paths import PYTHON
+
+MARK = "RESULT "
+SOURCE = "bench_source"
+DROP_SECONDS = 120
+
+
+def prepare() -> None:
+    """Make the database that each task gets a copy of."""
+    database.fresh(SOURCE)
+
+
+def clean() -> None:
+    """Drop the database that tasks are copied from."""
+    database.drop(SOURCE)
+
+
+def run(task: str, *arguments: Any) -> dict[str, Any]:
+    """Run a task on a copy of the source database; returns what it measured.
+
+    :raises Problem: with the end of its output
+    """
+    name = f"bench_{task}"
+    database.copy(SOURCE, name)
+    try:
+        done = subprocess.run(
+            [str(PYTHON), "-m", "dev.bench.inside", task, str(odoo.write_config(name)), json.dumps(arguments)],
+            env=odoo.environment(),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    finally:
+        _drop(name)
+    lines = [line for line in done.stdout.splitlines() if line.startswith(MARK)]
+    if done.returncode or not lines:
+        tail = "\n".join((done.stdout + done.stderr).splitlines()[-25:])
+        raise Problem(f"The measurement {task} {arguments} failed:\n{tail}", "Run it alone: ./run bench --only " + task)
+    result: dict[str, Any] = json.loads(lines[-1].removeprefix(MARK))
+    return result
+
+
+def _drop(name: str) -> None:
+    """Drop a database, as soon as PostgreSQL's own cleaning up after so many new rows is done there."""
+    end = time.monotonic() + DROP_SECONDS
+    while True:
+        try:
+            database.drop(name)
+            return
+        except psycopg2.errors.InsufficientPrivilege:
+            if time.monotonic() > end:
+                raise
+            time.sleep(1)
+
+
+def main(task: str, config: str, arguments: list[Any]) -> None:
+    """Open the database of `config` and run the task."""
+    from odoo import api, tools
+    from odoo.modules import initialize_sys_path
+    from odoo.modules.registry import Registry
+    from odoo.orm.utils import SUPERUSER_ID
+
+    tools.config.parse_config(["-c", config, "--log-level=critical"], setup_logging=True)
+    initialize_sys_path()
+
+    from . import follow, mails
+
+    tasks: dict[str, Callable[..., dict[str, Any]]] = {"follow": follow.measure, "mails": mails.measure}
+    registry = Registry(tools.config["db_name"][0])
+    with registry.cursor() as cr:
+        result = tasks[task](api.Environment(cr, SUPERUSER_ID, {}), *arguments)
+    sys.stdout.write(MARK + json.dumps(result) + "\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], sys.argv[2], json.loads(sys.argv[3]))

@@ -1,0 +1,76 @@
+"""Mails through parser and matching, with many registrations. Runs inside Odoo (see `inside`)."""
+
+from __future__ import annotations
+
+import statistics
+import threading
+import time
+from collections.abc import Callable
+from email.message import EmailMessage
+from typing import Any
+
+from odoo.addons.l10n_vn_ibhxh.tools import vss_mail
+
+from . import crowd
+
+
+def activation_mail(number: int) -> bytes:
+    """VSS's mail for registration `number` of the crowd."""
+    message = EmailMessage()
+    message["Subject"] = "Mã kích hoạt giao dịch điện tử BHXH"
+    message["From"] = "noreply@baohiemxahoi.gov.vn"
+    message["To"] = "ke.toan@example.com"
+    message["Message-Id"] = f"<{number}@vss.example>"
+    link = f"https://dichvucong.baohiemxahoi.gov.vn/#/kich-hoat/{number:064X}"
+    message.set_content(
+        f"Hồ sơ {crowd.dossier_number(number)} đã được tiếp nhận.\n"
+        f"Mã số thuế: {crowd.tax_code(number)}\n"
+        f"Mã kích hoạt: AB{number:08d}\n"
+        f"Kích hoạt tại {link}\n"
+    )
+    return message.as_bytes()
+
+
+def measure(env: Any, registrations: int, mails: int, whole: int) -> dict[str, Any]:
+    """Read and match `mails` mails, then take `whole` further ones in completely.
+
+    :return: medians in microseconds (`read`, `match`, `whole`), `queries` of one match (the most), `matched`
+    """
+    crowd.gather(env, "quiet", registrations)
+    model = env["l10n_vn_ibhxh.mail"]
+    thread = threading.current_thread()
+    thread.query_count, thread.query_time = 0, 0.0  # type: ignore[attr-defined]
+    times: dict[str, list[float]] = {"read": [], "match": [], "whole": []}
+    queries = []
+    matched = 0
+    for index in range(mails):
+        source = activation_mail(1 + (index * 7919) % registrations)
+        reading = _timed(times["read"], vss_mail.read, source)
+        env.invalidate_all()
+        before = thread.query_count  # type: ignore[attr-defined]
+        found, _reason = _timed(times["match"], model._match, reading)
+        queries.append(thread.query_count - before)  # type: ignore[attr-defined]
+        matched += len(found)
+    for index in range(whole):
+        source = activation_mail(1 + (index * 7919) % registrations)
+        _timed(times["whole"], _taken_in, env, source)
+    return {
+        **{name: statistics.median(values) for name, values in times.items()},
+        "queries": max(queries),
+        "matched": matched,
+    }
+
+
+def _taken_in(env: Any, source: bytes) -> None:
+    """One mail, as the mail gateway hands it over, with the commit that follows."""
+    mail = env["l10n_vn_ibhxh.mail"]._receive(source)
+    if mail.state != "done":
+        raise RuntimeError(f"The mail was not applied: {mail.reason}")
+    env.cr.commit()
+
+
+def _timed(times: list[float], call: Callable[..., Any], *arguments: Any) -> Any:
+    started = time.perf_counter()
+    result = call(*arguments)
+    times.append((time.perf_counter() - started) * 1e6)
+    return result
