@@ -83,12 +83,17 @@ class TokenFolder:
         tool = system_tools.program("softhsm2-util")
         if tool is None:
             raise Problem("softhsm2-util is not installed.", "./run setup")
-        subprocess.run(
-            [str(tool), "--init-token", "--free", "--label", label, "--pin", pin, "--so-pin", SO_PIN],
+        # Its built-in path of the library is the installed one's.
+        command = [str(tool), "--module", str(self.library()), "--init-token", "--free", "--label", label]
+        done = subprocess.run(
+            [*command, "--pin", pin, "--so-pin", SO_PIN],
             env={**os.environ, **self.environment()},
-            check=True,
             capture_output=True,
+            text=True,
+            check=False,
         )
+        if done.returncode:
+            raise RuntimeError(f"softhsm2-util: {(done.stdout + done.stderr).strip()[-300:]}")
         return Token(self, label, pin)
 
 
