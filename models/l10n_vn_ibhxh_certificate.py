@@ -22,7 +22,7 @@ class L10n_Vn_IbhxhCertificate(models.Model):
     name = fields.Char(string="Holder", required=True, readonly=True)
     der = fields.Binary(string="Certificate (DER)", required=True, readonly=True, attachment=False)
     fingerprint = fields.Char(required=True, readonly=True, help="SHA-256 of the DER bytes, hexadecimal.")
-    subject = fields.Char(readonly=True)
+    subject = fields.Char(string="Subject Name", readonly=True)
     issuer = fields.Char(readonly=True)
     issuer_name = fields.Char(string="Certification authority", readonly=True)
     serial = fields.Char(string="Serial number", readonly=True)

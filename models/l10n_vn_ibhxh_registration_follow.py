@@ -109,8 +109,13 @@ class L10n_Vn_IbhxhRegistrationFollow(models.Model):
                 }
         except gateways.Refused as refusal:
             self._on_refused(refusal.code, refusal.description, refusal.holder)
-        except gateways.Unsupported as error:
-            self._postpone(str(error))
+        except gateways.Unsupported:
+            self._postpone(
+                self.env._(
+                    "%(provider)s takes no such dossier from Odoo. Lodge the signed file on its portal.",
+                    provider=self.provider_id.name,
+                )
+            )
         except gateways.Unreachable:
             self._postpone(self.env._("The I-VAN's gateway cannot be reached. Odoo tries again by itself."), "SE999")
         except gateways.GatewayError:

@@ -48,7 +48,7 @@ class L10n_Vn_IbhxhSigningRequest(models.Model):
 
     title = fields.Char(required=True, readonly=True)
     res_model = fields.Char(string="Model", required=True, readonly=True)
-    res_id = fields.Many2oneReference(string="Record", model_field="res_model", required=True, readonly=True)
+    res_id = fields.Many2oneReference(string="Record ID", model_field="res_model", required=True, readonly=True)
     company_id = fields.Many2one("res.company", required=True, readonly=True, index=True)
     certificate_id = fields.Many2one(
         "l10n_vn_ibhxh.certificate", required=True, readonly=True, index=True, ondelete="restrict"

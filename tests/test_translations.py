@@ -150,6 +150,18 @@ class TestLanguages(IbhxhCommon):
                 self.assertTrue(registration.error_message.startswith(sentence), registration.error_message)
                 registration.action_cancel()
 
+    def test_pattern_that_cannot_be_used(self):
+        """What is wrong is said inside of another sentence, and in the same language."""
+        for lang, sentence in (
+            (ENGLISH, "“A code looks like” cannot be used: it is empty or too long."),
+            (VIETNAMESE, "Không dùng được “Dạng của mã”: để trống hoặc quá dài."),
+        ):
+            with self.subTest(lang):
+                self._speak(lang)
+                test = self.env["l10n_vn_ibhxh.mail.test"].create({"text": "x", "code_value": "A" * 500})
+                with self.assertRaisesRegex(UserError, sentence):
+                    test.action_try()
+
     def test_cure_of_a_refusal(self):
         registration = self._sent()
         registration._on_refused("SE003", "MST không đúng")

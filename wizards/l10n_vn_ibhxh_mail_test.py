@@ -2,9 +2,20 @@ import json
 
 from odoo import api, fields, models
 from odoo.exceptions import UserError
+from odoo.tools.translate import LazyTranslate
 
 from ..models.l10n_vn_ibhxh_mail import PATTERNS_PARAMETER
 from ..tools import vss_mail
+
+_lt = LazyTranslate(__name__)
+
+FAULTS = {
+    "syntax": _lt("it is not one of the simple patterns"),
+    "too_long": _lt("it is empty or too long"),
+    "too_many": _lt("it has no entry or too many"),
+    "too_costly": _lt("it could make the server slow"),
+}
+"""What is wrong with a pattern, by the code of `vss_mail.PatternError`."""
 
 LISTS = (
     "code_labels",
@@ -72,7 +83,9 @@ class L10n_Vn_IbhxhMailTest(models.TransientModel):
             label = self._fields[error.field]._description_string(self.env) if error.field in self._fields else "?"
             raise UserError(
                 self.env._(
-                    "“%(field)s” cannot be used: %(reason)s. Correct it, then try again.", field=label, reason=error
+                    "“%(field)s” cannot be used: %(reason)s. Correct it, then try again.",
+                    field=label,
+                    reason=FAULTS[error.code],
                 )
             ) from error
 
