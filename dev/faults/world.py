@@ -30,6 +30,7 @@ FOLDER = RUNTIME / "faults"
 CLIENT_ID = "faults-ivan"
 MAIL_DOMAIN = "thu.example.com"
 MAILBOX = f"bhxh@{MAIL_DOMAIN}"
+VSS_DOMAIN = "vss.sandbox.example"
 CLERK, COLLEAGUE, HOLDER = "ketoan", "donghanh", "giamdoc"
 QUIET = ("l10n_vn_ibhxh.ir_cron_l10n_vn_ibhxh_send", "l10n_vn_ibhxh.ir_cron_l10n_vn_ibhxh_follow")
 """The scheduled actions that run; all others are off, so that only what a case is about happens."""
@@ -96,6 +97,7 @@ class World:
         admin = self.person(ADMIN_LOGIN)
         admin.create("mail.alias.domain", name=MAIL_DOMAIN)
         admin.call("ir.config_parameter", "set_param", "iap.partner_autocomplete.endpoint", "http://127.0.0.1:9")
+        admin.call("ir.config_parameter", "set_param", "l10n_vn_ibhxh.mail_sender_domains", VSS_DOMAIN)
         self._users(admin)
         self.country = admin.reference("base.vn")
         self.agency = admin.find("l10n_vn_ibhxh.agency", ["code", "=", "001"])
@@ -177,6 +179,7 @@ class World:
         self.sandbox_url = f"http://127.0.0.1:{port}"
         command = [str(VENV / "bin" / "ibhxh-sandbox"), "--port", str(port), "--data", str(FOLDER / "sandbox.sqlite")]
         command += ["--smtp", f"127.0.0.1:{self.mail.port}", "--client-id", CLIENT_ID, "--secret-file", str(secret)]
+        command += ["--mail-from", f"no-reply@{VSS_DOMAIN}"]
         self.sandbox = self._program("sandbox", command)
         self.control = Control(self.sandbox_url)
         self.start_sandbox()
