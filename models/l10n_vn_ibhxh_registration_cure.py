@@ -16,7 +16,7 @@ class L10n_Vn_IbhxhRegistrationCure(models.Model):
 
     _inherit = "l10n_vn_ibhxh.registration"
 
-    cure_action = fields.Selection(related="result_code_id.cure_action")
+    cure_action = fields.Char(compute="_compute_cure_action", export_string_translation=False)
     then_register = fields.Boolean(
         string="Then register again",
         readonly=True,
@@ -30,6 +30,12 @@ class L10n_Vn_IbhxhRegistrationCure(models.Model):
     can_register_next = fields.Boolean(compute="_compute_can_register_next")
     company_state = fields.Selection(related="company_id.l10n_vn_ibhxh_state", string="Status of the company")
     newer_certificate_id = fields.Many2one(related="company_id.l10n_vn_ibhxh_newer_certificate_id")
+
+    @api.depends("error_code")
+    def _compute_cure_action(self):
+        for registration in self:
+            registration.cure_action = registration.result_code_id.cure_action
+
 
     @api.depends("form", "state", "then_register", "company_id.l10n_vn_ibhxh_state")
     def _compute_can_register_next(self):

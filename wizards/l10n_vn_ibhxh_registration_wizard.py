@@ -75,7 +75,7 @@ class L10n_Vn_IbhxhRegistrationWizard(models.TransientModel):
     )
     phone = fields.Char(compute="_compute_from_company", store=True, readonly=False, precompute=True)
     proposed_company_id = fields.Many2one(
-        "res.company", compute="_compute_from_company", store=True, export_string_translation=False
+        "res.company", compute="_compute_from_company", store=True, precompute=True, export_string_translation=False
     )
     contact_name = fields.Char(string="Contact person", default=lambda self: self.env.user.name)
 
