@@ -10,7 +10,7 @@ import io
 from pathlib import Path
 
 from PIL import Image
-from playwright.sync_api import Locator, Page
+from playwright.sync_api import Locator, Page, ViewportSize
 
 from .console import Problem, say
 from .demo import setup_scene
@@ -30,7 +30,7 @@ FOR_APPS_PAGE = ("wizard", "code", "overview")
 """English pictures that the Apps page shows too; Odoo serves it from static/ alone."""
 
 BANNER = ROOT / "dev" / "banner.html"
-BANNER_SIZE = {"width": 1120, "height": 560}
+BANNER_SIZE = ViewportSize(width=1120, height=560)
 
 LANGUAGES = {"vi": "vi_VN", "en": "en_US"}
 COMPUTER = "PC-KETOAN"

@@ -28,10 +28,11 @@ class L10n_Vn_IbhxhRegistrationDeadlines(models.Model):
     def _cron_follow(self):
         """Reminders first: they need no network, and a slow gateway must not hold them up."""
         is_finished = self._remind()
-        super()._cron_follow()
+        result = super()._cron_follow()
         if not is_finished:
             # The time of this run is over: the scheduler goes on at once instead of at the next regular turn.
             self.env["ir.cron"]._commit_progress(remaining=1)
+        return result
 
     def _remind(self):
         """Give every reminder that is due, to whoever is responsible; return whether there was time for all."""

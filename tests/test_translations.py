@@ -36,7 +36,7 @@ class _Reader(TranslationModuleReader):
                     addon.joinpath(part.name).symlink_to(part)
             self._path_list = [(folder, True)]
             with patch.object(odoo.addons, "__path__", [folder]):
-                super()._export_translatable_resources()
+                return super()._export_translatable_resources()
 
 
 def _tags(text):

@@ -85,7 +85,7 @@ export class ComputersWidget extends Component {
                 computer.id,
                 computer.online,
                 computer.certificates.map((certificate) => [certificate.id, certificate.usable]),
-            ])
+            ]),
         );
     }
 
@@ -99,7 +99,7 @@ export class ComputersWidget extends Component {
 
     get hasUsable() {
         return this.state.computers.some(
-            (computer) => computer.online && computer.certificates.some((certificate) => certificate.usable)
+            (computer) => computer.online && computer.certificates.some((certificate) => certificate.usable),
         );
     }
 

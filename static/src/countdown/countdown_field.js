@@ -63,10 +63,13 @@ export class CountdownField extends Component {
     schedule() {
         browser.clearTimeout(this.timer);
         if (this.state.left > 0) {
-            this.timer = browser.setTimeout(() => {
-                this.update();
-                this.schedule();
-            }, this.state.left % SECOND || SECOND);
+            this.timer = browser.setTimeout(
+                () => {
+                    this.update();
+                    this.schedule();
+                },
+                this.state.left % SECOND || SECOND,
+            );
         }
     }
 
@@ -75,7 +78,11 @@ export class CountdownField extends Component {
         const two = (value) => String(value).padStart(2, "0");
         return {
             days: Math.floor(left / DAY),
-            clock: [Math.floor((left % DAY) / HOUR), Math.floor((left % HOUR) / MINUTE), Math.floor((left % MINUTE) / SECOND)]
+            clock: [
+                Math.floor((left % DAY) / HOUR),
+                Math.floor((left % HOUR) / MINUTE),
+                Math.floor((left % MINUTE) / SECOND),
+            ]
                 .map(two)
                 .join(":"),
         };

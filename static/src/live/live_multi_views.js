@@ -25,7 +25,7 @@ function useLiveRecords(controller) {
                 reload();
             }
         },
-        () => [controller.model.root.selection.length]
+        () => [controller.model.root.selection.length],
     );
 }
 

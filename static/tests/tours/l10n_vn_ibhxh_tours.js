@@ -71,7 +71,8 @@ tours.add("l10n_vn_ibhxh_first_time", {
         {
             content: "Type the code on the computer",
             trigger: ".modal [name='code']:contains(/[A-Z0-9]{4}-[A-Z0-9]{4}/)",
-            run: ({ anchor }) => console.log(`backstage: pair ${anchor.textContent.match(/[A-Z0-9]{4}-[A-Z0-9]{4}/)[0]}`),
+            run: ({ anchor }) =>
+                console.log(`backstage: pair ${anchor.textContent.match(/[A-Z0-9]{4}-[A-Z0-9]{4}/)[0]}`),
         },
         { content: "Close", trigger: ".modal footer button[special='cancel'], .modal .btn-close", run: "click" },
         { content: "The window is closed", trigger: "body:not(:has(.modal))" },
@@ -79,7 +80,10 @@ tours.add("l10n_vn_ibhxh_first_time", {
         { content: "The paired computer is there", trigger: ".modal .o_l10n_vn_ibhxh_computer[data-name='PC-KETOAN']" },
         cue("plug"),
         hasTokenInWizard(),
-        { content: "Its serial number is shown", trigger: ".modal [name='certificate_serial']:contains(/[0-9A-F]{8}/)" },
+        {
+            content: "Its serial number is shown",
+            trigger: ".modal [name='certificate_serial']:contains(/[0-9A-F]{8}/)",
+        },
         ...fillContact(),
         press("action_register"),
         ...signAtTheComputer(),
@@ -165,7 +169,8 @@ tours.add("l10n_vn_ibhxh_batch", {
         { content: "Choose all", trigger: "thead .o_list_record_selector input", run: "click" },
         {
             content: "Register together",
-            trigger: ".o_list_selection_box ~ button.btn-primary, .o_control_panel button.btn-primary:not(.dropdown-toggle)",
+            trigger:
+                ".o_list_selection_box ~ button.btn-primary, .o_control_panel button.btn-primary:not(.dropdown-toggle)",
             run: "click",
         },
         { content: "Three are blocked", trigger: ".o_data_row.text-danger:eq(2)" },
