@@ -56,10 +56,10 @@ class L10n_Vn_IbhxhMailTest(models.TransientModel):
     )
 
     @api.model
-    def default_get(self, fields_list):
+    def default_get(self, fields):
         """Start from the patterns that are in use."""
         self.check_access("create")
-        return {**super().default_get(fields_list), **self._values(self.env["l10n_vn_ibhxh.mail"]._patterns())}
+        return {**super().default_get(fields), **self._values(self.env["l10n_vn_ibhxh.mail"]._patterns())}
 
     @api.model
     def _values(self, patterns):

@@ -23,7 +23,7 @@ from . import signing
 Answer = Callable[[socket.socket], None]
 
 
-@dataclass
+@dataclass()
 class Request:
     """A request as it arrived."""
 

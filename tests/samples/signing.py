@@ -87,7 +87,7 @@ def data(**changes: object) -> dossier.DossierData:
     return dossier.DossierData(**(values | changes))
 
 
-@dataclass
+@dataclass()
 class Signature:
     """The knobs of one signature; the defaults give the layout that is in use.
 
