@@ -42,6 +42,13 @@ MARK = """([left, top, number]) => {
         border-radius: 13px; background: #d6002a; color: white; font: bold 15px/26px sans-serif; text-align: center`;
     document.body.append(mark);
 }"""
+QUIET = """() => {
+    const now = Date.now();
+    if (!window.quietSince || document.querySelector(".o-tooltip, .o_loading_indicator")) window.quietSince = now;
+    return now - window.quietSince > 700;
+}"""
+"""Odoo's loading indicator was not seen for 0.7 s; its page is never without network traffic."""
+
 UNMARK = "() => document.querySelectorAll('.screenshot-mark').forEach((mark) => mark.remove())"
 
 
@@ -135,8 +142,7 @@ class _Studio:
         """
         page.set_viewport_size({"width": 1280, "height": height})
         page.mouse.move(0, height - 1)
-        page.wait_for_load_state("networkidle")
-        page.locator(".o-tooltip, .o_loading_indicator").first.wait_for(state="detached")
+        page.wait_for_function(QUIET, polling=100)
         page.evaluate("document.fonts.ready")
         for number, locator in enumerate(marks, 1):
             box = locator.bounding_box()
