@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 from . import setup
 from .console import Problem, say
+from .setup import system_tools
 
 HELP = """./run COMMAND …
 
@@ -13,7 +15,7 @@ HELP = """./run COMMAND …
   demo [--check]           a whole registration, then all left running; --check: unattended, exits 0 if all was seen
   test [SUITE…] [ARG…]     all tests, or the suites addon | agent | sandbox | faults; further arguments go to pytest
   bench [--short|--long]   what the parts cost, into docs/benchmarks.md; --short: under 3 minutes, writes nothing;
-                           --only server | agent | follow | mails: a part, writes nothing
+                           --only server | agent | follow | mails | end-to-end: a part, writes nothing
   package                  both wheels, tried in an empty environment: install, use, upgrade, uninstall, install again
   lint                     ruff, mypy, pylint-odoo, the OCA checks
   i18n [DB]                the addon's terms into i18n/; lists those that vi.po does not translate yet
@@ -33,6 +35,7 @@ def main(arguments: list[str]) -> int:
     if command in ("help", "-h", "--help"):
         say(HELP)
         return 0
+    os.environ.update(system_tools.environment())
     from . import commands  # only now: it needs the packages that setup installs
 
     chosen = commands.COMMANDS.get(command)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 from pathlib import Path
 from types import TracebackType
 
@@ -33,8 +34,7 @@ class Browser:
         program = system_tools.chromium()
         if program is None:
             raise Problem("There is no Chromium.", "./run setup")
-        # Chromium's own sandbox does not work for root.
-        flags = [*FLAGS, "--no-sandbox"] if os.geteuid() == 0 else FLAGS
+        flags = FLAGS if _can_sandbox() else [*FLAGS, "--no-sandbox"]
         self._playwright = sync_playwright().start()
         self._browser = self._playwright.chromium.launch(
             executable_path=str(program), args=flags, env={**os.environ, **system_tools.environment()}
@@ -60,6 +60,11 @@ class Browser:
         # The first page of a fresh database has Odoo build its bundles: half a minute on a busy machine.
         page.set_default_timeout(120_000)
         return page
+
+
+def _can_sandbox() -> bool:
+    """Whether Chromium's own sandbox works here: not for root, nor where the kernel lets nobody make namespaces."""
+    return os.geteuid() != 0 and not subprocess.run(["unshare", "--user", "true"], check=False).returncode
 
 
 def activate_on_portal(page: Page, link: str, code: str) -> dict[str, str]:

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from ..console import Problem, say
 from ..paths import SYSTEM
-from . import apt, wkhtmltopdf
+from . import apt, unpacked, wkhtmltopdf
 
 MULTIARCH = sysconfig.get_config_var("MULTIARCH") or "x86_64-linux-gnu"
 PYTHON_FOLDER = Path(f"usr/lib/python{sys.version_info[0]}.{sys.version_info[1]}")
@@ -89,6 +89,7 @@ NEEDED: dict[str, tuple[str, Callable[[], Path | None]]] = {
     "softhsm2": ("the token of demo and tests", lambda: library("libsofthsm2.so") and program("softhsm2-util")),
     "opensc-pkcs11": ("pkcs11-spy.so, which counts the calls that reach a token", lambda: library("pkcs11-spy.so")),
     "xmlsec1": ("checks signatures with another implementation than ours", lambda: program("xmlsec1")),
+    "libatomic1": ("a library of Playwright's Node.js", lambda: library("libatomic.so.1")),
     "curl": ("the sandbox's tests speak HTTPS to it as the guide says", lambda: program("curl")),
     "chromium": ("browser tests and the demo's portal page", chromium),
     "gcc": ("builds the PKCS#11 library that misbehaves in the agent's tests", lambda: program("cc")),
@@ -121,11 +122,13 @@ def environment() -> dict[str, str]:
     """Environment for programs unpacked under .runtime/system; empty when everything is the system's own."""
     if not SYSTEM.is_dir():
         return {}
-    parts = (f"usr/lib/{MULTIARCH}", f"lib/{MULTIARCH}", "usr/lib", "usr/lib/softhsm")
+    own = (f"usr/lib/{MULTIARCH}", f"usr/lib/{MULTIARCH}/pulseaudio", f"lib/{MULTIARCH}")
+    parts = (*own, "usr/lib", "usr/lib/softhsm")
     folders = [SYSTEM / part for part in parts]
     scripts = {"TCL_LIBRARY": SYSTEM / "usr/share/tcltk/tcl8.6", "TK_LIBRARY": SYSTEM / "usr/share/tcltk/tk8.6"}
     return {
         **{name: str(folder) for name, folder in scripts.items() if folder.is_dir()},
+        **({"FONTCONFIG_FILE": str(unpacked.FONTS)} if unpacked.FONTS.is_file() else {}),
         "PATH": f"{SYSTEM / 'usr/bin'}:{os.environ.get('PATH', os.defpath)}",
         "LD_LIBRARY_PATH": ":".join([*map(str, folders), os.environ.get("LD_LIBRARY_PATH", "")]).rstrip(":"),
         "XDG_DATA_DIRS": f"{SYSTEM / 'usr/share'}:{os.environ.get('XDG_DATA_DIRS', '/usr/local/share:/usr/share')}",
@@ -183,5 +186,6 @@ def _unpack_privately(packages: list[str], refresh: bool) -> None:
         source.update()
         for file in source.download(source.missing(packages), refresh=refresh):
             apt.unpack(file, SYSTEM)
+        unpacked.adapt()
     except Problem as problem:
         raise Problem(f"{problem.what}\nMissing on this system: {' '.join(packages)}.", _command(packages)) from problem

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import shutil
 import sysconfig
-from pathlib import Path
 
 from ..console import say
 from ..paths import RUNTIME, SYSTEM
-from . import apt
+from . import apt, unpacked
 
 LAST_SUITE = "bookworm"
 """The last Debian release with the package."""
@@ -36,10 +35,12 @@ def install(refresh: bool) -> None:
 def _starter() -> str:
     """A script that runs the program with its own loader and libraries, which this system's would not fit."""
     multiarch = sysconfig.get_config_var("MULTIARCH") or "x86_64-linux-gnu"
-    loader = next(Path(FOLDER, "lib64").glob("ld-linux-*"), None) or next(FOLDER.glob("lib/ld-linux-*"))
+    # Not the link in lib64, which is absolute and so leads to this system's loader.
+    loader = next((FOLDER / "lib" / multiarch).glob("ld-linux-*"))
     libraries = ":".join(str(FOLDER / part / multiarch) for part in ("usr/lib", "lib"))
     return f"""#!/bin/sh
-export FONTCONFIG_PATH="{FOLDER / "etc/fonts"}" QT_QPA_PLATFORM=offscreen
+export QT_QPA_PLATFORM=offscreen QT_PLUGIN_PATH="{FOLDER / "usr/lib" / multiarch / "qt5/plugins"}"
+[ -e /etc/fonts/fonts.conf ] || export FONTCONFIG_FILE="{unpacked.FONTS}"
 unset LD_LIBRARY_PATH
 exec "{loader}" --library-path "{libraries}" "{FOLDER / "usr/bin/wkhtmltopdf"}" "$@"
 """
