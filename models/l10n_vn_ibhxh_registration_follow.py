@@ -383,7 +383,7 @@ class L10n_Vn_IbhxhRegistrationFollow(models.Model):
         asked = (
             Domain("poll_at", "=", False) | Domain("poll_at", ">", now) | Domain("provider_id.gateway", "=", "manual")
         )
-        reminders.in_batches(self, due & asked, lambda records: records._expire())
+        reminders.in_batches(self, due & asked, lambda records: records._expire(), size=BATCH)
 
     def _poll_batches(self, domain):
         """Ask the gateways about everything in `domain`, until the time of this run is over.

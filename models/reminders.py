@@ -10,7 +10,8 @@ from psycopg2 import OperationalError
 
 _logger = logging.getLogger(__name__)
 
-BATCH = 1000
+# Larger batches take fewer statements for each record, and lock their rows for longer; these for a second or two.
+BATCH = 2000
 # More activities than these at once are announced to their user in one message, which names so many kinds of them.
 MANY = 20
 EXAMPLES = 5
@@ -43,7 +44,7 @@ def is_set(env, name):
     return env["ir.config_parameter"].sudo().get_param(name) == "True"
 
 
-def in_batches(model, domain, remind):
+def in_batches(model, domain, remind, size=BATCH):
     """Call `remind(records)` on everything in `domain`, batch by batch, each committed by itself; return whether that
     was all of it: the time of a run of the scheduled action is limited.
 
@@ -53,7 +54,7 @@ def in_batches(model, domain, remind):
     last_id = 0
     while True:
         try:
-            found = model.search(domain & Domain("id", ">", last_id), limit=BATCH, order="id")
+            found = model.search(domain & Domain("id", ">", last_id), limit=size, order="id")
             if not found:
                 return True
             last_id = found[-1].id
@@ -63,7 +64,7 @@ def in_batches(model, domain, remind):
             model.env.cr.rollback()
             return True
         if not model.env["ir.cron"]._commit_progress(len(found)):
-            return len(found) < BATCH
+            return len(found) < size
 
 
 def each(records, remind):

@@ -49,7 +49,7 @@ def run(task: str, *arguments: Any) -> dict[str, Any]:
             check=False,
         )
     finally:
-        _drop(name)
+        drop(name)
     lines = [line for line in done.stdout.splitlines() if line.startswith(MARK)]
     if done.returncode or not lines:
         tail = "\n".join((done.stdout + done.stderr).splitlines()[-25:])
@@ -58,7 +58,7 @@ def run(task: str, *arguments: Any) -> dict[str, Any]:
     return result
 
 
-def _drop(name: str) -> None:
+def drop(name: str) -> None:
     """Drop a database, as soon as PostgreSQL's own cleaning up after so many new rows is done there."""
     end = time.monotonic() + DROP_SECONDS
     while True:

@@ -1,0 +1,259 @@
+"""Companies from the batch page to `sent`: Odoo, the real agent with SoftHSM2 tokens and the sandbox, all programs.
+
+Compared with what cannot be done without: as many bare C_Sign and as many round trips to the gateway, made one after
+the other on the same machine right after the run.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import os
+import secrets
+import shutil
+import statistics
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from typing import Any
+
+import psycopg2
+import psycopg2.extras
+import requests
+
+from .. import database, odoo, postgres
+from ..console import Problem
+from ..demo.agent_pc import AgentPC
+from ..demo.companies import tax_code
+from ..demo.odoo_web import Person
+from ..demo.processes import Program, free_port
+from ..odoo import ADMIN_LOGIN, ADMIN_PASSWORD
+from ..paths import PYTHON, RUNTIME, VENV
+from ..softhsm import TokenFolder
+from . import inside, signing
+
+DATABASE = "bench_end_to_end"
+FOLDER = RUNTIME / "bench"
+CLIENT_ID = "bench-ivan"
+BATCH = "l10n_vn_ibhxh.batch"
+SENT = ("sent", "to_activate", "confirmed")
+START_SECONDS = 90
+SECONDS_EACH = 6
+"""How long one registration may take before the run is given up."""
+
+
+def measure(count: int, *, workers: int = 0, agents: int = 1) -> dict[str, float]:
+    """Register `count` companies, each with a certificate of its own, spread over the tokens of `agents` computers.
+
+    :param workers: Odoo's worker processes; 0 is one process with threads
+    :return: seconds of the whole (`whole`), to the last signature (`signed`), of the bare signatures (`signing`) and
+        of the bare round trips (`gateway`), and `ratio`
+    """
+    with ExitStack() as stack:
+        return _Run(stack, count, workers, agents).measure()
+
+
+class _Run:
+    def __init__(self, stack: ExitStack, count: int, workers: int, agents: int) -> None:
+        self._stack = stack
+        self._count = count
+        self._workers = workers
+        self._agents = agents
+        self._secret = secrets.token_urlsafe(24)
+        shutil.rmtree(FOLDER, ignore_errors=True)
+        FOLDER.mkdir(parents=True)
+        stack.callback(shutil.rmtree, FOLDER, ignore_errors=True)
+
+    def measure(self) -> dict[str, float]:
+        tokens = self._tokens()
+        self._start_odoo()
+        self._start_sandbox()
+        admin = Person(self._url, DATABASE, ADMIN_LOGIN, ADMIN_PASSWORD)
+        companies = self._companies(admin)
+        for number, slots in enumerate(tokens):
+            self._plug_in(admin, number, slots)
+        self._await(
+            "the certificates of all companies",
+            lambda: self._one("SELECT count(*) FROM l10n_vn_ibhxh_certificate_company_rel") >= self._count,
+            START_SECONDS + self._count,
+        )
+        context = {"allowed_company_ids": companies}
+        batch = admin.call(BATCH, "action_from_companies", companies, context=context)["res_id"]
+        started = time.perf_counter()
+        admin.call(BATCH, "action_register", [batch], context=context)
+        limit = START_SECONDS + SECONDS_EACH * self._count
+        self._await("every signature", lambda: self._states("signed_at IS NOT NULL") == self._count, limit)
+        signed = time.perf_counter() - started
+        self._await("every dossier sent", lambda: self._states(f"state IN {SENT}") == self._count, limit)
+        whole = time.perf_counter() - started
+        bare = signing.measure(100)["bare"] / 1e6 * self._count
+        gateway = self._round_trips()
+        return {
+            "whole": whole,
+            "signed": signed,
+            "signing": bare,
+            "gateway": gateway,
+            "ratio": whole / (bare + gateway),
+        }
+
+    # -- bring-up ----------------------------------------------------------------------------------------------------
+
+    def _tokens(self) -> list[TokenFolder]:
+        """One folder of tokens per computer; one token in each holds the certificates."""
+        folders = [TokenFolder(FOLDER / f"token-{number}") for number in range(self._agents)]
+        tokens = [slots.create("BENCH", pin=signing.PIN) for slots in folders]
+        for number in range(self._count):
+            tokens[number % self._agents].add_certificate(tax_code=_tax_code(number), name=_name(number))
+        return folders
+
+    def _start_odoo(self) -> None:
+        database.copy(inside.SOURCE, DATABASE)
+        self._stack.callback(inside.drop, DATABASE)
+        port = free_port()
+        self._url = f"http://127.0.0.1:{port}"
+        config = odoo.write_config(
+            DATABASE,
+            path=FOLDER / "odoo.conf",
+            http_port=port,
+            gevent_port=free_port(),
+            workers=self._workers,
+            max_cron_threads=2,
+        )
+        # A file, because Odoo starts its evented child from the path of its own program.
+        launcher = FOLDER / "odoo-launcher.py"
+        launcher.write_text("from odoo.cli import main\n\nmain()\n", encoding="utf-8")
+        self._program("odoo", [str(PYTHON), str(launcher), "-c", str(config)], odoo.environment())
+        self._await("Odoo answering", lambda: _answers(f"{self._url}/web/health"), START_SECONDS)
+
+    def _start_sandbox(self) -> None:
+        secret = FOLDER / "secret"
+        secret.touch(mode=0o600)
+        secret.write_text(self._secret, encoding="utf-8")
+        port = free_port()
+        self._gateway = f"http://127.0.0.1:{port}/ivan/v1"
+        command = [str(VENV / "bin" / "ibhxh-sandbox"), "--port", str(port), "--data", str(FOLDER / "sandbox.sqlite")]
+        command += ["--client-id", CLIENT_ID, "--secret-file", str(secret)]
+        self._program("sandbox", command, {})
+        self._await("the sandbox answering", lambda: _answers(f"http://127.0.0.1:{port}/"), START_SECONDS)
+
+    def _program(self, name: str, command: list[str], environment: dict[str, str]) -> None:
+        program = Program(name, command, FOLDER / f"{name}.log", {**os.environ, **environment})
+        self._stack.callback(program.stop)
+        program.start()
+
+    def _companies(self, admin: Person) -> list[int]:
+        admin.call("ir.config_parameter", "set_param", "iap.partner_autocomplete.endpoint", "http://127.0.0.1:9")
+        provider = admin.create(
+            "l10n_vn_ibhxh.provider",
+            code="00001",
+            name="I-VAN thử nghiệm",
+            gateway="sandbox",
+            url=self._gateway,
+            client_id=CLIENT_ID,
+            client_secret=self._secret,
+        )
+        country = admin.reference("base.vn")
+        agency = admin.find("l10n_vn_ibhxh.agency", ["code", "=", "001"])
+        return [
+            admin.create(
+                "res.company",
+                name=_name(number),
+                vat=_tax_code(number),
+                country_id=country,
+                email="ke.toan@example.com",
+                phone="0912345678",
+                street="Số 1 phố Thử Nghiệm",
+                city="Hà Nội",
+                l10n_vn_ibhxh_agency_id=agency,
+                l10n_vn_ibhxh_provider_id=provider,
+            )
+            for number in range(self._count)
+        ]
+
+    def _plug_in(self, admin: Person, number: int, slots: TokenFolder) -> None:
+        computer = AgentPC(FOLDER / f"agent-{number}", FOLDER / f"agent-{number}.log")
+        code = admin.press("l10n_vn_ibhxh.agent.pairing", 0, "action_new_code")["context"]["default_code"]
+        computer.pair(self._url, code, f"PC-{number}")
+        self._stack.callback(computer.pull_out)
+        computer.plug_in(slots, signing.PIN)
+
+    # -- looking -----------------------------------------------------------------------------------------------------
+
+    def _states(self, condition: str) -> int:
+        return self._one(f"SELECT count(*) FROM l10n_vn_ibhxh_registration WHERE {condition}")
+
+    def _one(self, query: str) -> int:
+        number: int = self._rows(query)[0][0]
+        return number
+
+    def _rows(self, query: str) -> list[Any]:
+        server = postgres.server()
+        connection = psycopg2.connect(
+            host=server.host, port=server.port, user=server.user, password=server.password or None, dbname=DATABASE
+        )
+        try:
+            with connection.cursor() as cursor:
+                cursor.execute(query)
+                return list(cursor.fetchall())
+        finally:
+            connection.close()
+
+    def _await(self, what: str, probe: Callable[[], bool], seconds: float) -> None:
+        end = time.monotonic() + seconds
+        while not probe():
+            if time.monotonic() > end:
+                logs = "\n".join(
+                    f"--- {file.name}\n" + "\n".join(file.read_text("utf-8", "replace").splitlines()[-12:])
+                    for file in sorted(FOLDER.glob("*.log"))
+                )
+                raise Problem(f"{what}: not seen within {seconds:.0f} s.\n{logs}", "./run bench --only end-to-end")
+            time.sleep(0.1)
+
+    def _round_trips(self) -> float:
+        """Seconds of handing every signed dossier in once more, one after the other; the sandbox knows them again,
+        which costs it the checks of the bytes but not those of the signature, so this is rather too short."""
+        rows = self._rows(
+            "SELECT client_reference, form, signed_document, c.l10n_vn_ibhxh_tax_code"
+            " FROM l10n_vn_ibhxh_registration r JOIN res_company c ON c.id = r.company_id"
+        )
+        times = []
+        with requests.Session() as session:
+            session.trust_env = False
+            session.auth = (CLIENT_ID, self._secret)
+            for reference, form, stored, code in rows:
+                document = base64.b64decode(bytes(stored))
+                body = {
+                    "client_reference": reference,
+                    "form": form,
+                    "agency_code": "001",
+                    "tax_code": code,
+                    "unit_code": None,
+                    "document": base64.b64encode(document).decode(),
+                    "sha256": hashlib.sha256(document).hexdigest(),
+                }
+                started = time.perf_counter()
+                answer = session.post(
+                    f"{self._gateway}/dossiers", json=body, headers={"Idempotency-Key": reference}, timeout=60
+                )
+                times.append(time.perf_counter() - started)
+                answer.raise_for_status()
+        return statistics.median(times) * len(times)
+
+
+def _tax_code(number: int) -> str:
+    """A tax code whose check digit is one digit."""
+    found = [code for base in range(1, 2 * number + 20) if len(code := tax_code(f"01088{base:04d}")) == 10]
+    return found[number]
+
+
+def _name(number: int) -> str:
+    return f"CÔNG TY TNHH ĐO ĐẠC {number + 1}"
+
+
+def _answers(url: str) -> bool:
+    with requests.Session() as session:
+        session.trust_env = False
+        try:
+            return session.get(url, timeout=5).status_code < 500
+        except requests.RequestException:
+            return False
