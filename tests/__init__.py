@@ -12,6 +12,7 @@ from . import (
     test_docs_gateway,
     test_docs_pages,
     test_docs_threat_model,
+    test_follow_batches,
     test_lifelines,
     test_live,
     test_mail_patterns,
