@@ -142,3 +142,18 @@ class Responder:
                 entry = x509.RevokedCertificateBuilder().serial_number(certificate.serial_number)
                 builder = builder.add_revoked_certificate(entry.revocation_date(self.at - timedelta(days=1)).build())
         return builder.sign(key(signer), hashes.SHA256()).public_bytes(Encoding.DER)
+
+
+def _meet_the_real_clock() -> None:
+    """Sign one OCSP answer: cryptography keeps the first ``datetime.now`` it needs, which must not be a frozen one."""
+    intermediate = issue("intermediate", "root", is_ca=True)
+    Responder(issue("unit", "intermediate"), intermediate)(OCSP_URL, _ANY_REQUEST, "")
+
+
+_ANY_REQUEST = (
+    ocsp.OCSPRequestBuilder()
+    .add_certificate_by_hash(b"\0" * 20, b"\0" * 20, 1, hashes.SHA1())
+    .build()
+    .public_bytes(Encoding.DER)
+)
+_meet_the_real_clock()
