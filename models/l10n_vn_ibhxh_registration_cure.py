@@ -36,7 +36,6 @@ class L10n_Vn_IbhxhRegistrationCure(models.Model):
         for registration in self:
             registration.cure_action = registration.result_code_id.cure_action
 
-
     @api.depends("form", "state", "then_register", "company_id.l10n_vn_ibhxh_state")
     def _compute_can_register_next(self):
         for registration in self:

@@ -41,7 +41,9 @@ class TestDocsPages(BaseCase):
         self.assertEqual([], [picture.name for picture in ROOT.glob("docs/img/**/*.*") if picture not in shown])
 
     def test_commands_exist(self):
-        known = set(re.findall(r"^  ([a-z0-9]+) ", (ROOT / "dev/__main__.py").read_text(encoding="utf-8"), re.MULTILINE))
+        known = set(
+            re.findall(r"^  ([a-z0-9]+) ", (ROOT / "dev/__main__.py").read_text(encoding="utf-8"), re.MULTILINE)
+        )
         for page in PAGES:
             named = set(re.findall(r"\./run ([a-z0-9]+)", page.read_text(encoding="utf-8")))
             self.assertLessEqual(named - {"help"}, known, page.name)
