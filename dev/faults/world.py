@@ -16,7 +16,7 @@ from stdnum.vn import mst
 
 from .. import odoo
 from ..demo.mail_bridge import MailBridge
-from ..demo.odoo_web import Person
+from ..demo.odoo_web import OdooError, Person
 from ..demo.processes import free_port
 from ..demo.sandbox_control import SandboxControl
 from ..odoo import ADMIN_LOGIN, ADMIN_PASSWORD
@@ -256,8 +256,16 @@ class World:
         self.cluster.start()
         self.start_sandbox()
         self.start_odoo()
+        until("Odoo's processes with new connections", self._is_well)
         self.control.clear_faults()
         self.control.reset_clock()
+
+    def _is_well(self) -> bool:
+        """Whether Odoo answers often enough in a row that no process is left with a connection that PostgreSQL cut."""
+        try:
+            return all(self.person(ADMIN_LOGIN).call("res.company", "search_count", []) for _time in range(6))
+        except (requests.RequestException, OdooError):
+            return False
 
 
 class Control(SandboxControl):
