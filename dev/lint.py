@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import os
 import subprocess
 from collections.abc import Iterator
@@ -52,5 +53,13 @@ def run(_arguments: list[str]) -> int:
         say(f"--- {name}")
         if subprocess.run(command, cwd=folder, env=variables, check=False).returncode:
             bad.append(name)
+    say(_web_client_size())
     say(f"lint: {'clean' if not bad else 'FAILED: ' + ', '.join(bad)}")
     return 1 if bad else 0
+
+
+def _web_client_size() -> str:
+    """Say what the addon adds to the web client's bundle (bytes as written, before Odoo minifies them)."""
+    sources = [file.read_bytes() for file in sorted((ROOT / "static" / "src").rglob("*")) if file.is_file()]
+    written, packed = sum(map(len, sources)), len(gzip.compress(b"".join(sources), mtime=0))
+    return f"web client: {len(sources)} files, {written} bytes as written, {packed} gzipped together"
