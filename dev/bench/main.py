@@ -36,8 +36,8 @@ CHUNKS = (
 )
 CHILD = (
     "SoftHSM2 signs in about a millisecond, which leaves a quarter of one. The way to the child process, where the "
-    "driver is kept so that a crash costs one request, takes about that alone, and parsing, canonicalising, serialising "
-    "and checking the signature take the processor time of the next lines but one. The extra does not grow with what "
+    "driver is kept so that a crash costs one request, takes about that alone, and parsing, canonicalising, "
+    "serialising and checking the signature take the processor time of the next lines but one. The extra does not grow with what "
     "the token takes; no USB token, which signs more slowly, was at hand to measure with."
 )
 EVERYTHING = (
@@ -239,9 +239,8 @@ NOT_HERE = (
     "which costs about 10 queries for each.\n"
 )
 NOT_LONG = (
-    "- 100 000 registrations, 10 000 mails, 1 000 companies end to end: `./run bench --long`, which takes hours and was "
-    "not run yet.
-"
+    "- 100 000 registrations, 10 000 mails, 1 000 companies end to end: `./run bench --long`, which takes hours and "
+    "was not run yet.\n"
 )
 HEAD = """# Benchmarks
 
