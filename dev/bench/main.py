@@ -37,8 +37,8 @@ CHUNKS = (
 CHILD = (
     "SoftHSM2 signs in about a millisecond, which leaves a quarter of one. The way to the child process, where the "
     "driver is kept so that a crash costs one request, takes about that alone, and parsing, canonicalising, "
-    "serialising and checking the signature take the processor time of the next lines but one. The extra does not grow with what "
-    "the token takes; no USB token, which signs more slowly, was at hand to measure with."
+    "serialising and checking the signature take the processor time of the next lines but one. The "
+    "extra does not grow with what the token takes; no USB token, which signs more slowly, was at hand to measure with."
 )
 EVERYTHING = (
     "Bare signature and round trip take some milliseconds here, because the token is SoftHSM2 and the gateway runs on "
