@@ -94,11 +94,11 @@ class Case:
             return row if row["state"] in states else None
 
         try:
-            return until(f"state {' or '.join(states)}", self._ticking(probe), seconds)
+            return until(f"state {' or '.join(states)}", self.ticking(probe), seconds)
         except Unseen as error:
             raise Unseen(f"{error}; instead {self._told()}\n{self.world.odoo.tail(40)}") from error
 
-    def _ticking(self, probe: Callable[[], T | None]) -> Callable[[], T | None]:
+    def ticking(self, probe: Callable[[], T | None]) -> Callable[[], T | None]:
         """The probe, which also wakes the scheduler each twentieth time."""
         looks = itertools.count(1)
 
@@ -114,7 +114,7 @@ class Case:
         try:
             return until(
                 "the sentence for the person",
-                self._ticking(lambda: row if (row := self.row())["error_message"] and row["retry_at"] else None),
+                self.ticking(lambda: row if (row := self.row())["error_message"] and row["retry_at"] else None),
                 seconds,
             )
         except Unseen as error:
@@ -131,7 +131,7 @@ class Case:
 
     def await_accepted(self, seconds: float = 30) -> dict[str, Any]:
         """Wait until the I-VAN has taken the dossier, whatever Odoo knows of that."""
-        return until("the dossier at the I-VAN", self._ticking(lambda: next(iter(self.dossiers()), None)), seconds)
+        return until("the dossier at the I-VAN", self.ticking(lambda: next(iter(self.dossiers()), None)), seconds)
 
     def activities(self) -> list[str]:
         """Summaries of what the responsible person has to do on the registration."""

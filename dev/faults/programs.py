@@ -6,7 +6,7 @@ import os
 import resource
 import signal
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from ..demo.processes import Program
@@ -50,13 +50,15 @@ class Victim(Program):
     @contextmanager
     def no_space(self, size: int = 1024) -> Iterator[None]:
         """No file of its processes may grow beyond `size` bytes meanwhile: each write fails, as on a full disk."""
-        pids = [self.pid, *self.workers()]
-        before = {pid: resource.prlimit(pid, resource.RLIMIT_FSIZE) for pid in pids}
+        soft, hard = resource.prlimit(self.pid, resource.RLIMIT_FSIZE)
+        self._limit_files(size, hard)
         try:
-            for pid, (_soft, hard) in before.items():
-                resource.prlimit(pid, resource.RLIMIT_FSIZE, (size, hard))
             yield
         finally:
-            for pid, limits in before.items():
-                if Path(f"/proc/{pid}").exists():
-                    resource.prlimit(pid, resource.RLIMIT_FSIZE, limits)
+            # Those that were started meanwhile have inherited the limit.
+            self._limit_files(soft, hard)
+
+    def _limit_files(self, soft: int, hard: int) -> None:
+        for pid in [self.pid, *self.workers()]:
+            with suppress(ProcessLookupError):
+                resource.prlimit(pid, resource.RLIMIT_FSIZE, (soft, hard))
