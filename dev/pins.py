@@ -20,7 +20,7 @@ from .console import say
 from .paths import ROOT
 from .setup import venv
 
-FILES = ("requirements-odoo.txt", "requirements.txt")
+FILES = ("requirements-odoo.txt", "requirements.txt", "requirements-addons.txt")
 
 
 def _pins() -> Iterator[Requirement]:

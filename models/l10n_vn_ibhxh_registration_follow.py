@@ -20,6 +20,8 @@ RETRY_MINUTES = (1, 5, 15, 60)
 POLL_MINUTES = ((10, 1), (120, 5), (24 * 60, 30))
 POLL_MINUTES_LATER = 120
 BATCH = 1000
+# VSS has the dossier, and something is still to come of it.
+FOLLOWED = ("sent", "to_activate")
 # What a gateway answers that has never heard of a dossier.
 UNHEARD = object()
 
@@ -57,21 +59,25 @@ class L10n_Vn_IbhxhRegistrationFollow(models.Model):
         return self.with_context(lang=self.user_id.lang or self.env.lang)
 
     def _cron_send(self):
-        """Send what is signed. One that fails never stops the others."""
+        """Send what is signed, or have it sent by jobs. One that fails never stops the others."""
         commit = self.env["ir.cron"]._commit_progress
-        todo = self.search(self._to_send_domain(), order="id")
+        todo = self.search(self._to_send_domain(), order="id")._delay_sending()
         commit(remaining=len(todo))
         for registration in todo:
-            registration = registration._for_reader()
-            try:
-                registration._send()
-            except Exception:
-                # A fault of ours or of one record: the others still have to go out, and this one is tried again.
-                self.env.cr.rollback()
-                _logger.exception("Sending BHXH registration %s failed", registration.id)
-                registration._postpone(self.env._("Odoo could not send the dossier; it tries again by itself."))
+            registration._try_to_send()
             if not commit(1):
                 break
+
+    def _try_to_send(self):
+        """Send one registration; whatever goes wrong, its next try is set."""
+        registration = self._for_reader()
+        try:
+            registration._send()
+        except Exception:
+            # A fault of ours or of one record: the others still have to go out, and this one is tried again.
+            self.env.cr.rollback()
+            _logger.exception("Sending BHXH registration %s failed", registration.id)
+            registration._postpone(self.env._("Odoo could not send the dossier; it tries again by itself."))
 
     def _send(self):
         """Send one registration and store what comes back. Does nothing when somebody else is at it."""
@@ -374,31 +380,49 @@ class L10n_Vn_IbhxhRegistrationFollow(models.Model):
         self.env["l10n_vn_ibhxh.signing.request"]._return_lapsed()
         self.env["l10n_vn_ibhxh.mail"]._process_held()
         now = fields.Datetime.now()
-        running = Domain("state", "in", ("sent", "to_activate"))
-        polled = running & Domain("poll_at", "<=", now) & Domain("provider_id.gateway", "!=", "manual")
-        due = running & Domain("activation_expires_at", "<=", now)
-        self.env["ir.cron"]._commit_progress(remaining=self.search_count(polled) + self.search_count(due))
+        polled = self._to_poll_domain(now)
+        polled &= Domain("provider_id", "not in", self._delay_polling(polled).ids)
+        self.env["ir.cron"]._commit_progress(
+            remaining=self.search_count(polled) + self.search_count(self._to_expire_domain(now))
+        )
         self._poll_batches(polled)
-        # VSS may have confirmed in the meantime: what the gateway was not asked about yet is not declared expired.
+        self._expire_due(now)
+
+    def _to_poll_domain(self, now):
+        return (
+            Domain("state", "in", FOLLOWED)
+            & Domain("poll_at", "<=", now)
+            & Domain("provider_id.gateway", "!=", "manual")
+        )
+
+    def _to_expire_domain(self, now):
+        return Domain("state", "in", FOLLOWED) & Domain("activation_expires_at", "<=", now)
+
+    def _expire_due(self, now):
+        """Expire the codes whose time was over at `now`, the time (UTC) at which the gateways began to be asked.
+
+        VSS may have confirmed in the meantime: what the gateway was not asked about yet is not declared expired.
+        """
         asked = (
             Domain("poll_at", "=", False) | Domain("poll_at", ">", now) | Domain("provider_id.gateway", "=", "manual")
         )
-        reminders.in_batches(self, due & asked, lambda records: records._expire(), size=BATCH)
+        domain = self._to_expire_domain(now) & asked
+        reminders.in_batches(self, domain, lambda records: records._expire(), size=BATCH)
 
-    def _poll_batches(self, domain):
-        """Ask the gateways about everything in `domain`, until the time of this run is over.
+    def _poll_batches(self, domain, seconds=float("inf")):
+        """Ask the gateways about everything in `domain`, until the time of this run is over; return whether it was not.
 
         No row is locked while a gateway is asked, and what it says is stored batch by batch. Lost in a crash are only
-        questions, which are asked again.
+        questions, which are asked again. `seconds` limits a run that is not a scheduled action's, whose time is limited.
         """
-        commit = self.env["ir.cron"]._commit_progress
+        stop = time.monotonic() + seconds
         last_id = 0
         while True:
-            end = time.monotonic() + commit()
+            left = min(self.env["ir.cron"]._commit_progress(), stop - time.monotonic())
             found = self.search(domain & Domain("id", ">", last_id), limit=BATCH, order="id")
             if not found:
-                return
-            answers = found._ask_gateways(end)
+                return True
+            answers = found._ask_gateways(time.monotonic() + left)
             last_id = max(answers, default=0)
             # A transaction of its own: it sees what others did while the gateways were asked.
             self.env["ir.cron"]._commit_progress()
@@ -408,8 +432,9 @@ class L10n_Vn_IbhxhRegistrationFollow(models.Model):
             except OperationalError:
                 self.env.cr.rollback()
                 _logger.info("Somebody was at BHXH registrations that were polled; they are asked about again")
-            if not commit(len(answers)) or len(answers) < len(found):
-                return
+            is_over = not self.env["ir.cron"]._commit_progress(len(answers)) or time.monotonic() > stop
+            if is_over or len(answers) < len(found):
+                return False
 
     def _ask_gateways(self, end):
         """Return `{id: Progress}` of what the gateways say, None where one gives no answer.

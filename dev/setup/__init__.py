@@ -45,6 +45,7 @@ STEPS: tuple[Step, ...] = (
             *_texts(
                 venv.REQUIREMENTS,
                 venv.ODOO_REQUIREMENTS,
+                venv.ADDONS_REQUIREMENTS,
                 *(folder / "pyproject.toml" for folder in venv.distributions()),
             ),
         ],

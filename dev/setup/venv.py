@@ -15,6 +15,8 @@ from . import apt, odoo_tree, system_tools
 REQUIREMENTS = ROOT / "dev" / "requirements.txt"
 ODOO_REQUIREMENTS = ROOT / "dev" / "requirements-odoo.txt"
 """The part of REQUIREMENTS that Odoo itself needs."""
+ADDONS_REQUIREMENTS = ROOT / "dev" / "requirements-addons.txt"
+"""Odoo addons of others."""
 
 
 def distributions() -> list[Path]:
@@ -76,6 +78,7 @@ def install(_refresh: bool) -> None:
         _create()
     editable = [argument for folder in distributions() for argument in ("-e", f"{folder}[test]")]
     _pip("install", "-r", str(REQUIREMENTS), *editable)
+    _pip("install", "--no-deps", "-r", str(ADDONS_REQUIREMENTS))
     _link()
 
 
