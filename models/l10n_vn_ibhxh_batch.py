@@ -2,11 +2,18 @@ from datetime import timedelta
 
 from odoo import api, fields, models
 from odoo.exceptions import AccessError, UserError
-from odoo.tools import split_every
+from odoo.tools import format_datetime, split_every
 
 from .l10n_vn_ibhxh_registration import OPEN_STATES
 
 FORGET_DAYS = 7
+# What a batch may give to companies that have none of their own, and the company's own fields for it.
+LACKED = {
+    "provider_id": ("l10n_vn_ibhxh_provider_id",),
+    "agency_id": ("l10n_vn_ibhxh_agency_id",),
+    "email": ("l10n_vn_ibhxh_email", "email"),
+    "phone": ("l10n_vn_ibhxh_phone", "phone"),
+}
 CHUNK = 20
 # Where a registration stands, as a batch counts it.
 PROGRESS = {
@@ -28,6 +35,8 @@ MOST_WEIGHT = 4
 
 class L10n_Vn_IbhxhBatch(models.Model):
     """Several companies registered together: first what blocks whom, then how far each of them is.
+
+    A company that is registered already, and has a certificate that VSS does not know yet, sends form 05 instead.
 
     Nothing is created before “Đăng ký” is pressed. The computers with the tokens sign what they can claim, up to 500
     documents a time, so one PIN serves all documents of one certificate.
@@ -53,6 +62,8 @@ class L10n_Vn_IbhxhBatch(models.Model):
     agency_id = fields.Many2one(
         "l10n_vn_ibhxh.agency", string="BHXH agency", help="For the companies that have not chosen one."
     )
+    email = fields.Char(string="E-mail", help="For the companies that have none. VSS sends the activation codes there.")
+    phone = fields.Char(help="For the companies that have none.")
     line_ids = fields.One2many("l10n_vn_ibhxh.batch.line", "batch_id", readonly=True)
     company_count = fields.Integer(string="Companies", compute="_compute_counts")
     ready_count = fields.Integer(string="Ready", compute="_compute_counts")
@@ -66,10 +77,11 @@ class L10n_Vn_IbhxhBatch(models.Model):
     progress = fields.Float(compute="_compute_counts", help="Share of the way to VSS's confirmation, in percent.")
 
     @api.depends("create_date")
+    @api.depends_context("lang", "tz")
     def _compute_name(self):
         for batch in self:
-            date = fields.Datetime.context_timestamp(batch, batch.create_date or fields.Datetime.now())
-            batch.name = self.env._("Batch of %(time)s", time=date.strftime("%Y-%m-%d %H:%M"))
+            date = batch.create_date or fields.Datetime.now()
+            batch.name = self.env._("Batch of %(time)s", time=format_datetime(self.env, date, dt_format="short"))
 
     @api.depends("line_ids.progress_state")
     def _compute_counts(self):
@@ -90,11 +102,11 @@ class L10n_Vn_IbhxhBatch(models.Model):
             batch.progress = 100 * weight / (started * MOST_WEIGHT) if started else 0
 
     def write(self, vals):
-        """Its maker chooses I-VAN and agency for the companies that lack them; the rest follows from the buttons."""
+        """Its maker fills in what companies lack (`LACKED`); the rest follows from the buttons."""
         if self.env.su:
             return super().write(vals)
-        if vals.keys() - {"provider_id", "agency_id"}:
-            raise AccessError(self.env._("Only the I-VAN and the agency of a batch can be changed."))
+        if vals.keys() - set(LACKED):
+            raise AccessError(self.env._("Only the I-VAN, agency, e-mail and phone of a batch can be changed."))
         result = super().write(vals)
         self.action_check_again()
         return result
@@ -162,7 +174,7 @@ class L10n_Vn_IbhxhBatch(models.Model):
         self.env["l10n_vn_ibhxh.batch.line"].sudo().create(new)
 
     def _assess(self, companies):
-        """Return `{company: values of its line}`: its certificate and everything that blocks it, one sentence each."""
+        """Return `{company: values of its line}`: form, certificate, and what blocks it, one sentence each."""
         now = fields.Datetime.now()
         certificates = self.env["l10n_vn_ibhxh.certificate"].search(
             [("company_ids", "in", companies.ids), ("not_before", "<=", now), ("not_after", ">=", now)]
@@ -181,9 +193,13 @@ class L10n_Vn_IbhxhBatch(models.Model):
         has_default = bool(self.provider_id) or len(shared) == 1
         result = {}
         for company in companies:
+            form = company._l10n_vn_ibhxh_offered_forms()[0]
             certificate = best.get(company, self.env["l10n_vn_ibhxh.certificate"])
+            if form == "05":
+                certificate = company.l10n_vn_ibhxh_newer_certificate_id & certificates
             blockers = self._blockers(company, certificate, company in busy, has_default)
             result[company] = {
+                "form": form,
                 "certificate_id": certificate.id,
                 "blockers": "\n".join(blockers) or False,
                 "is_blocked": bool(blockers),
@@ -191,10 +207,14 @@ class L10n_Vn_IbhxhBatch(models.Model):
         return result
 
     def _blockers(self, company, certificate, is_busy, has_default):
-        if company.l10n_vn_ibhxh_state == "confirmed":
-            return [self.env._("Registered already. Changes go by form 05, company by company.")]
         if is_busy:
             return [self.env._("A registration is under way already.")]
+        if company.l10n_vn_ibhxh_state == "confirmed" and not certificate:
+            return [
+                self.env._(
+                    "Registered already, and no new certificate is known. Send other changes from the company itself."
+                )
+            ]
         blockers = []
         if not company.l10n_vn_ibhxh_tax_code:
             blockers.append(self.env._("The tax code is missing or wrong. Enter it on the company."))
@@ -204,10 +224,10 @@ class L10n_Vn_IbhxhBatch(models.Model):
             blockers.append(self.env._("The I-VAN is not chosen. Choose it here or on the company."))
         if not (company.l10n_vn_ibhxh_agency_id or self.agency_id):
             blockers.append(self.env._("The BHXH agency is not chosen. Choose it here or on the company."))
-        if not (company.l10n_vn_ibhxh_email or company.email):
-            blockers.append(self.env._("The e-mail address is missing. VSS sends the activation code there."))
-        if not (company.l10n_vn_ibhxh_phone or company.phone):
-            blockers.append(self.env._("The phone number is missing. Enter it on the company."))
+        if not (company.l10n_vn_ibhxh_email or company.email or self.email):
+            blockers.append(self.env._("The e-mail address is missing. Enter it here or on the company."))
+        if not (company.l10n_vn_ibhxh_phone or company.phone or self.phone):
+            blockers.append(self.env._("The phone number is missing. Enter it here or on the company."))
         return blockers
 
     # -- registering -------------------------------------------------------------------------------------------------

@@ -2,6 +2,9 @@ from odoo import api, fields, models
 from odoo.exceptions import AccessError, UserError, ValidationError
 from odoo.fields import Domain
 
+from .l10n_vn_ibhxh_batch import LACKED
+from .l10n_vn_ibhxh_form import FORMS
+
 
 class L10n_Vn_IbhxhBatchLine(models.Model):
     """One company of a batch: what blocks it, or its registration and what became of that."""
@@ -12,6 +15,7 @@ class L10n_Vn_IbhxhBatchLine(models.Model):
 
     batch_id = fields.Many2one("l10n_vn_ibhxh.batch", required=True, readonly=True, index=True, ondelete="cascade")
     company_id = fields.Many2one("res.company", required=True, readonly=True, index=True, ondelete="cascade")
+    form = fields.Selection(FORMS, readonly=True, required=True, default="04")
     certificate_id = fields.Many2one("l10n_vn_ibhxh.certificate", readonly=True, index="btree_not_null")
     registration_id = fields.Many2one(
         "l10n_vn_ibhxh.registration", readonly=True, index="btree_not_null", ondelete="set null"
@@ -85,12 +89,14 @@ class L10n_Vn_IbhxhBatchLine(models.Model):
 
     def _prepare_wizard_vals(self):
         """Return what the wizard does not propose by itself: the rest comes from the company, as it always does."""
-        vals = {"company_id": self.company_id.id, "certificate_id": self.certificate_id.id, "form": "04"}
-        if self.batch_id.provider_id and not self.company_id.l10n_vn_ibhxh_provider_id:
-            vals["provider_id"] = self.batch_id.provider_id.id
-        if self.batch_id.agency_id and not self.company_id.l10n_vn_ibhxh_agency_id:
-            vals["agency_id"] = self.batch_id.agency_id.id
-        return vals
+        company = self.company_id
+        lacked = {
+            name: self.batch_id[name]
+            for name, own in LACKED.items()
+            if self.batch_id[name] and not any(company[field] for field in own)
+        }
+        vals = self.batch_id._convert_to_write(lacked)
+        return {**vals, "company_id": company.id, "certificate_id": self.certificate_id.id, "form": self.form}
 
     def action_open(self):
         """Open the registration, or the company while there is none."""

@@ -38,6 +38,7 @@ class ResCompanyOverview(models.Model):
             ("wait", "Wait for VSS"),
             ("activate", "Enter the code on the portal"),
             ("again", "Register again"),
+            ("amend", "Tell VSS of the new certificate"),
             ("renew", "Renew the certificate, then amend"),
             ("none", "Nothing to do"),
         ],
@@ -45,24 +46,36 @@ class ResCompanyOverview(models.Model):
         compute="_compute_l10n_vn_ibhxh_next_action",
     )
 
-    @api.depends("l10n_vn_ibhxh_state", "l10n_vn_ibhxh_registration_id.state", "l10n_vn_ibhxh_certificate_id.not_after")
+    @api.depends(
+        "l10n_vn_ibhxh_state",
+        "l10n_vn_ibhxh_registration_id.state",
+        "l10n_vn_ibhxh_certificate_id.not_after",
+        "l10n_vn_ibhxh_newer_certificate_id",
+    )
     def _compute_l10n_vn_ibhxh_next_action(self):
         soon = fields.Datetime.now() + timedelta(days=RENEW_DAYS)
         for company in self.sudo():
             action = NEXT_BY_STATE.get(company.l10n_vn_ibhxh_registration_id.state)
             if not action:
-                not_after = company.l10n_vn_ibhxh_certificate_id.not_after
-                if company.l10n_vn_ibhxh_state == "confirmed":
-                    action = "renew" if not_after and not_after < soon else "none"
-                else:
-                    action = "none" if company.l10n_vn_ibhxh_state == "stopped" else "register"
+                action = company._l10n_vn_ibhxh_action_at_rest(soon)
             company.l10n_vn_ibhxh_next_action = action
+
+    def _l10n_vn_ibhxh_action_at_rest(self, soon):
+        """Return the next action of a company with nothing under way; a certificate is renewed before `soon` (UTC)."""
+        if self.l10n_vn_ibhxh_state == "stopped":
+            return "none"
+        if self.l10n_vn_ibhxh_state != "confirmed":
+            return "register"
+        if self.l10n_vn_ibhxh_newer_certificate_id:
+            return "amend"
+        not_after = self.l10n_vn_ibhxh_certificate_id.not_after
+        return "renew" if not_after and not_after < soon else "none"
 
     def action_l10n_vn_ibhxh_next(self):
         """Open what the next action is done in: the latest registration, or the wizard for a new one."""
         self.ensure_one()
         self.check_access("read")
-        if self.l10n_vn_ibhxh_next_action in ("register", "renew"):
+        if self.l10n_vn_ibhxh_next_action in ("register", "amend", "renew"):
             wizard = self.env["ir.actions.act_window"]._for_xml_id(
                 "l10n_vn_ibhxh.l10n_vn_ibhxh_registration_wizard_action"
             )

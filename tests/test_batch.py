@@ -92,6 +92,54 @@ class TestBatch(ManyCompanies):
         self.assertEqual(batch.line_ids.registration_id.agency_id, self.agency)
         self.assertFalse(self.companies[0].l10n_vn_ibhxh_agency_id, "the company itself is not changed")
 
+    def test_contact_data_of_the_batch_serves_companies_without_any(self):
+        self.companies[0].write({"email": False, "phone": False})
+        batch = self._batch(self.companies[:2])
+        self.assertEqual(batch.blocked_count, 1)
+        batch.write({"email": "dich.vu@example.com", "phone": "024 3936 1234"})
+        self.assertEqual(batch.ready_count, 2)
+        batch.action_register()
+        registrations = [self._line(batch, company).registration_id for company in self.companies[:2]]
+        self.assertEqual([r.email for r in registrations], ["dich.vu@example.com", "ke.toan1@example.com"])
+        self.assertEqual([r.phone for r in registrations], ["+842439361234", "+84912345678"])
+        self.assertFalse(self.companies[0].email, "the company itself is not changed")
+
+    def test_contact_data_that_cannot_be_right_blocks_the_lines_that_need_it(self):
+        self.companies[0].phone = False
+        batch = self._batch(self.companies[:2])
+        batch.phone = "không có"
+        batch.action_register()
+        self.assertEqual((batch.to_sign_count, batch.blocked_count), (1, 1))
+        self.assertIn("không có", self._line(batch, self.companies[0]).problem)
+
+    def test_a_registered_company_with_a_new_certificate_sends_form_05(self):
+        company, unchanged, first = self.companies[:3]
+        for registered in company, unchanged:
+            registered.l10n_vn_ibhxh_certificate_id = self.agent.present_certificate_ids.filtered(
+                lambda c, registered=registered: registered in c.company_ids
+            )
+            registered.l10n_vn_ibhxh_state = "confirmed"
+        old = company.l10n_vn_ibhxh_certificate_id
+        company.write({"l10n_vn_ibhxh_email": company.email, "l10n_vn_ibhxh_phone": "+84912345678"})
+        newer = self._new_certificate(
+            uids=(f"MST:{company.vat}",),
+            common_name=company.name,
+            serial=77,
+            not_before=old.not_before,
+            not_after=old.not_after + timedelta(days=365),
+        )
+        self._plug_in(self.agent, newer, *(c._der() for c in self.agent.present_certificate_ids))
+        self._follow()
+        batch = self._batch(company | unchanged | first)
+        self.assertEqual(self._line(batch, company).form, "05")
+        self.assertEqual(self._line(batch, first).form, "04")
+        self.assertIn("no new certificate", self._line(batch, unchanged).problem)
+        batch.action_register()
+        amendment = self._line(batch, company).registration_id
+        self.assertEqual((amendment.form, amendment.state), ("05", "to_sign"))
+        self.assertEqual((amendment.old_certificate_id, amendment.certificate_id.serial), (old, "4D"))
+        self.assertIn("Thay đổi chứng thư số", amendment.change_text)
+
     def test_a_large_batch_goes_on_by_the_scheduled_action(self):
         self.patch(l10n_vn_ibhxh_batch, "CHUNK", 2)
         batch = self._batch(self.companies[:4])
@@ -161,6 +209,8 @@ class TestOverview(ManyCompanies):
         self.assertEqual(action(), "none")
         with self._later(days=210):
             self.assertEqual(action(), "renew")
+            company.l10n_vn_ibhxh_newer_certificate_id = self.certificate
+            self.assertEqual(action(), "amend")
 
     def test_next_action_opens_what_it_is_done_in(self):
         company = self.company.with_user(self.user)
