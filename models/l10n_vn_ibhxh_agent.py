@@ -57,6 +57,10 @@ class L10n_Vn_IbhxhAgent(models.Model):
     last_seen_at = fields.Datetime(string="Last seen", readonly=True)
     is_online = fields.Boolean(string="Online", compute="_compute_is_online")
     is_outdated = fields.Boolean(string="Outdated", compute="_compute_is_outdated")
+    status = fields.Selection(
+        [("online", "Online"), ("outdated", "Online, outdated"), ("offline", "Offline"), ("revoked", "Revoked")],
+        compute="_compute_status",
+    )
     revoked = fields.Boolean(readonly=True, copy=False)
     revoked_at = fields.Datetime(readonly=True, copy=False)
     revoked_by_id = fields.Many2one("res.users", string="Revoked by", readonly=True, copy=False)
@@ -76,6 +80,9 @@ class L10n_Vn_IbhxhAgent(models.Model):
         "certificate_id",
         string="Plugged in",
         readonly=True,
+    )
+    present_certificate_count = fields.Integer(
+        string="Certificates plugged in", compute="_compute_present_certificate_count"
     )
     tokens = fields.Json(readonly=True, help="Tokens plugged in at the last contact: label, model, PIN flags.")
     key_hash = fields.Char(readonly=True, copy=False, groups=fields.NO_ACCESS, export_string_translation=False)
@@ -99,6 +106,21 @@ class L10n_Vn_IbhxhAgent(models.Model):
         for agent in self:
             agent.is_outdated = _version_key(agent.version) < _version_key(MINIMUM_VERSION)
 
+    @api.depends("is_online", "is_outdated", "revoked")
+    def _compute_status(self):
+        for agent in self:
+            if agent.revoked:
+                agent.status = "revoked"
+            elif agent.is_online:
+                agent.status = "outdated" if agent.is_outdated else "online"
+            else:
+                agent.status = "offline"
+
+    @api.depends("present_certificate_ids")
+    def _compute_present_certificate_count(self):
+        for agent in self:
+            agent.present_certificate_count = len(agent.present_certificate_ids)
+
     @api.model
     def _error_message(self, code):
         """Return the sentence for a protocol error, in the user's language, Vietnamese when nobody is known yet."""
@@ -106,7 +128,8 @@ class L10n_Vn_IbhxhAgent(models.Model):
         lang = user.lang
         if (not user or user._is_public()) and self.env["res.lang"]._get_data(code="vi_VN"):
             lang = "vi_VN"
-        return self.with_context(lang=lang).env._(ERRORS.get(code, ERRORS["server_error"]))
+        text = ERRORS.get(code, ERRORS["server_error"])
+        return self.with_context(lang=lang).env._(text)  # pylint: disable=gettext-variable
 
     def write(self, vals):
         """Besides the name, everything follows from pairing and contact: RPC cannot claim another certificate."""

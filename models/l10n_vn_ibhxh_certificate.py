@@ -2,6 +2,7 @@ import base64
 
 from odoo import api, fields, models
 from odoo.exceptions import UserError
+from odoo.tools import format_date
 
 from ..tools import certificate as x509
 from ..tools import contact
@@ -75,10 +76,11 @@ class L10n_Vn_IbhxhCertificate(models.Model):
         for certificate in self:
             certificate.days_left = (certificate.not_after - now).days if certificate.not_after else 0
 
-    @api.depends("name", "issuer_name", "not_after", "serial")
+    @api.depends("name", "issuer_name", "not_after")
+    @api.depends_context("lang")
     def _compute_display_name(self):
         for certificate in self:
-            until = fields.Date.to_string(certificate.not_after) if certificate.not_after else "?"
+            until = format_date(self.env, certificate.not_after) or "?"
             certificate.display_name = f"{certificate.name} · {certificate.issuer_name or '?'} · {until}"
 
     @api.model

@@ -36,6 +36,7 @@ class L10n_Vn_IbhxhProvider(models.Model):
     client_id = fields.Char(string="Client code", copy=False, groups="l10n_vn_ibhxh.group_l10n_vn_ibhxh_manager")
     client_secret = fields.Char(string="Password", copy=False, groups="l10n_vn_ibhxh.group_l10n_vn_ibhxh_manager")
     portal_hosts = fields.Char(
+        string="Portal hosts",
         default="baohiemxahoi.gov.vn",
         help="Hosts of activation links that may be shown, separated by spaces. Their sub-domains count too.",
     )

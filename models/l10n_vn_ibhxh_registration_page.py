@@ -21,8 +21,8 @@ class L10n_Vn_IbhxhRegistrationPage(models.Model):
 
     @api.model
     def _group_expand_state(self, states, domain):
-        """Columns of the kanban in the order of a registration's life; cancelled ones only when there are any."""
-        return [state for state, _label in STATES if state != "cancelled" or state in states]
+        """Columns of the kanban in the order of a registration's life, and none that would be empty."""
+        return [state for state, _label in STATES if state in states]
 
     @api.depends("mail_ids")
     def _compute_mail_count(self):
