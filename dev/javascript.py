@@ -34,6 +34,15 @@ def linters() -> Iterator[tuple[str, list[str], Path]]:
     yield "prettier", [*node, str(modules / "prettier/bin/prettier.cjs"), *check], ROOT
 
 
+def write_core_eslint(path: Path) -> None:
+    """Write the program `eslint` that Odoo's own linter calls: the last ESLint that takes its kind of configuration."""
+    _install()
+    script = TOOLS / "node_modules" / "eslint-of-core" / "bin" / "eslint.js"
+    # After four options come the files. Core calls once more for the point of sale, of which there are none here.
+    path.write_text(f'#!/bin/sh\n[ $# -gt 4 ] || exit 0\nexec "{NODE}" "{script}" "$@"\n', encoding="utf-8")
+    path.chmod(0o755)
+
+
 def _install() -> None:
     """Install what dev/js/package.json names; does nothing when that was done.
 

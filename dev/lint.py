@@ -39,6 +39,7 @@ def _linters() -> Iterator[tuple[str, list[str], Path]]:
     yield "requirements", ["python", "-m", "dev.pins"], ROOT
     yield from javascript.linters()
     yield "OCA checks", ["oca-checks-odoo-module", f"{ADDON}"], ADDONS
+    yield "Odoo's test_lint", ["python", "-m", "dev.core_lint"], ROOT
     yield "OCA checks of translations", ["oca-checks-po", *sorted(map(str, (ROOT / "i18n").glob("*.po*")))], ADDONS
 
 

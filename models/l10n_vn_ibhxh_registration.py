@@ -85,7 +85,7 @@ CONTACT_ERRORS = {
 
 def contact_error(env, error, value):
     """Return the sentence for a `ContactError` about the typed `value`: what is wrong and what to do."""
-    sentence = env._(CONTACT_ERRORS[error.code])
+    sentence = env._(CONTACT_ERRORS[error.code])  # pylint: disable=gettext-variable
     return sentence % {"value": value}
 
 

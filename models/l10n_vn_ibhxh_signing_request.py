@@ -272,7 +272,7 @@ class L10n_Vn_IbhxhSigningRequest(models.Model):
         return True
 
     def _fail(self, code, detail):
-        sentence = self.env._(FAILURES[code])
+        sentence = self.env._(FAILURES[code])  # pylint: disable=gettext-variable
         self.write(
             {
                 "state": "failed",
