@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
 
 from . import postgres
@@ -26,11 +27,18 @@ def environment() -> dict[str, str]:
     return {**os.environ, **system_tools.environment(), "PGSSLMODE": os.environ.get("PGSSLMODE", "prefer")}
 
 
-def write_config(database: str | None = None, *, path: Path | None = None, **options: str | int) -> Path:
+def write_config(
+    database: str | None = None,
+    *,
+    path: Path | None = None,
+    sections: Mapping[str, Mapping[str, str]] | None = None,
+    **options: str | int,
+) -> Path:
     """Write a configuration file.
 
     :param database: the only database that is served; None serves all
     :param path: where to write it; default .runtime/odoo.conf or .runtime/odoo-<database>.conf
+    :param sections: further sections, which addons read
     :param options: further entries of the [options] section
     """
     server = postgres.server()
@@ -55,7 +63,10 @@ def write_config(database: str | None = None, *, path: Path | None = None, **opt
         values |= {"db_name": database, "dbfilter": f"^{database}$"}
     DATA.mkdir(parents=True, exist_ok=True)
     file = path or RUNTIME / (f"odoo-{database}.conf" if database else "odoo.conf")
-    text = "[options]\n" + "".join(f"{key} = {value}\n" for key, value in values.items())
+    text = "".join(
+        f"[{section}]\n" + "".join(f"{key} = {value}\n" for key, value in entries.items())
+        for section, entries in {"options": values, **(sections or {})}.items()
+    )
     file.touch(mode=0o600)
     file.write_text(text, encoding="utf-8")
     return file

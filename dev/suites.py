@@ -80,9 +80,7 @@ def _distribution(folder: str, package: str) -> Callable[[list[str]], int]:
     return run
 
 
-def faults(arguments: list[str]) -> int:
-    """Real programs, killed, starved and lied to at each step of a registration (dev/faults/cases)."""
-    folder = ROOT / "dev" / "faults" / "cases"
+def _programs(folder: Path, coverage_file: str, arguments: list[str]) -> int:
     return _pytest(
         [
             "-p",
@@ -96,9 +94,19 @@ def faults(arguments: list[str]) -> int:
             *_with_targets(arguments, folder, "."),
         ],
         cwd=folder,
-        coverage_file=".coverage-faults",
+        coverage_file=coverage_file,
         environment=odoo.environment(),
     )
+
+
+def faults(arguments: list[str]) -> int:
+    """Real programs, killed, starved and lied to at each step of a registration (dev/faults/cases)."""
+    return _programs(ROOT / "dev" / "faults" / "cases", ".coverage-faults", arguments)
+
+
+def jobs(arguments: list[str]) -> int:
+    """Sending and following as jobs of the OCA's queue_job, by its real runner (dev/beyond/jobs)."""
+    return _programs(ROOT / "dev" / "beyond" / "jobs", ".coverage-jobs", arguments)
 
 
 SUITES: dict[str, Callable[[list[str]], int]] = {
@@ -106,6 +114,7 @@ SUITES: dict[str, Callable[[list[str]], int]] = {
     "agent": _distribution("agent", "ibhxh_agent"),
     "sandbox": _distribution("sandbox", "ibhxh_sandbox"),
     "faults": faults,
+    "jobs": jobs,
 }
 
 

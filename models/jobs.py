@@ -1,8 +1,8 @@
 """Work handed to the OCA's `queue_job`, where that addon is installed. This addon does not depend on it.
 
 The scheduled actions stay the clock that knows what is due. They make jobs of it, which do what the scheduled actions
-would do, with the same locks and commits: a job that runs twice, or dies and is run again, sends nothing twice, and what
-its failure leaves undone is due again by itself.
+would do, with the same locks and commits: a job that runs twice, or dies and is run again, sends nothing twice, and
+what its failure leaves undone is due again by itself.
 """
 
 from datetime import timedelta

@@ -413,7 +413,7 @@ class L10n_Vn_IbhxhRegistrationFollow(models.Model):
         """Ask the gateways about everything in `domain`, until the time of this run is over; return whether it was not.
 
         No row is locked while a gateway is asked, and what it says is stored batch by batch. Lost in a crash are only
-        questions, which are asked again. `seconds` limits a run that is not a scheduled action's, whose time is limited.
+        questions, which are asked again. `seconds` limits a run outside of a scheduled action, whose time is limited.
         """
         stop = time.monotonic() + seconds
         last_id = 0

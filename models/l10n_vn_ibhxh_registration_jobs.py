@@ -22,8 +22,8 @@ class L10n_Vn_IbhxhRegistrationJobs(models.Model):
 
     def _job_send(self):
         """Send a BHXH registration"""
-        # A cursor of its own: that of the job, on which queue_job forbids commits, holds the lock by which a job is seen
-        # to be alive.
+        # A cursor of its own: that of the job, on which queue_job forbids commits, holds the lock which says that the
+        # job is alive.
         with self.env.registry.cursor() as cr:
             registration = self.with_env(self.env(cr=cr)).exists()
             if registration:

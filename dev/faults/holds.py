@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from .world import DATABASE, World, until
+from .world import World, until
 
 
 @contextmanager
@@ -14,7 +14,7 @@ def held(world: World, cron: str) -> Iterator[None]:
 
     After a signature was verified the last line calls `send`, after a receipt was stored the last line calls `follow`.
     """
-    connection = world.cluster.connect(DATABASE)
+    connection = world.cluster.connect(world.database)
     try:
         with connection.cursor() as cursor:
             cursor.execute(
@@ -30,7 +30,7 @@ def held(world: World, cron: str) -> Iterator[None]:
 @contextmanager
 def held_table(world: World, table: str) -> Iterator[None]:
     """Whoever writes to this table meanwhile waits."""
-    connection = world.cluster.connect(DATABASE)
+    connection = world.cluster.connect(world.database)
     try:
         with connection.cursor() as cursor:
             cursor.execute(f"LOCK TABLE {table} IN EXCLUSIVE MODE")
@@ -42,7 +42,7 @@ def held_table(world: World, table: str) -> Iterator[None]:
 @contextmanager
 def held_row(world: World, table: str, record: int) -> Iterator[None]:
     """Somebody else is at this row meanwhile."""
-    connection = world.cluster.connect(DATABASE)
+    connection = world.cluster.connect(world.database)
     try:
         with connection.cursor() as cursor:
             cursor.execute(f"SELECT id FROM {table} WHERE id = %s FOR UPDATE", [record])
@@ -55,8 +55,10 @@ def await_blocked(world: World) -> None:
     """Wait until somebody waits for a lock."""
 
     def probe() -> bool:
-        with world.cluster.cursor(DATABASE) as cursor:
-            cursor.execute("SELECT 1 FROM pg_stat_activity WHERE datname = %s AND wait_event_type = 'Lock'", [DATABASE])
+        with world.cluster.cursor(world.database) as cursor:
+            cursor.execute(
+                "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+            )
             return cursor.fetchone() is not None
 
     until("a transaction that waits", probe, 60)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import secrets
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
+from pathlib import Path
 from types import TracebackType
 from typing import Any, TypeVar
 
@@ -26,7 +27,6 @@ from .people import SigningDesk
 from .programs import Victim
 
 DATABASE = "faults"
-FOLDER = RUNTIME / "faults"
 CLIENT_ID = "faults-ivan"
 MAIL_DOMAIN = "thu.example.com"
 MAILBOX = f"bhxh@{MAIL_DOMAIN}"
@@ -44,9 +44,16 @@ class Unseen(AssertionError):
 class World:
     """Starts everything when entered, stops everything when left."""
 
+    database = DATABASE
+    """Also the name of its folder under .runtime/."""
+    modules = (ADDON,)
+    """What is installed."""
+    sections: Mapping[str, Mapping[str, str]] = {}
+    """Sections of Odoo's configuration besides [options]."""
+
     def __init__(self) -> None:
         self._stack = ExitStack()
-        self.folder = FOLDER
+        self.folder = RUNTIME / self.database
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self._companies = 0
@@ -70,29 +77,18 @@ class World:
     # -- bring-up ----------------------------------------------------------------------------------------------------
 
     def _start(self) -> None:
-        shutil.rmtree(FOLDER, ignore_errors=True)
-        FOLDER.mkdir(parents=True)
-        self.cluster = Cluster(FOLDER / "postgres")
+        shutil.rmtree(self.folder, ignore_errors=True)
+        self.folder.mkdir(parents=True)
+        self.cluster = Cluster(self.folder / "postgres")
         self._stack.callback(self.cluster.stop)
-        self.cluster.copy_template(DATABASE)
-        self._stack.callback(shutil.rmtree, DATA / "filestore" / DATABASE, ignore_errors=True)
-        self.config = odoo.write_config(
-            DATABASE,
-            path=FOLDER / "odoo.conf",
-            db_host=self.cluster.host,
-            db_port=self.cluster.port,
-            db_user="odoo",
-            db_password="",
-            http_port=self.port,
-            gevent_port=free_port(),
-            workers=2,
-            max_cron_threads=2,
-        )
-        self.run_odoo("-i", ADDON)
+        self.cluster.copy_template(self.database)
+        self._stack.callback(shutil.rmtree, DATA / "filestore" / self.database, ignore_errors=True)
+        self.config = self.write_config("odoo.conf", **self.options())
+        self.run_odoo("-i", ",".join(self.modules))
         # A file, because Odoo starts its evented child from the path of its own program.
-        launcher = FOLDER / "odoo-launcher.py"
-        launcher.write_text("from odoo.cli import main\n\nmain()\n", encoding="utf-8")
-        self.odoo = self._program("odoo", [str(PYTHON), str(launcher), "-c", str(self.config)])
+        self.launcher = self.folder / "odoo-launcher.py"
+        self.launcher.write_text("from odoo.cli import main\n\nmain()\n", encoding="utf-8")
+        self.odoo = self._program("odoo", [str(PYTHON), str(self.launcher), "-c", str(self.config)])
         self.start_odoo()
         admin = self.person(ADMIN_LOGIN)
         admin.create("mail.alias.domain", name=MAIL_DOMAIN)
@@ -101,7 +97,7 @@ class World:
         self._users(admin)
         self.country = admin.reference("base.vn")
         self.agency = admin.find("l10n_vn_ibhxh.agency", ["code", "=", "001"])
-        self.mail = MailBridge(self.url, DATABASE, self._api_key(admin))
+        self.mail = MailBridge(self.url, self.database, self._api_key(admin))
         self.mail.start()
         self._stack.callback(self.mail.stop)
         self._sandbox()
@@ -110,17 +106,34 @@ class World:
         self.desk.pair(self.pairing_code())
         self.sql("UPDATE ir_cron SET active = (id = ANY(%s))", [[admin.reference(name) for name in QUIET]])
 
+    def options(self) -> dict[str, str | int]:
+        """Entries of Odoo's configuration besides those for the database."""
+        return {"http_port": self.port, "gevent_port": free_port(), "workers": 2, "max_cron_threads": 2}
+
+    def write_config(self, name: str, **options: str | int) -> Path:
+        """Write a configuration for this world's database into its folder."""
+        return odoo.write_config(
+            self.database,
+            path=self.folder / name,
+            sections=self.sections,
+            db_host=self.cluster.host,
+            db_port=self.cluster.port,
+            db_user="odoo",
+            db_password="",
+            **options,
+        )
+
     def run_odoo(self, *arguments: str) -> None:
         """Run Odoo once, to install or to upgrade.
 
         :raises RuntimeError: with the end of the log
         """
-        log = FOLDER / "setup.log"
-        if odoo.run("-c", str(self.config), "-d", DATABASE, *arguments, "--stop-after-init", "--no-http", log=log):
+        log = self.folder / "setup.log"
+        if odoo.run("-c", str(self.config), "-d", self.database, *arguments, "--stop-after-init", "--no-http", log=log):
             raise RuntimeError(log.read_text(encoding="utf-8")[-3000:])
 
     def _program(self, name: str, command: list[str]) -> Victim:
-        program = Victim(name, command, FOLDER / f"{name}.log", odoo.environment())
+        program = Victim(name, command, self.folder / f"{name}.log", odoo.environment())
         self._stack.callback(program.stop)
         return program
 
@@ -172,12 +185,18 @@ class World:
         return key
 
     def _sandbox(self) -> None:
-        secret = FOLDER / "secret"
+        secret = self.folder / "secret"
         secret.touch(mode=0o600)
         secret.write_text(self.secret, encoding="utf-8")
         port = free_port()
         self.sandbox_url = f"http://127.0.0.1:{port}"
-        command = [str(VENV / "bin" / "ibhxh-sandbox"), "--port", str(port), "--data", str(FOLDER / "sandbox.sqlite")]
+        command = [
+            str(VENV / "bin" / "ibhxh-sandbox"),
+            "--port",
+            str(port),
+            "--data",
+            str(self.folder / "sandbox.sqlite"),
+        ]
         command += ["--smtp", f"127.0.0.1:{self.mail.port}", "--client-id", CLIENT_ID, "--secret-file", str(secret)]
         command += ["--mail-from", f"no-reply@{VSS_DOMAIN}"]
         self.sandbox = self._program("sandbox", command)
@@ -205,7 +224,7 @@ class World:
     def person(self, login: str) -> Person:
         """A logged-in user; logged in once."""
         if login not in self._people:
-            self._people[login] = Person(self.url, DATABASE, login, self.passwords[login])
+            self._people[login] = Person(self.url, self.database, login, self.passwords[login])
         return self._people[login]
 
     def pairing_code(self) -> str:
@@ -242,14 +261,14 @@ class World:
 
     def sql(self, query: str, parameters: list[Any] | None = None) -> list[dict[str, Any]]:
         """Run one statement; returns its rows, none when it has none."""
-        with self.cluster.cursor(DATABASE) as cursor:
+        with self.cluster.cursor(self.database) as cursor:
             cursor.execute(query, parameters)
             return [dict(row) for row in cursor.fetchall()] if cursor.description else []
 
     def wake(self) -> None:
         """Let the scheduler look now what is due, as it does by itself each minute."""
         with self.cluster.cursor("postgres") as cursor:
-            cursor.execute("SELECT pg_notify('cron_trigger', %s)", [DATABASE])
+            cursor.execute("SELECT pg_notify('cron_trigger', %s)", [self.database])
 
     def recover(self) -> None:
         """Whatever the last case has broken runs again."""
