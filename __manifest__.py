@@ -39,6 +39,7 @@
         "report/l10n_vn_ibhxh_registration_templates.xml",
         "report/l10n_vn_ibhxh_registration_report.xml",
         "wizards/l10n_vn_ibhxh_agent_pairing_views.xml",
+        "wizards/l10n_vn_ibhxh_earlier_registration_views.xml",
         "wizards/l10n_vn_ibhxh_mail_paste_views.xml",
         "wizards/l10n_vn_ibhxh_mail_test_views.xml",
         "wizards/l10n_vn_ibhxh_lodge_views.xml",
@@ -67,6 +68,7 @@
     "assets": {
         "web.assets_backend": ["l10n_vn_ibhxh/static/src/**/*"],
         "web.assets_tests": ["l10n_vn_ibhxh/static/tests/tours/**/*"],
+        "web.assets_unit_tests": ["l10n_vn_ibhxh/static/tests/unit/**/*"],
     },
     "images": ["static/description/banner.png"],
     "application": True,

@@ -6,6 +6,7 @@ from odoo.tools import format_date
 
 from ..tools import certificate as x509
 from ..tools import contact
+from .vietnam_time import in_vietnam
 
 
 class L10n_Vn_IbhxhCertificate(models.Model):
@@ -80,7 +81,7 @@ class L10n_Vn_IbhxhCertificate(models.Model):
     @api.depends_context("lang")
     def _compute_display_name(self):
         for certificate in self:
-            until = format_date(self.env, certificate.not_after) or "?"
+            until = format_date(self.env, certificate.not_after and in_vietnam(certificate.not_after).date()) or "?"
             certificate.display_name = f"{certificate.name} · {certificate.issuer_name or '?'} · {until}"
 
     @api.model

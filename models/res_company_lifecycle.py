@@ -1,4 +1,5 @@
 from odoo import fields, models
+from odoo.exceptions import AccessError, UserError
 
 from ..tools import contact
 from .l10n_vn_ibhxh_registration import OPEN_STATES
@@ -27,6 +28,13 @@ class ResCompany(models.Model):
         help="Valid, reported by a computer, and not the one that VSS has on record: form 05 is due (error CE014).",
     )
 
+    l10n_vn_ibhxh_is_earlier = fields.Boolean(
+        string="Registered before Odoo",
+        copy=False,
+        readonly=True,
+        help="A manager vouches that VSS confirmed this company through another program.",
+    )
+
     l10n_vn_ibhxh_reminded_days = fields.Integer(
         copy=False,
         readonly=True,
@@ -43,6 +51,33 @@ class ResCompany(models.Model):
         return self.env["l10n_vn_ibhxh.registration"].search(
             [("company_id", "in", self.ids), ("state", "in", OPEN_STATES)]
         )
+
+    def _l10n_vn_ibhxh_note_earlier(self, vals):
+        """Note what VSS confirmed through another program; `vals` are the company's own fields."""
+        self.sudo().write({**vals, "l10n_vn_ibhxh_state": "confirmed", "l10n_vn_ibhxh_is_earlier": True})
+        self.partner_id.sudo()._message_log(body=self.env._("Noted as registered with BHXH before Odoo."))
+
+    def action_l10n_vn_ibhxh_forget_earlier(self):
+        """Take back that the company was registered before Odoo; managers only, and only while nothing relies on it."""
+        self.ensure_one()
+        self.check_access("read")
+        if not self.env.user.has_group("l10n_vn_ibhxh.group_l10n_vn_ibhxh_manager") or self not in self.env.companies:
+            raise AccessError(self.env._("Only a BHXH manager of this company can take that back."))
+        if not self.l10n_vn_ibhxh_is_earlier or self._l10n_vn_ibhxh_open_registration():
+            raise UserError(
+                self.env._("This cannot be taken back: a registration is under way, or VSS has confirmed one since.")
+            )
+        self.sudo().write(
+            {
+                "l10n_vn_ibhxh_is_earlier": False,
+                "l10n_vn_ibhxh_confirmed_at": False,
+                "l10n_vn_ibhxh_certificate_id": False,
+                "l10n_vn_ibhxh_newer_certificate_id": False,
+            }
+        )
+        self.sudo()._l10n_vn_ibhxh_update_state()
+        self.partner_id.sudo()._message_log(body=self.env._("No longer noted as registered with BHXH before Odoo."))
+        return True
 
     def _l10n_vn_ibhxh_changes(self, source):
         """Return in Vietnamese, one sentence each, what `source` (wizard or draft) changes of VSS's record."""
@@ -68,6 +103,7 @@ class ResCompany(models.Model):
     def _l10n_vn_ibhxh_confirmed_vals(self, registration):
         """A certificate that VSS now has on record is no longer the newer one, and its end is announced afresh."""
         vals = super()._l10n_vn_ibhxh_confirmed_vals(registration)
+        vals["l10n_vn_ibhxh_is_earlier"] = False
         if vals["l10n_vn_ibhxh_certificate_id"] != self.l10n_vn_ibhxh_certificate_id.id:
             vals.update(l10n_vn_ibhxh_newer_certificate_id=False, l10n_vn_ibhxh_reminded_days=0)
         return vals

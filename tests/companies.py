@@ -59,8 +59,8 @@ class ManyCompanies(IbhxhCommon):
         )
 
     def _as_user(self, companies):
-        """Return the user's environment with these companies chosen in the switcher."""
-        return self.env(user=self.user, context={"allowed_company_ids": companies.ids})
+        """Return the user's environment as the web client's calls have it, these companies chosen in the switcher."""
+        return self.env(user=self.user, context={"allowed_company_ids": companies.ids, "lang": "en_US"})
 
     def _sign_all(self):
         """Let the computer claim all that waits for it, as it does with one PIN per token, and sign it."""

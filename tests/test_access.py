@@ -21,6 +21,7 @@ ACCESS = {
     "batch": {"user": "rws", "manager": "rws"},
     "batch.line": {"user": "rs", "manager": "rs"},
     "certificate": {"user": "rs", "manager": "rs"},
+    "earlier.registration": {},
     "form": {"stranger": "rs", "user": "rs", "manager": "rwcus"},
     "lodge": {"user": "rwcus"},
     "lodge.answer": {"user": "rwcus"},
@@ -71,6 +72,7 @@ class AccessCommon(IbhxhCommon):
         values = {
             "agent.pairing": {"user_id": self.user.id},
             "batch": {"user_id": self.user.id, "line_ids": [(0, 0, {"company_id": self.company.id})]},
+            "earlier.registration": {"company_ids": self.company.ids, "provider_id": self.provider.id},
             "lodge": {"registration_id": registration.id},
             "lodge.answer": {"registration_id": registration.id},
             "mail": {"subject": "x", "registration_id": registration.id},
@@ -182,6 +184,7 @@ class TestPublicMethods(AccessCommon):
             ("res.company", "create"): [[{"name": "x"}]],
             ("res.company", "write"): [[company], {"l10n_vn_ibhxh_state": "confirmed"}],
             ("res.company", "action_l10n_vn_ibhxh_next"): [[company]],
+            ("res.company", "action_l10n_vn_ibhxh_forget_earlier"): [[company]],
             ("res.config.settings", "set_values"): [[]],
             ("res.users", "write"): [[self.user.id], {"company_ids": [(4, self.other_company.id)]}],
         }

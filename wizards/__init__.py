@@ -1,5 +1,6 @@
 from . import (
     l10n_vn_ibhxh_agent_pairing,
+    l10n_vn_ibhxh_earlier_registration,
     l10n_vn_ibhxh_lodge,
     l10n_vn_ibhxh_lodge_answer,
     l10n_vn_ibhxh_mail_paste,

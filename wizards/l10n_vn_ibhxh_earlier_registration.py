@@ -1,0 +1,115 @@
+from datetime import datetime, time
+
+from odoo import api, fields, models
+from odoo.exceptions import AccessError, UserError
+
+from ..tools import contact
+
+
+class L10n_Vn_IbhxhEarlierRegistration(models.TransientModel):
+    """Companies that VSS confirmed before Odoo was there, through another program: forms 05 and 06 come next, not 04.
+
+    A manager vouches for it; who did stands in the company's history, and it can be taken back until VSS confirms
+    something that Odoo sent.
+    """
+
+    _name = "l10n_vn_ibhxh.earlier.registration"
+    _description = "Registered with BHXH before Odoo"
+
+    company_ids = fields.Many2many("res.company", required=True, default=lambda self: self.env.company)
+    company_id = fields.Many2one("res.company", compute="_compute_company_id", export_string_translation=False)
+    provider_id = fields.Many2one("l10n_vn_ibhxh.provider", string="I-VAN", required=True)
+    confirmed_on = fields.Date(
+        string="Confirmed on",
+        required=True,
+        default=fields.Date.context_today,
+        help="The day of VSS's confirmation; about will do.",
+    )
+    certificate_id = fields.Many2one(
+        "l10n_vn_ibhxh.certificate",
+        string="Certificate at VSS",
+        compute="_compute_from_company",
+        store=True,
+        readonly=False,
+        precompute=True,
+        domain="[('company_ids', '=', company_id)]",
+        help="Unknown is no harm: Odoo then cannot warn of its end or of error CE014.",
+    )
+    unit_code = fields.Char(
+        string="BHXH unit code", compute="_compute_from_company", store=True, readonly=False, precompute=True
+    )
+
+    @api.depends("company_ids")
+    def _compute_company_id(self):
+        """The company, when there is only one: certificate and unit code can then be entered too."""
+        for wizard in self:
+            wizard.company_id = wizard.company_ids._origin if len(wizard.company_ids) == 1 else False
+
+    @api.depends("company_ids")
+    def _compute_from_company(self):
+        for wizard in self:
+            wizard.certificate_id = self._only_certificates(wizard.company_id).get(wizard.company_id)
+            wizard.unit_code = wizard.company_id.l10n_vn_ibhxh_unit_code
+
+    @api.model
+    def _only_certificates(self, companies):
+        """Return `{company: certificate}` of the companies of which just one valid certificate is known."""
+        now = fields.Datetime.now()
+        found = self.env["l10n_vn_ibhxh.certificate"].search(
+            [("company_ids", "in", companies.ids), ("not_before", "<=", now), ("not_after", ">=", now)]
+        )
+        by_company = {company: found.filtered(lambda c, own=company: own in c.company_ids) for company in companies}
+        return {company: certificates for company, certificates in by_company.items() if len(certificates) == 1}
+
+    def action_note(self):
+        """Note the companies as confirmed. Raises `UserError` for one that has something under way or is confirmed."""
+        self.ensure_one()
+        self.check_access("write")
+        self._check_companies()
+        certificates = self._only_certificates(self.company_ids)
+        for company in self.company_ids:
+            certificate = self.certificate_id if self.company_id else certificates.get(company, self.certificate_id)
+            company._l10n_vn_ibhxh_note_earlier(self._prepare_company_vals(company, certificate))
+        return {"type": "ir.actions.act_window_close"}
+
+    def _check_companies(self):
+        foreign = self.company_ids - self.env.companies
+        if foreign:
+            raise AccessError(
+                self.env._(
+                    "Choose these companies in the company switcher first: %(names)s.",
+                    names=", ".join(foreign.mapped("name")),
+                )
+            )
+        if self.confirmed_on > fields.Date.context_today(self):
+            raise UserError(self.env._("The day of VSS's confirmation lies in the future. Correct it."))
+        busy = self.company_ids._l10n_vn_ibhxh_open_registration().company_id
+        busy |= self.company_ids.filtered(lambda company: company.l10n_vn_ibhxh_state not in ("none", "expired"))
+        if busy:
+            raise UserError(
+                self.env._(
+                    "These companies are confirmed or stopped in Odoo, or have a registration under way: %(names)s. "
+                    "Leave them out, or cancel the registration first.",
+                    names=", ".join(busy.mapped("name")),
+                )
+            )
+
+    def _prepare_company_vals(self, company, certificate):
+        vals = {
+            "l10n_vn_ibhxh_confirmed_at": datetime.combine(self.confirmed_on, time()),
+            "l10n_vn_ibhxh_provider_id": self.provider_id.id,
+            "l10n_vn_ibhxh_certificate_id": certificate.id,
+            "l10n_vn_ibhxh_email": company.l10n_vn_ibhxh_email or company.email,
+            "l10n_vn_ibhxh_phone": company.l10n_vn_ibhxh_phone or self._phone(company),
+        }
+        if self.company_id and self.unit_code:
+            vals["l10n_vn_ibhxh_unit_code"] = self.unit_code
+        return vals
+
+    @api.model
+    def _phone(self, company):
+        """Return the company's phone number as it is stored, or nothing when it is none."""
+        try:
+            return contact.phone(company.phone or "")
+        except contact.ContactError:
+            return False
