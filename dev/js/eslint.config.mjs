@@ -3,6 +3,7 @@ const browser = Object.fromEntries(
     [
         "AbortController",
         "Event",
+        "MutationObserver",
         "URL",
         "clearInterval",
         "clearTimeout",
@@ -30,5 +31,15 @@ const rules = {
 
 export default [
     { files: ["**/static/**/*.js"], languageOptions: { sourceType: "module", globals: browser }, rules },
+    {
+        // Either would leave all other tests out.
+        files: ["**/static/tests/unit/*.js"],
+        rules: {
+            "no-restricted-properties": [
+                "error",
+                ...["test", "describe"].flatMap((object) => ["only", "debug"].map((property) => ({ object, property }))),
+            ],
+        },
+    },
     { files: ["**/ibhxh_sandbox/static/*.js"], languageOptions: { sourceType: "script" } },
 ];

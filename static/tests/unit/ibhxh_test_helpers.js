@@ -1,0 +1,43 @@
+import { waitNotifications } from "@bus/../tests/bus_test_helpers";
+import { mailModels } from "@mail/../tests/mail_test_helpers";
+import { animationFrame } from "@odoo/hoot";
+import { defineModels, defineParams, fields, MockServer, models } from "@web/../tests/web_test_helpers";
+
+/** What the tested parts read of a registration; the rest of the model is the server's business. */
+export class Registration extends models.Model {
+    _name = "l10n_vn_ibhxh.registration";
+
+    name = fields.Char();
+    state = fields.Selection({
+        selection: [
+            ["draft", "Draft"],
+            ["to_sign", "To sign"],
+            ["to_activate", "To activate"],
+        ],
+    });
+    is_shown = fields.Boolean({ default: true });
+    email = fields.Char();
+    company_id = fields.Many2one({ relation: "res.company" });
+    activation_expires_at = fields.Datetime();
+    activation_seconds_left = fields.Integer();
+    preflight = fields.Json();
+
+    _records = [
+        { id: 1, name: "BHXH/1", state: "to_sign", is_shown: true, company_id: 1 },
+        { id: 2, name: "BHXH/2", state: "to_activate", is_shown: true, company_id: 1 },
+    ];
+}
+
+/** Let the mock server know the model above besides those of mail. */
+export function defineIbhxhModels() {
+    defineParams({ suite: "mail" }, "replace");
+    return defineModels({ ...mailModels, Registration });
+}
+
+/** Let the server say something over the bus, and wait until the page has heard it. */
+export async function tell(type, payload = {}) {
+    const name = `l10n_vn_ibhxh/${type}`;
+    MockServer.env["bus.bus"]._sendone("broadcast", name, payload);
+    await waitNotifications([name, payload]);
+    await animationFrame();
+}

@@ -1,0 +1,88 @@
+import { animationFrame, Deferred, expect, queryAllAttributes, queryAllTexts, test } from "@odoo/hoot";
+import { contains, mockService, mountView, onRpc } from "@web/../tests/web_test_helpers";
+
+import { defineIbhxhModels, Registration } from "./ibhxh_test_helpers";
+
+const MODEL = "l10n_vn_ibhxh.registration";
+const CHECKS = ".o_l10n_vn_ibhxh_preflight";
+const ROW = `${CHECKS} li`;
+
+defineIbhxhModels();
+
+const row = (level, values = {}) => ({ check: level, code: level, level, text: `It is ${level}.`, ...values });
+
+async function open(...rows) {
+    Registration._records[0].preflight = rows;
+    await mountView({
+        type: "form",
+        resModel: MODEL,
+        resId: 1,
+        arch: `<form>
+            <field name="email" /><field name="name" />
+            <field name="preflight" widget="l10n_vn_ibhxh_preflight" />
+        </form>`,
+    });
+}
+
+test("what blocks comes first, what passed is folded away", async () => {
+    await open(row("passed"), row("unasked"), row("warning"), row("blocking"));
+    expect(queryAllTexts(ROW)).toEqual(["It is blocking.", "It is warning.", "It is unasked."]);
+    const fold = `${CHECKS} button[aria-expanded]`;
+    expect(fold).toHaveText("1 passed");
+    expect(fold).toHaveAttribute("aria-expanded", "false");
+    await contains(fold).click();
+    expect(fold).toHaveAttribute("aria-expanded", "true");
+    expect(`${ROW}:last`).toHaveText("It is passed.");
+});
+
+test("each level has a name for those who do not see its colour", async () => {
+    await open(row("unasked"), row("warning"), row("blocking"));
+    expect(`${ROW} i[role='img']`).toHaveCount(3);
+    expect(queryAllAttributes(`${ROW} i`, "aria-label")).toEqual(["Blocks signing", "Please check", "Not asked yet"]);
+    expect(CHECKS).toHaveAttribute("aria-live", "polite");
+});
+
+test("nothing stands there when nothing was checked", async () => {
+    await open();
+    expect(CHECKS).toHaveCount(0);
+});
+
+test("the cursor goes to the input that cures a finding", async () => {
+    await open(row("blocking", { field: "email" }), row("warning", { field: "not_on_the_screen" }));
+    expect(`${ROW} button`).toHaveCount(1);
+    await contains(`${ROW} button`).click();
+    expect(".o_field_widget[name='email'] input").toBeFocused();
+});
+
+test("an action that cures is asked from the server and done, after saving", async () => {
+    mockService("action", {
+        doAction(action) {
+            expect.step(action.name);
+        },
+    });
+    onRpc(MODEL, "web_save", () => {
+        expect.step("save");
+    });
+    onRpc(MODEL, "action_cure", ({ args }) => {
+        expect.step(`action_cure ${args[0]}`);
+        return { type: "ir.actions.act_window_close", name: "cured" };
+    });
+    await open(row("blocking", { action: "action_cure", field: "email" }));
+    await contains(".o_field_widget[name='name'] input").edit("typed", { confirm: false });
+    expect(`${ROW} button`).toHaveText("Do that");
+    await contains(`${ROW} button`).click();
+    expect.verifySteps(["save", "action_cure 1", "cured"]);
+});
+
+test("the button asks once, and shows that it is asking", async () => {
+    const answer = new Deferred();
+    onRpc(MODEL, "action_preflight_check", () => answer);
+    await open(row("unasked"));
+    const button = `${CHECKS} .btn-secondary`;
+    await contains(button).click();
+    expect(button).toHaveAttribute("disabled");
+    expect(`${button} [role='img'][aria-label='Checking']`).toHaveCount(1);
+    answer.resolve(true);
+    await animationFrame();
+    expect(button).not.toHaveAttribute("disabled");
+});
