@@ -45,6 +45,20 @@ class L10n_Vn_IbhxhRegistrationManual(models.Model):
         self._check_by_hand(("sent", "to_activate", "expired"))
         return self._open_by_hand("l10n_vn_ibhxh.l10n_vn_ibhxh_lodge_answer_action")
 
+    def _note_step(self, date, description, code="", passed=True):
+        """Add what a person reported of VSS's way to the steps; `date` is UTC."""
+        number = max(self.sudo().step_ids.mapped("number"), default=0) + 1
+        self.env["l10n_vn_ibhxh.registration.step"].sudo().create(
+            {
+                "registration_id": self.id,
+                "number": number,
+                "date": date,
+                "code": code,
+                "description": description,
+                "passed": passed,
+            }
+        )
+
     def _open_by_hand(self, action):
         return {
             **self.env["ir.actions.act_window"]._for_xml_id(action),

@@ -39,6 +39,15 @@ class TestManual(IbhxhCommon):
             self._answer("code", activation_code=f" {CODE.lower()} ")
             self.assertEqual((self.registration.state, self.registration.activation_code), ("to_activate", CODE))
             self._answer("confirmed", unit_code="tzh490l")
+        steps = self.registration.step_ids
+        self.assertEqual(
+            [(step.number, step.description, step.passed) for step in steps],
+            [
+                (1, "Lodged by hand on the portal", True),
+                (2, "It mailed an activation code", True),
+                (3, "It confirmed", True),
+            ],
+        )
         self.assertEqual(self.registration.state, "confirmed")
         self.assertEqual(self.company.l10n_vn_ibhxh_state, "confirmed")
         self.assertEqual(self.company.l10n_vn_ibhxh_unit_code, "TZH490L")
@@ -82,6 +91,8 @@ class TestManual(IbhxhCommon):
         self._answer("refused", error_code="se003")
         self.assertEqual((self.registration.state, self.registration.error_code), ("rejected", "SE003"))
         self.assertTrue(self.registration.cure)
+        step = self.registration.step_ids[-1]
+        self.assertEqual((step.number, step.code, step.passed), (2, "SE003", False))
 
     def test_refusal_in_words_only(self):
         self._lodge()

@@ -44,6 +44,7 @@ class L10n_Vn_IbhxhLodge(models.TransientModel):
         if self.lodged_at.replace(second=59) < registration.signed_at:
             raise UserError(self.env._("“Lodged at” lies before the dossier was signed. Enter when you lodged it."))
         registration.sudo()._on_accepted(self.lodged_at, clean_number(self.dossier_number))
+        registration._note_step(self.lodged_at, self.env._("Lodged by hand on the portal"))
         registration._message_log(
             body=self.env._("%(user)s states to have lodged the dossier on the portal.", user=self.env.user.name)
         )

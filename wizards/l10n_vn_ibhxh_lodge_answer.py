@@ -46,6 +46,13 @@ class L10n_Vn_IbhxhLodgeAnswer(models.TransientModel):
             registration.sudo().dossier_number = clean_number(self.dossier_number)
         getattr(self, f"_record_{self.answer}")(registration.sudo())
         labels = dict(self._fields["answer"]._description_selection(self.env))
+        is_refused = self.answer == "refused"
+        registration._note_step(
+            self.answered_at,
+            self.error_message if is_refused and self.error_message else labels[self.answer],
+            code=registration.error_code if is_refused else "",
+            passed=not is_refused,
+        )
         registration._message_log(
             body=self.env._(
                 "%(user)s recorded VSS's answer: %(answer)s.", user=self.env.user.name, answer=labels[self.answer]
