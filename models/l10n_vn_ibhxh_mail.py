@@ -245,6 +245,7 @@ class L10n_Vn_IbhxhMail(models.Model):
 
     def _process_safely(self, reading):
         """Process, and leave the mail to a person when that fails: it must never be bounced or lost for its content."""
+        self = self.with_context(lang=self._inbox_user().lang or self.env.lang)
         try:
             with self.env.cr.savepoint():
                 self._process(reading)
@@ -301,7 +302,8 @@ class L10n_Vn_IbhxhMail(models.Model):
 
     def _apply(self, registration, reading):
         """Do what the mail says to `registration`; refuse what it does not say clearly."""
-        verdict, reason = self._judge(registration, reading)
+        registration = registration._for_reader()
+        verdict, reason = self.with_context(lang=registration.env.lang)._judge(registration, reading)
         if reading.dossier_numbers and not registration.dossier_number and len(reading.dossier_numbers) == 1:
             registration.dossier_number = reading.dossier_numbers[0]
         if verdict == "person":

@@ -120,6 +120,16 @@ class TestMailbox(IbhxhCommon):
             self._mail(ACTIVATION)
             self.assertEqual(registration.state, "expired")
 
+    def test_reasons_speak_the_language_of_their_reader(self):
+        self.env["res.lang"]._activate_lang("vi_VN")
+        self.user.lang = self.env.ref("base.user_admin").lang = "vi_VN"
+        self._sent()
+        with self._later(hours=25):
+            self.assertIn("24 giờ", self._mail(ACTIVATION).reason)
+        stranger = self._mail(ACTIVATION, sender="no-reply@evil.example")
+        self.assertIn("miền", stranger.reason)
+        self.assertIn("miền", stranger.activity_ids.note)
+
     def test_strangers_mail_waits_for_a_person(self):
         registration = self._sent()
         mail = self._mail(ACTIVATION, sender="someone@example.net")
