@@ -380,8 +380,7 @@ class L10n_Vn_IbhxhRegistrationFollow(models.Model):
         self.env["l10n_vn_ibhxh.signing.request"]._return_lapsed()
         self.env["l10n_vn_ibhxh.mail"]._process_held()
         now = fields.Datetime.now()
-        polled = self._to_poll_domain(now)
-        polled &= Domain("provider_id", "not in", self._delay_polling(polled).ids)
+        polled = self._delay_polling(self._to_poll_domain(now))
         self.env["ir.cron"]._commit_progress(
             remaining=self.search_count(polled) + self.search_count(self._to_expire_domain(now))
         )

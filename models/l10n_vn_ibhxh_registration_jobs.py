@@ -1,6 +1,7 @@
 from datetime import timedelta
 
 from odoo import fields, models
+from odoo.fields import Domain
 
 from . import jobs
 
@@ -31,13 +32,14 @@ class L10n_Vn_IbhxhRegistrationJobs(models.Model):
             return registration.state
 
     def _delay_polling(self, domain):
-        """Have the I-VANs asked about registrations in `domain` by jobs; return those I-VANs.
+        """Have the gateways asked about registrations in `domain` by jobs; return the domain of what is left.
 
-        One job for each, so that a gateway that does not answer keeps only its own registrations waiting.
+        One job for each I-VAN, so that a gateway that does not answer keeps only its own registrations waiting.
         """
         if not jobs.are_used(self.env):
-            return self.env["l10n_vn_ibhxh.provider"]
-        providers = self.env["l10n_vn_ibhxh.provider"].browse(
-            [provider.id for (provider,) in self._read_group(domain, ["provider_id"])]
-        )
-        return jobs.delay(providers, "_job_poll", also_begun=False)
+            return domain
+        rows = self._read_group(domain, ["provider_id"])
+        providers = self.env["l10n_vn_ibhxh.provider"].union(*(provider for (provider,) in rows))
+        # Only these: what becomes due from now on waits for its own job.
+        left = providers - jobs.delay(providers, "_job_poll", also_begun=False)
+        return domain & Domain("provider_id", "in", left.ids)

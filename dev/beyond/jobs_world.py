@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from ..faults.case import Case
 from ..faults.world import World, until
+from ..odoo import ADMIN_LOGIN
 from ..paths import ADDON
 
 QUEUE_JOB = "queue_job"
-UNDER_WAY = ("pending", "enqueued", "started")
+RUNNING = f"base,web,{QUEUE_JOB}"
+ABSENT = "base,web"
 
 
 class JobsWorld(World):
@@ -21,7 +24,42 @@ class JobsWorld(World):
 
     def options(self) -> dict[str, str | int]:
         """As in the administrator's guide."""
-        return {**super().options(), "server_wide_modules": f"base,web,{QUEUE_JOB}"}
+        self._entries = {**super().options(), "server_wide_modules": RUNNING}
+        return self._entries
+
+    def with_runner(self) -> None:
+        """The job queue is installed and its runner runs."""
+        self.install()
+        self._serve(RUNNING)
+
+    def without_runner(self) -> None:
+        """Odoo's configuration does not name the job queue, so nobody runs jobs, if it is installed."""
+        self._serve(ABSENT)
+
+    def install(self) -> None:
+        """Install the job queue, unless it is."""
+        if not self.has_jobs:
+            self.odoo.stop()
+            self.run_odoo("-i", QUEUE_JOB)
+            self.start_odoo()
+
+    def _serve(self, server_wide_modules: str) -> None:
+        if self._entries["server_wide_modules"] != server_wide_modules:
+            self.odoo.stop()
+            self._entries["server_wide_modules"] = server_wide_modules
+            self.write_config(self.config.name, **self._entries)
+            self.start_odoo()
+
+    def remove_job_queue(self) -> None:
+        """Uninstall the job queue, as an administrator does under Apps; with its runner Odoo would refuse to."""
+        admin = self.person(ADMIN_LOGIN)
+        module = admin.find("ir.module.module", ["name", "=", QUEUE_JOB])
+        admin.call("ir.module.module", "button_immediate_uninstall", [module])
+
+    def runner(self) -> int:
+        """The process id of the runner that was started last."""
+        log = self.odoo.log.read_text(encoding="utf-8", errors="replace")
+        return int(re.findall(r"Worker WorkerJobRunner \((\d+)\) alive", log)[-1])
 
     def wake(self) -> None:
         """Let the runner look, too, for jobs that died: by itself it does each minute."""
@@ -39,6 +77,30 @@ class JobsWorld(World):
         """Every job of an identity key, oldest first."""
         return self.sql("SELECT * FROM queue_job WHERE identity_key = %s ORDER BY id", [key])
 
+    def age(self, job: dict[str, Any], seconds: int = 11) -> None:
+        """Let time pass for a job: the runner looks after those that began 10 seconds ago, and whose time has come."""
+        for name in ("date_created", "date_enqueued", "eta"):
+            query = f"UPDATE queue_job SET {name} = {name} - %s * interval '1 second' WHERE id = %s"
+            self.sql(query, [seconds, job["id"]])
+
+    def copy_job(self, job: dict[str, Any]) -> dict[str, Any]:
+        """Queue the same call once more, past the check of identity keys; returns the copy once it is done."""
+        names = [name for name in job if name not in ("id", "uuid", "identity_key", "state", "result", "date_created")]
+        columns = ", ".join(names)
+        copied = self.sql(
+            f"INSERT INTO queue_job (uuid, state, date_created, {columns}) "
+            f"SELECT gen_random_uuid(), 'pending', now() AT TIME ZONE 'utc', {columns} FROM queue_job WHERE id = %s "
+            "RETURNING uuid",
+            [job["id"]],
+        )
+        uuid = copied[0]["uuid"]
+
+        def probe() -> dict[str, Any] | None:
+            (row,) = self.sql("SELECT * FROM queue_job WHERE uuid = %s", [uuid])
+            return row if row["state"] in ("done", "failed") else None
+
+        return until("the copied job", probe)
+
     def await_job(self, key: str, *states: str, seconds: float = 30) -> dict[str, Any]:
         """Wait until the newest job of this key is in one of these states."""
 
@@ -52,6 +114,12 @@ class JobsWorld(World):
 def sending(case: Case) -> str:
     """The identity key of the job that sends a case's registration."""
     return f"{ADDON}.registration._job_send.{case.registration}"
+
+
+def steps(case: Case) -> list[dict[str, Any]]:
+    """What Odoo has of VSS's steps, which come by asking and by no other way."""
+    query = "SELECT number FROM l10n_vn_ibhxh_registration_step WHERE registration_id = %s"
+    return case.world.sql(query, [case.registration])
 
 
 def polling(provider: int) -> str:

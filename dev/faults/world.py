@@ -35,6 +35,7 @@ CLERK, COLLEAGUE, HOLDER = "ketoan", "donghanh", "giamdoc"
 QUIET = ("l10n_vn_ibhxh.ir_cron_l10n_vn_ibhxh_send", "l10n_vn_ibhxh.ir_cron_l10n_vn_ibhxh_follow")
 """The scheduled actions that run; all others are off, so that only what a case is about happens."""
 T = TypeVar("T")
+W = TypeVar("W", bound="World")
 
 
 class Unseen(AssertionError):
@@ -46,7 +47,7 @@ class World:
 
     database = DATABASE
     """Also the name of its folder under .runtime/."""
-    modules = (ADDON,)
+    modules: tuple[str, ...] = (ADDON,)
     """What is installed."""
     sections: Mapping[str, Mapping[str, str]] = {}
     """Sections of Odoo's configuration besides [options]."""
@@ -61,7 +62,7 @@ class World:
         self._people: dict[str, Person] = {}
         self.secret = secrets.token_urlsafe(24)
 
-    def __enter__(self) -> World:
+    def __enter__(self: W) -> W:
         try:
             self._start()
         except BaseException:
@@ -264,6 +265,20 @@ class World:
         with self.cluster.cursor(self.database) as cursor:
             cursor.execute(query, parameters)
             return [dict(row) for row in cursor.fetchall()] if cursor.description else []
+
+    def trigger(self, cron: str) -> None:
+        """Make a scheduled action (`send`, `follow`) due, then wake the scheduler."""
+        action = self.person(ADMIN_LOGIN).reference(f"{ADDON}.ir_cron_{ADDON}_{cron}")
+        # Whole seconds, as Odoo reckons: a moment later in this second would not be due yet.
+        now = "date_trunc('second', now() AT TIME ZONE 'utc')"
+        self.sql(f"INSERT INTO ir_cron_trigger (cron_id, call_at) VALUES (%s, {now})", [action])
+        self.wake()
+
+    def due(self, cron: str) -> bool:
+        """Whether a trigger of a scheduled action waits whose time has come."""
+        action = self.person(ADMIN_LOGIN).reference(f"{ADDON}.ir_cron_{ADDON}_{cron}")
+        query = "SELECT 1 FROM ir_cron_trigger WHERE cron_id = %s AND call_at <= now() AT TIME ZONE 'utc'"
+        return bool(self.sql(query, [action]))
 
     def wake(self) -> None:
         """Let the scheduler look now what is due, as it does by itself each minute."""

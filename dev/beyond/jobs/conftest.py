@@ -18,6 +18,18 @@ def world() -> Iterator[JobsWorld]:
 
 
 @pytest.fixture
+def runner(world: JobsWorld) -> None:
+    """The job queue is installed, and its runner runs."""
+    world.with_runner()
+
+
+@pytest.fixture
+def no_runner(world: JobsWorld) -> None:
+    """Nobody runs jobs; the job queue may be installed or not."""
+    world.without_runner()
+
+
+@pytest.fixture
 def case(world: JobsWorld) -> Iterator[Case]:
     """One company; afterwards whatever was broken is mended."""
     one = Case(world)

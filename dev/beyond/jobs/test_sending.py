@@ -5,9 +5,12 @@ from __future__ import annotations
 import os
 import signal
 
+import pytest
+
 from dev.beyond.jobs_world import JobsWorld, sending
 from dev.faults.case import Case
 
+pytestmark = pytest.mark.usefixtures("runner")
 LONG = 25
 """Seconds for which the gateway holds its answer back: longer than the murder takes."""
 MANY = 6
@@ -21,8 +24,8 @@ def test_each_of_many_is_sent_by_a_job_of_its_own(world: JobsWorld) -> None:
         world.wake()
     for case in cases:
         case.check_accepted()
-        (job,) = world.jobs(sending(case))
-        assert (job["state"], job["result"], job["retry"]) == ("done", "sent", 1)
+        job = world.await_job(sending(case), "done")
+        assert (job["result"], job["retry"], len(world.jobs(sending(case)))) == ("sent", 1, 1)
         case.retire()
 
 
@@ -36,6 +39,62 @@ def test_a_worker_is_killed_after_the_gateway_took_the_dossier(case: Case, world
     row = case.row()
     assert row["state"] == "to_send" and row["attempted_at"] and not row["submitted_at"]
     world.control.clear_faults()
+    world.age(job)
     case.check_accepted()
     again = world.await_job(sending(case), "done")
     assert again["uuid"] == job["uuid"], "the runner began the dead job again"
+
+
+def test_odoo_is_killed_while_a_job_runs(case: Case, world: JobsWorld) -> None:
+    """All of it: workers, scheduler and runner."""
+    world.control.fault(endpoint="submit", when="after", kind="timeout", seconds=LONG)
+    case.signed()
+    case.await_accepted()
+    job = world.await_job(sending(case), "started")
+    world.odoo.kill()
+    world.control.clear_faults()
+    world.age(job)
+    world.start_odoo()
+    case.check_accepted()
+    world.await_job(sending(case), "done")
+
+
+def test_the_runner_is_killed(case: Case, world: JobsWorld) -> None:
+    """Odoo starts another one."""
+    os.kill(world.runner(), signal.SIGKILL)
+    case.signed()
+    case.check_accepted()
+    world.await_job(sending(case), "done")
+
+
+def test_two_jobs_of_one_registration_run_at_once(case: Case, world: JobsWorld) -> None:
+    """It takes a copied row to get there; the second job finds somebody at work and leaves."""
+    world.control.fault(endpoint="submit", kind="delay", seconds=5)
+    case.signed()
+    job = world.await_job(sending(case), "started")
+    twin = world.copy_job(job)
+    assert twin["result"] == "to_send" and world.await_job(sending(case), "started")["uuid"] == job["uuid"]
+    case.check_accepted()
+    assert world.await_job(sending(case), "done")["result"] == "sent"
+
+
+def test_a_job_that_is_done_is_begun_again(case: Case, world: JobsWorld) -> None:
+    """As by the button “Requeue”."""
+    case.signed()
+    job = world.await_job(sending(case), "done")
+    again = world.copy_job(job)
+    assert again["result"] == case.state
+    case.check_accepted()
+
+
+def test_the_gateway_is_down(case: Case, world: JobsWorld) -> None:
+    """The job is done, the dossier waits; its next try comes by the same clock as without jobs."""
+    world.control.fault(endpoint="submit", kind="outage", seconds=1)
+    case.signed()
+    case.await_message()
+    case.check_waiting(accepted=0)
+    assert world.await_job(sending(case), "done", "failed")["result"] == "to_send"
+    world.sql("UPDATE l10n_vn_ibhxh_registration SET retry_at = create_date WHERE id = %s", [case.row()["id"]])
+    world.trigger("send")
+    case.check_accepted()
+    assert [job["result"] for job in world.jobs(sending(case))] == ["to_send", "sent"]
