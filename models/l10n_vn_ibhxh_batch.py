@@ -116,15 +116,7 @@ class L10n_Vn_IbhxhBatch(models.Model):
     @api.model
     def _from_companies(self, companies):
         """Return a new batch of `companies` with what blocks each of them; raises `AccessError` for foreign ones."""
-        companies.check_access("read")
-        foreign = companies - self.env.companies
-        if foreign:
-            raise AccessError(
-                self.env._(
-                    "Choose these companies in the company switcher first: %(names)s.",
-                    names=", ".join(foreign.mapped("name")),
-                )
-            )
+        companies._l10n_vn_ibhxh_check_chosen()
         batch = self.sudo().create({"user_id": self.env.uid})
         batch.sudo(False)._check_lines(companies)
         return batch.sudo(False)

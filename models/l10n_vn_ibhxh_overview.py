@@ -1,6 +1,7 @@
 from datetime import timedelta
 
 from odoo import api, fields, models
+from odoo.exceptions import AccessError
 
 # A new certificate takes its authority some days, and VSS has to hear of it by form 05 while the old one still signs.
 RENEW_DAYS = 60
@@ -83,6 +84,18 @@ class ResCompanyOverview(models.Model):
         if self.l10n_vn_ibhxh_registration_id:
             return self.l10n_vn_ibhxh_registration_id._get_records_action()
         return self._l10n_vn_ibhxh_open()
+
+    def _l10n_vn_ibhxh_check_chosen(self):
+        """Raise `AccessError` unless the user may read these companies and has chosen them in the company switcher."""
+        self.check_access("read")
+        foreign = self - self.env.companies
+        if foreign:
+            raise AccessError(
+                self.env._(
+                    "Choose these companies in the company switcher first: %(names)s.",
+                    names=", ".join(foreign.mapped("name")),
+                )
+            )
 
     def _l10n_vn_ibhxh_open(self):
         """Return the action that opens the company's own form."""

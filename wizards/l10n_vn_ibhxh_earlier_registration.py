@@ -1,7 +1,7 @@
 from datetime import datetime, time
 
 from odoo import api, fields, models
-from odoo.exceptions import AccessError, UserError
+from odoo.exceptions import UserError
 
 from ..tools import contact
 
@@ -73,14 +73,7 @@ class L10n_Vn_IbhxhEarlierRegistration(models.TransientModel):
         return {"type": "ir.actions.act_window_close"}
 
     def _check_companies(self):
-        foreign = self.company_ids - self.env.companies
-        if foreign:
-            raise AccessError(
-                self.env._(
-                    "Choose these companies in the company switcher first: %(names)s.",
-                    names=", ".join(foreign.mapped("name")),
-                )
-            )
+        self.company_ids._l10n_vn_ibhxh_check_chosen()
         if self.confirmed_on > fields.Date.context_today(self):
             raise UserError(self.env._("The day of VSS's confirmation lies in the future. Correct it."))
         busy = self.company_ids._l10n_vn_ibhxh_open_registration().company_id
