@@ -2,7 +2,7 @@ from odoo import fields, models
 
 
 class L10n_Vn_IbhxhRegistrationStep(models.Model):
-    """One step of VSS's answer, as the gateway (received, checked, result) or a person who lodged by hand reports it."""
+    """One step of VSS's answer, as the gateway (received, checked, result) or a person who lodged by hand reports."""
 
     _name = "l10n_vn_ibhxh.registration.step"
     _description = "Step of a BHXH registration"
