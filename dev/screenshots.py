@@ -99,6 +99,7 @@ class _Studio:
                 self._pair()
                 self.world.pc.plug_in(self.world.slots, PIN)
             self._five_steps(self.world.companies[language])
+        self._speak("vi")
         self._every_state()
         for language in LANGUAGES:
             self._speak(language)
@@ -268,11 +269,19 @@ class _Studio:
         odoo.go("l10n_vn_ibhxh.l10n_vn_ibhxh_overview_action")
         odoo.page.locator(".o_list_view .o_data_row").first.wait_for()
         self._save(odoo.page, "overview", height=480)
+        self._batch(odoo)
         odoo.go("l10n_vn_ibhxh.l10n_vn_ibhxh_registration_action")
         odoo.page.locator(".o_view_controller").wait_for()
         odoo.page.locator(".o_kanban_record:not(.o_kanban_ghost), .o_data_row").first.wait_for()
         self._save(odoo.page, "registrations", height=480)
         odoo.page.context.close()
+
+    def _batch(self, odoo: OdooPage) -> None:
+        """All of them chosen in the overview: what blocks whom, before anything is sent."""
+        odoo.page.locator("thead .o_list_record_selector input").check()
+        odoo.page.locator(".o_control_panel button.btn-primary").first.click()
+        odoo.page.locator("[name=line_ids] .o_data_row").first.wait_for()
+        self._save(odoo.page, "batch", height=720)
 
     def _settings(self) -> None:
         odoo = self._page(ADMIN_LOGIN, self.world.companies["vi"].record)
