@@ -16,7 +16,9 @@ class L10n_Vn_IbhxhEarlierRegistration(models.TransientModel):
     _name = "l10n_vn_ibhxh.earlier.registration"
     _description = "Registered with BHXH before Odoo"
 
-    company_ids = fields.Many2many("res.company", required=True, default=lambda self: self.env.company)
+    company_ids = fields.Many2many(
+        "res.company", string="Companies", required=True, default=lambda self: self.env.company
+    )
     company_id = fields.Many2one("res.company", compute="_compute_company_id", export_string_translation=False)
     provider_id = fields.Many2one("l10n_vn_ibhxh.provider", string="I-VAN", required=True)
     confirmed_on = fields.Date(
