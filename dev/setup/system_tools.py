@@ -1,4 +1,4 @@
-"""Programs and libraries that are no Python packages: SoftHSM2, OpenSC's spy, xmlsec1, Chromium, wkhtmltopdf, a font.
+"""Programs and libraries that are no Python packages: SoftHSM2, xmlsec1, Chromium, nginx, wkhtmltopdf, a font, …
 
 root gets them by apt-get; anybody else gets Debian's packages unpacked under .runtime/system, without installing.
 """
@@ -16,7 +16,7 @@ from pathlib import Path
 
 from ..console import Problem, say
 from ..paths import SYSTEM
-from . import apt, unpacked, wkhtmltopdf
+from . import apt, nginx, unpacked, wkhtmltopdf
 
 MULTIARCH = sysconfig.get_config_var("MULTIARCH") or "x86_64-linux-gnu"
 PYTHON_FOLDER = Path(f"usr/lib/python{sys.version_info[0]}.{sys.version_info[1]}")
@@ -99,6 +99,7 @@ NEEDED: dict[str, tuple[str, Callable[[], Path | None]]] = {
     "xvfb": ("the screen on which tests use the agent's PIN window", lambda: program("Xvfb")),
     "python3-tk": ("the agent's PIN window", tkinter),
     "wkhtmltopdf": ("Odoo's PDF reports", lambda: program("wkhtmltopdf")),
+    "nginx": ("the reverse proxy of the administrator's guide", nginx.program),
     "poppler-utils": ("pdftotext, with which tests read the printed forms", lambda: program("pdftotext")),
     "fonts-dejavu-core": ("letters with Vietnamese marks in browser and PDF", vietnamese_font),
 }
@@ -160,6 +161,9 @@ def install(refresh: bool) -> None:
     if "wkhtmltopdf" in packages and apt.codename() not in ("", wkhtmltopdf.LAST_SUITE):
         wkhtmltopdf.install(refresh)
         packages.remove("wkhtmltopdf")
+    if "nginx" in packages and apt.codename():
+        nginx.install(refresh)
+        packages.remove("nginx")
     if packages and os.geteuid() == 0:
         _install_as_root(packages)
     elif packages:
