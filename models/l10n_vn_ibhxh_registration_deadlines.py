@@ -88,11 +88,13 @@ class L10n_Vn_IbhxhRegistrationDeadlines(models.Model):
 
     # -- VSS is late -------------------------------------------------------------------------------------------------
 
-    def _on_accepted(self, submitted_at, dossier_number):
+    def _on_received(self):
         """From here VSS has its working days."""
-        result = super()._on_accepted(submitted_at, dossier_number)
-        self.sudo().write({"answer_due_at": self._answer_due(submitted_at), "answer_reminded": False})
-        return result
+        for registration in self.sudo():
+            registration.write(
+                {"answer_due_at": registration._answer_due(registration.submitted_at), "answer_reminded": False}
+            )
+        return super()._on_received()
 
     def _answer_due(self, submitted_at):
         """Return the UTC time by which VSS has to answer: the end of the last working day that it may take.

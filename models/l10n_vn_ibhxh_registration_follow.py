@@ -20,6 +20,9 @@ RETRY_MINUTES = (1, 5, 15, 60)
 POLL_MINUTES = ((10, 1), (120, 5), (24 * 60, 30))
 POLL_MINUTES_LATER = 120
 BATCH = 1000
+# What follows from receipts follows for so many at once, or for those of so many seconds.
+SEND_BATCH = 20
+SEND_SECONDS = 2
 # VSS has the dossier, and something is still to come of it.
 FOLLOWED = ("sent", "to_activate")
 # What a gateway answers that has never heard of a dossier.
@@ -55,24 +58,48 @@ class L10n_Vn_IbhxhRegistrationFollow(models.Model):
         )
 
     def _for_reader(self):
-        """Return the registration in the language of who reads what is written on it, whoever writes."""
-        return self.with_context(lang=self.user_id.lang or self.env.lang)
+        """Return the registration in the language of who reads what is written on it, whoever writes; several must
+        have readers of one language."""
+        return self.with_context(lang=self.user_id[:1].lang or self.env.lang)
 
     def _cron_send(self):
         """Send what is signed, or have it sent by jobs. One that fails never stops the others."""
         commit = self.env["ir.cron"]._commit_progress
-        todo = self.search(self._to_send_domain(), order="id")._delay_sending()
-        commit(remaining=len(todo))
-        for registration in todo:
-            registration._try_to_send()
-            if not commit(1):
+        waiting = self.search(self._to_send_domain(), order="id")._delay_sending().ids
+        commit(remaining=len(waiting))
+        while waiting:
+            done = self.browse(waiting[:SEND_BATCH])._send_some(time.monotonic() + SEND_SECONDS)
+            waiting = waiting[len(done) :]
+            if not commit(len(done)):
                 break
 
-    def _try_to_send(self):
-        """Send one registration; whatever goes wrong, its next try is set."""
+    def _send_some(self, end):
+        """Send these one after the other, none after `end` (seconds, `time.monotonic`); return those that had a turn.
+
+        Attempt and receipt of each are committed by themselves. What follows from the receipts follows for all at once.
+        """
+        adapters = {}
+        turns = self.browse()
+        # Each is read anew after each commit; without the others, which would be read again with it.
+        for registration in map(self.browse, self.ids):
+            turns += registration
+            registration._try_to_send(adapters)
+            if time.monotonic() > end:
+                break
+        turns._finish_sending()
+        return turns
+
+    def _try_to_send(self, adapters=None):
+        """Send one registration; whatever goes wrong, its next try is set.
+
+        With `adapters`, which keeps the gateways of I-VANs, what follows from the receipt is left to the caller.
+        """
         registration = self._for_reader()
         try:
-            registration._send()
+            if adapters is None:
+                registration._send()
+            else:
+                registration._get_receipt(adapters)
         except Exception:
             # A fault of ours or of one record: the others still have to go out, and this one is tried again.
             self.env.cr.rollback()
@@ -81,27 +108,52 @@ class L10n_Vn_IbhxhRegistrationFollow(models.Model):
 
     def _send(self):
         """Send one registration and store what comes back. Does nothing when somebody else is at it."""
+        if self._get_receipt({}):
+            self._finish_sending()
+
+    def _get_receipt(self, adapters):
+        """Hand one registration over and store its receipt; return whether it has one from which nothing followed yet.
+
+        Does nothing when somebody else is at it.
+        """
         self.ensure_one()
         if not self._lock_if("to_send"):
-            return
+            return False
         is_repeat = bool(self.attempted_at)
         if not is_repeat:
             self.attempted_at = fields.Datetime.now()
             self._commit()
             if not self._lock_if("to_send"):
-                return
-        if not self.submitted_at and not self._hand_over(is_repeat):
-            return
-        if self._lock_if("to_send"):
-            self._on_accepted(self.submitted_at, self.dossier_number)
-            self._commit()
+                return False
+        return bool(self.submitted_at) or self._hand_over(is_repeat, adapters)
 
-    def _hand_over(self, is_repeat):
+    def _finish_sending(self):
+        """Do what follows from the receipts of those among these that have one; set the next try where that fails."""
+        received = self.filtered(lambda r: r.state == "to_send" and r.submitted_at)
+        locked = received.try_lock_for_update()
+        if locked != received:
+            self._look_again()
+        locked.invalidate_recordset()
+        locked = locked.filtered(lambda r: r.state == "to_send")
+        try:
+            for some in locked.grouped(lambda r: r.user_id.lang).values():
+                reminders.each(some, lambda records: records._for_reader()._on_received())
+        except OperationalError:
+            # Somebody else was at them since; the receipts stand.
+            self.env.cr.rollback()
+        for registration in locked.filtered(lambda r: r.state == "to_send"):
+            registration._postpone(self.env._("Odoo could not send the dossier; it tries again by itself."))
+        self._commit()
+
+    def _hand_over(self, is_repeat, adapters):
         """Hand the dossier to the gateway and store its receipt at once; return whether there is one.
 
         Nothing else is written with the receipt, so that nothing else can make its transaction fail.
         """
-        gateway = self.provider_id._gateway()
+        provider = self.provider_id
+        if provider.id not in adapters:
+            adapters[provider.id] = provider._gateway()
+        gateway = adapters[provider.id]
         try:
             known = gateway.progress(self.client_reference) if is_repeat else None
             if known:
@@ -146,9 +198,13 @@ class L10n_Vn_IbhxhRegistrationFollow(models.Model):
         if locked:
             self.invalidate_recordset()
         else:
-            again_at = fields.Datetime.now() + timedelta(minutes=RETRY_MINUTES[0])
-            self.env.ref("l10n_vn_ibhxh.ir_cron_l10n_vn_ibhxh_send")._trigger(at=again_at)
+            self._look_again()
         return bool(locked) and self.state == state
+
+    def _look_again(self):
+        """Have what waits to be sent looked at again soon."""
+        again_at = fields.Datetime.now() + timedelta(minutes=RETRY_MINUTES[0])
+        self.env.ref("l10n_vn_ibhxh.ir_cron_l10n_vn_ibhxh_send")._trigger(at=again_at)
 
     def _commit(self):
         """Commit, because the outside world now knows more than a rolled-back database would."""
@@ -166,13 +222,18 @@ class L10n_Vn_IbhxhRegistrationFollow(models.Model):
         )
 
     def _on_accepted(self, submitted_at, dossier_number):
-        """Store the receipt: accepted for processing at `submitted_at` (UTC), numbered or not yet."""
+        """Accepted for processing at `submitted_at` (UTC), numbered or not yet."""
+        self.sudo().write({"submitted_at": submitted_at, "dossier_number": dossier_number or self.dossier_number})
+        self._on_received()
+
+    def _on_received(self):
+        """VSS has these, of which `submitted_at` and any number are stored already: from here they are followed."""
+        for registration in self.sudo():
+            # Until a mail says otherwise the 24 hours are counted from here, so that no code expires unseen.
+            expires_at = registration.submitted_at + timedelta(hours=ACTIVATION_HOURS)
+            registration.activation_expires_at = registration.form == "04" and expires_at
         self._move(
             "sent",
-            submitted_at=submitted_at,
-            dossier_number=dossier_number or self.dossier_number,
-            # Until a mail says otherwise the 24 hours are counted from here, so that no code expires unseen.
-            activation_expires_at=self.form == "04" and submitted_at + timedelta(hours=ACTIVATION_HOURS),
             poll_at=fields.Datetime.now(),
             retry_at=False,
             retry_count=0,

@@ -169,8 +169,8 @@ class L10n_Vn_IbhxhRegistrationPrint(models.Model):
             raise UserError(self.env._("wkhtmltopdf made no PDF. Ask the administrator to look at Odoo's log."))
         return pdf
 
-    def _on_accepted(self, submitted_at, dossier_number):
-        result = super()._on_accepted(submitted_at, dossier_number)
+    def _on_received(self):
+        result = super()._on_received()
         self.env.ref("l10n_vn_ibhxh.ir_cron_l10n_vn_ibhxh_print")._trigger()
         return result
 

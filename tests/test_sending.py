@@ -1,5 +1,6 @@
 import base64
 from datetime import datetime, timedelta
+from unittest.mock import patch
 
 from odoo import fields
 from odoo.tests import tagged
@@ -76,18 +77,67 @@ class TestSending(IbhxhCommon):
         self.assertEqual(self.registration.holder_name, "00110 MISA")
 
     def test_one_that_fails_does_not_stop_the_others(self):
-        other_company = self.env["res.company"].create({"name": "Công ty B", "vat": self.company.vat})
-        other_company.write({"l10n_vn_ibhxh_provider_id": self.provider.id, "l10n_vn_ibhxh_agency_id": self.agency.id})
-        self.user.company_ids += other_company
-        self.certificate._update_companies()
-        wizard = self._wizard(company_id=other_company.id, email="b@example.com", phone="0912345678")
-        second = self.env["l10n_vn_ibhxh.registration"].browse(wizard.action_register()["res_id"])
-        self._sign(second)
+        second = self._signed_second()
         self.registration.sudo().signed_document = False
         with self.assertLogs("odoo.addons.l10n_vn_ibhxh", level="ERROR"):
             self._send()
         self.assertEqual(self.registration.state, "to_send")
         self.assertEqual(second.sudo().state, "sent")
+
+    def _signed_second(self):
+        """Return the signed registration of another company with the same certificate."""
+        other = self.env["res.company"].create({"name": "Công ty B", "vat": self.company.vat})
+        other.write({"l10n_vn_ibhxh_provider_id": self.provider.id, "l10n_vn_ibhxh_agency_id": self.agency.id})
+        self.user.company_ids += other
+        self.certificate._update_companies()
+        wizard = self._wizard(company_id=other.id, email="b@example.com", phone="0912345678")
+        second = self.env["l10n_vn_ibhxh.registration"].browse(wizard.action_register()["res_id"])
+        self._sign(second)
+        return second
+
+    def test_several_are_sent_once_each_and_log_it_each(self):
+        both = (self.registration | self._signed_second()).sudo()
+        self._send()
+        self._send()
+        self.assertEqual(both.mapped("state"), ["sent", "sent"])
+        self.assertEqual({len(dossiers) for dossiers in self.gateway.accepted.values()}, {1})
+        self.assertEqual(set(self.gateway.accepted), set(both.mapped("client_reference")))
+        for registration in both:
+            self.assertEqual(registration.dossier_number, "03706/2026/001")
+            self.assertEqual(registration.activation_expires_at, fields.Datetime.now() + timedelta(hours=24))
+            self.assertTrue(registration.answer_due_at)
+            self.assertEqual(len(registration.message_ids.filtered(lambda m: "Sent" in (m.body or m.preview or ""))), 1)
+
+    def test_a_receipt_whose_consequences_were_lost_is_gone_on_with(self):
+        """As after a crash between the two transactions: the gateway is not called again."""
+        self.registration.sudo()._get_receipt({})
+        self.assertEqual(self.registration.state, "to_send")
+        self.assertEqual(self.registration.dossier_number, "03706/2026/001")
+        self._send()
+        self.assertEqual(self.registration.state, "sent")
+        self.assertEqual(self.gateway.calls, ["submit"])
+
+    def test_consequences_that_fail_do_not_stop_the_others(self):
+        second = self._signed_second().sudo()
+        due = type(second)._answer_due
+
+        def fail_for_one(registration, *arguments):
+            if registration.id == self.registration.id:
+                raise ZeroDivisionError
+            return due(registration, *arguments)
+
+        with (
+            patch.object(type(second), "_answer_due", fail_for_one),
+            self.assertLogs("odoo.addons.l10n_vn_ibhxh", level="ERROR"),
+        ):
+            self._send()
+        self.assertEqual((self.registration.state, second.state), ("to_send", "sent"))
+        self.assertTrue(self.registration.submitted_at, "the receipt stands")
+        self.assertTrue(self.registration.retry_at)
+        with self._later(minutes=2):
+            self._send()
+        self.assertEqual(self.registration.state, "sent")
+        self.assertEqual(self.gateway.calls, ["submit", "submit"])
 
     def test_steps_and_confirmation_come_from_progress(self):
         self._send()

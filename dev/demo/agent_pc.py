@@ -69,6 +69,11 @@ class AgentPC:
             self._program.stop()
             self._program = None
 
+    @property
+    def pid(self) -> int:
+        """The agent's process id; 0 while it does not run."""
+        return self._program.pid if self._program else 0
+
     def tail(self) -> str:
         """The end of the agent's log."""
         return self._program.tail() if self._program else ""

@@ -51,6 +51,11 @@ class Program:
         """Whether it was started and did not end."""
         return self._process is not None and self._process.poll() is None
 
+    @property
+    def pid(self) -> int:
+        """Its process id, and that of its process group; 0 while it does not run."""
+        return self._process.pid if self._process else 0
+
     def stop(self) -> None:
         """Ask it to end, and end it when it does not within 15 seconds; nothing happens when it does not run."""
         if self._process is None:
