@@ -9,6 +9,7 @@ from .bench import main as bench
 from .console import say
 from .demo import main as demo
 from .packaging import main as packaging
+from .packaging import release
 
 
 def shell(arguments: list[str]) -> int:
@@ -42,6 +43,7 @@ COMMANDS: dict[str, Callable[[list[str]], int]] = {
     "i18n": translations.run,
     "lint": lint.run,
     "package": packaging.run,
+    "release": release.run,
     "screenshots": screenshots.run,
     "stop": stop,
     "test": suites.run,

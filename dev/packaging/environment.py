@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import ast
 import re
+import shutil
 import subprocess
 import sys
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from .. import odoo
@@ -118,10 +120,28 @@ class Environment:
         )
         self._database = database
 
-    def odoo(self, command: str, *arguments: str, script: str | None = None) -> str:
+    @contextmanager
+    def other_addon(self, unpack: Callable[[Path], None]) -> Iterator[None]:
+        """Put another release in the place of the installed addon, for a while.
+
+        :param unpack: writes the addon's folder into the folder that it is given
+        """
+        addons = self.site / "odoo" / "addons"
+        installed = addons / ADDON
+        aside = self.site / f"{ADDON}.aside"
+        installed.rename(aside)
+        try:
+            unpack(addons)
+            yield
+        finally:
+            shutil.rmtree(installed, ignore_errors=True)
+            aside.rename(installed)
+
+    def odoo(self, command: str, *arguments: str, script: str | None = None, quiet: bool = False) -> str:
         """Run one of Odoo's commands (`module install`, `shell`); returns what it printed.
 
         :param script: what `odoo shell` is to run
+        :param quiet: a warning counts as an error, but for those of Python about libraries of Odoo's own
         :raises Problem: when it fails or logs an error
         """
         line = [self._bin / "python", "-m", "odoo", *command.split(), "-c", self._config, "-d", self._database]
@@ -133,6 +153,7 @@ class Environment:
             check=False,
             env=odoo.environment(),
         )
-        if done.returncode or " ERROR " in done.stderr or " CRITICAL " in done.stderr or "Traceback" in done.stderr:
-            raise Problem(f"odoo {command} failed:\n{done.stderr[-4000:]}", "Correct it, then run ./run package again.")
+        bad = " ERROR | CRITICAL |Traceback" + (r"| WARNING \S+ (?!py\.warnings)" if quiet else "")
+        if done.returncode or re.search(bad, done.stderr):
+            raise Problem(f"odoo {command} failed:\n{done.stderr[-9000:]}", "Correct it, then run ./run package again.")
         return done.stdout

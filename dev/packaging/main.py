@@ -1,5 +1,6 @@
 """`./run package`: both wheels built, installed into an empty environment with Odoo; the addon installed, used,
-upgraded, uninstalled (nothing may be left behind) and installed again. About two minutes."""
+upgraded, uninstalled (nothing may be left behind) and installed again; and what the release before has written,
+upgraded. About three minutes."""
 
 from __future__ import annotations
 
@@ -16,7 +17,7 @@ from .. import database
 from ..console import Problem, say
 from ..paths import ADDON, RUNTIME
 from ..testca import TestCA
-from . import leftovers
+from . import leftovers, upgrade
 from .environment import EXAMPLE, Environment, build
 
 TRIAL = Path(__file__).with_name("trial.py")
@@ -52,7 +53,8 @@ def run(arguments: list[str]) -> int:
         environment.program("pip", "check")
         database.fresh(name, install=False)
         environment.write_config(folder / "odoo.conf", name)
-        _cycle(environment, name, step)
+        fresh = _cycle(environment, name, step)
+        upgrade.check(environment, folder, f"{name}_upgrade", fresh, step)
     finally:
         database.drop(name)
         shutil.rmtree(folder, ignore_errors=True)
@@ -60,8 +62,11 @@ def run(arguments: list[str]) -> int:
     return 0
 
 
-def _cycle(environment: Environment, name: str, step: Callable[[str], None]) -> None:
-    """Install, use, upgrade, uninstall and install again, in a database that holds the addon's dependencies only."""
+def _cycle(environment: Environment, name: str, step: Callable[[str], None]) -> upgrade.Fresh:
+    """Install, use, upgrade, uninstall and install again, in a database that holds the addon's dependencies only.
+
+    :return: what a fresh installation looks like
+    """
     _shell(environment, "before_installation(env)")
     before = leftovers.take(name)
     step("installing the addon, and using every part of it")
@@ -81,11 +86,13 @@ def _cycle(environment: Environment, name: str, step: Callable[[str], None]) -> 
         )
     step("nothing is left behind; installing again")
     environment.odoo("module install", ADDON)
+    fresh = upgrade.describe_fresh(environment, name)
     _shell(environment, "after_reinstallation(env)")
     step("the example of docs/add-a-gateway.md on top")
     environment.add_example()
     environment.odoo("module install", EXAMPLE)
     _shell(environment, "with_example(env)")
+    return fresh
 
 
 def _certificate(tax_code: str) -> bytes:
