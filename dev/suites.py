@@ -109,12 +109,18 @@ def jobs(arguments: list[str]) -> int:
     return _programs(ROOT / "dev" / "beyond" / "jobs", ".coverage-jobs", arguments)
 
 
+def hosts(arguments: list[str]) -> int:
+    """Two hosts on one database, one of them behind nginx as the administrator's guide has it (dev/beyond/hosts)."""
+    return _programs(ROOT / "dev" / "beyond" / "hosts", ".coverage-hosts", arguments)
+
+
 SUITES: dict[str, Callable[[list[str]], int]] = {
     "addon": addon,
     "agent": _distribution("agent", "ibhxh_agent"),
     "sandbox": _distribution("sandbox", "ibhxh_sandbox"),
     "faults": faults,
     "jobs": jobs,
+    "hosts": hosts,
 }
 
 

@@ -44,10 +44,13 @@ class AgentPC:
         # The question for the code stands in the same line, because nobody pressed Enter on a terminal.
         return done.stdout.strip().splitlines()[-1].rsplit("): ", 1)[-1]
 
-    def plug_in(self, slots: TokenFolder, pin: str, *, spy_log: Path | None = None) -> None:
+    def plug_in(
+        self, slots: TokenFolder, pin: str, *, spy_log: Path | None = None, poll_seconds: str = POLL_SECONDS
+    ) -> None:
         """Start the agent where these tokens are plugged in; the PIN goes through a pipe.
 
         :param spy_log: put OpenSC's spy between the agent and the token, which writes every call there
+        :param poll_seconds: between two heartbeats
         """
         self.pull_out()
         library = slots.spy_library() if spy_log else slots.library()
@@ -57,7 +60,7 @@ class AgentPC:
             os.write(writing, f"{pin}\n".encode())
             os.close(writing)
             command = [COMMAND, "--config-dir", str(self._folder), "--library", str(library), "run"]
-            command += ["--pin-fd", str(reading), "--poll-interval", POLL_SECONDS]
+            command += ["--pin-fd", str(reading), "--poll-interval", poll_seconds]
             self._program = Program("agent", command, self._log, environment)
             self._program.start(descriptors=[reading])
         finally:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import requests
@@ -16,19 +17,26 @@ class OdooError(Exception):
 class Person:
     """One logged-in user."""
 
-    def __init__(self, url: str, database: str, login: str, password: str) -> None:
+    def __init__(self, url: str, database: str, login: str, password: str, *, trust: Path | None = None) -> None:
         """Log in.
 
+        :param trust: the certificate of the authority that is trusted instead of the usual ones
         :raises OdooError: when Odoo refuses
         """
         self._url = url
         self._password = password
         self._session = requests.Session()
         self._session.trust_env = False
+        self._session.verify = str(trust) if trust else True
         answer = self._post("/web/session/authenticate", {"db": database, "login": login, "password": password})
         self.uid: int = answer["uid"]
         self.name: str = answer["name"]
         self._context: dict[str, Any] = {**answer["user_context"]}
+
+    @property
+    def session_id(self) -> str:
+        """The cookie by which Odoo knows this person."""
+        return self._session.cookies["session_id"]
 
     def _post(self, path: str, parameters: dict[str, Any]) -> Any:
         body = {"jsonrpc": "2.0", "method": "call", "params": parameters}

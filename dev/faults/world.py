@@ -5,8 +5,8 @@ from __future__ import annotations
 import secrets
 import shutil
 import time
-from collections.abc import Callable, Mapping
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, TypeVar
@@ -273,6 +273,16 @@ class World:
         now = "date_trunc('second', now() AT TIME ZONE 'utc')"
         self.sql(f"INSERT INTO ir_cron_trigger (cron_id, call_at) VALUES (%s, {now})", [action])
         self.wake()
+
+    @contextmanager
+    def switched_off(self, cron: str) -> Iterator[None]:
+        """A scheduled action (`send`, `follow`) is switched off meanwhile."""
+        action = self.person(ADMIN_LOGIN).reference(f"{ADDON}.ir_cron_{ADDON}_{cron}")
+        self.sql("UPDATE ir_cron SET active = false WHERE id = %s", [action])
+        try:
+            yield
+        finally:
+            self.sql("UPDATE ir_cron SET active = true WHERE id = %s", [action])
 
     def due(self, cron: str) -> bool:
         """Whether a trigger of a scheduled action waits whose time has come."""

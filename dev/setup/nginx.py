@@ -1,4 +1,4 @@
-"""nginx, behind which the administrator's guide puts Odoo. Never installed, which would start it: unpacked in a folder."""
+"""nginx, behind which the administrator's guide puts Odoo: unpacked, never installed, which would start it."""
 
 from __future__ import annotations
 
