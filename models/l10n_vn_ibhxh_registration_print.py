@@ -201,9 +201,10 @@ class L10n_Vn_IbhxhRegistrationPrint(models.Model):
             # Whatever is wrong with the printing, the registration goes on; a person hears of it once.
             _logger.exception("Printing BHXH registration %s failed", self.id)
             if self.print_attempts >= MAX_ATTEMPTS:
-                self._schedule_todo(
-                    self.env._("The form could not be printed"),
-                    self.env._(
+                registration = self._for_reader()
+                registration._schedule_todo(
+                    registration.env._("The form could not be printed"),
+                    registration.env._(
                         "Ask the administrator to look at wkhtmltopdf, then choose “Print”. Nothing else waits."
                     ),
                 )

@@ -24,6 +24,7 @@ from . import (
     test_preflight,
     test_proof,
     test_queries,
+    test_reader_language,
     test_registration,
     test_report,
     test_security,
