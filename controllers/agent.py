@@ -1,12 +1,18 @@
 import base64
 import binascii
 import json
+import logging
 from functools import wraps
 
 from odoo import http
 from odoo.exceptions import AccessDenied, LockError
 from odoo.fields import Domain
 from odoo.http import request
+from psycopg2 import OperationalError
+
+from ..models.l10n_vn_ibhxh_agent import MAX_DELIVERIES
+
+_logger = logging.getLogger(__name__)
 
 PREFIX = "/l10n_vn_ibhxh/agent/v1"
 MAX_BODY_BYTES = 8 * 2**20
@@ -14,6 +20,7 @@ MAX_CERTIFICATE_BYTES = 64 * 2**10
 MAX_TOKENS = 32
 MAX_CLAIM = 500
 DEFAULT_CLAIM = 20
+MAX_ID = 2**31 - 1
 WRONG_CODE = "wrong pairing code"
 STATUS = {
     "bad_request": 400,
@@ -116,6 +123,16 @@ def _strings(body, key, most):
     return [_clean(value) for value in values]
 
 
+def _entries(body):
+    """Return the deliveries of one call: at least one, and no more than the heartbeat said."""
+    entries = body.get("signed")
+    if not isinstance(entries, list) or not 0 < len(entries) <= MAX_DELIVERIES:
+        raise ProtocolError("bad_request")
+    if not all(isinstance(entry, dict) for entry in entries):
+        raise ProtocolError("bad_request")
+    return entries
+
+
 def _tokens(body):
     """Return what is known of the tokens, and nothing that the protocol does not name."""
     tokens = body.get("tokens", [])
@@ -200,6 +217,38 @@ class AgentController(http.Controller):
         if outcome != "signed":
             raise ProtocolError(outcome, reason=reason)
         return {"state": "signed"}
+
+    @http.route(f"{PREFIX}/requests/signed", **ROUTE)
+    @endpoint
+    def signed_together(self, agent, body):
+        """Take several signed documents; each is judged by itself, and the answers are in the same order."""
+        deliveries = [(entry.get("id"), _base64(entry.get("document"), MAX_BODY_BYTES)) for entry in _entries(body)]
+        if not all(isinstance(request_id, int) and 0 < request_id <= MAX_ID for request_id, _document in deliveries):
+            raise ProtocolError("bad_request")
+        requests = request.env["l10n_vn_ibhxh.signing.request"].sudo()
+        ids = [request_id for request_id, _document in deliveries]
+        found = requests.search(requests._domain_for(agent) & Domain("id", "in", ids)).grouped("id")
+        return [self._take(agent, found.get(request_id), document) for request_id, document in deliveries]
+
+    def _take(self, agent, signing, document):
+        """Take one of several; whatever is wrong with it, the others are not concerned."""
+        outcome, reason = "not_found", None
+        try:
+            if signing:
+                with request.env.cr.savepoint():
+                    outcome, reason = signing._deliver(agent, document)
+        except OperationalError:
+            # The transaction is over: Odoo repeats the whole call.
+            raise
+        except LockError:
+            outcome = "server_error"
+        except Exception:
+            _logger.exception("Taking the signature of request %s failed", signing.id)
+            outcome = "server_error"
+        if outcome == "signed":
+            return {"state": "signed"}
+        message = request.env["l10n_vn_ibhxh.agent"].sudo()._error_message(outcome)
+        return {"error": outcome, "message": message} | ({"reason": reason} if reason else {})
 
     @http.route(f"{PREFIX}/requests/<int:request_id>/failed", **ROUTE)
     @endpoint

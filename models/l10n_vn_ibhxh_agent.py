@@ -21,6 +21,8 @@ KEY_DAYS = 90
 KEY_RENEW_DAYS = 30
 MAX_CERTIFICATES = 64
 MAX_TOKENS = 32
+# Signed documents in one call; their rows stay locked until the last of them is verified.
+MAX_DELIVERIES = 20
 
 ERRORS = {
     "bad_request": _lt("The program on the computer sent something Odoo cannot read. Update ibhxh-agent."),
@@ -265,6 +267,7 @@ class L10n_Vn_IbhxhAgent(models.Model):
             "server_time": fields.Datetime.now().isoformat() + "Z",
             "outdated": agent.is_outdated,
             "minimum_version": MINIMUM_VERSION,
+            "deliveries": MAX_DELIVERIES,
             "renew_key": bool(
                 agent.key_expires_at and agent.key_expires_at < fields.Datetime.now() + timedelta(days=KEY_RENEW_DAYS)
             ),

@@ -65,6 +65,70 @@ class TestAgentApi(IbhxhCommon, HttpCase):
             self.assertEqual((answer.status_code, answer.json()), (200, {"state": "signed"}))
         self.assertEqual(registration.state, "to_send")
 
+    def _claimed_by_companies(self, credentials, count):
+        """Register `count` further companies with the same certificate and return what the computer then claims."""
+        for number in range(count):
+            other = self.env["res.company"].create({"name": f"Công ty {number}", "vat": self.company.vat})
+            other.write({"l10n_vn_ibhxh_provider_id": self.provider.id, "l10n_vn_ibhxh_agency_id": self.agency.id})
+            self.user.company_ids += other
+            self.certificate._update_companies()
+            self._wizard(company_id=other.id, email="b@example.com", phone="0912345678").action_register()
+        return self._call("requests/claim", {"fingerprints": [self.certificate.fingerprint]}, **credentials).json()
+
+    def test_several_are_delivered_together_and_judged_each_by_itself(self):
+        credentials = self._pair()
+        beat = self._call("heartbeat", {"certificates": [base64.b64encode(self.der).decode()]}, **credentials).json()
+        self.assertGreaterEqual(beat["deliveries"], 4)
+        claimed = self._claimed_by_companies(credentials, 3)
+        good, other, bad = (base64.b64decode(entry["document"]) for entry in claimed)
+        signed = {
+            claimed[0]["id"]: signing.sign(good, self.der),
+            claimed[1]["id"]: signing.sign(other, self.der),
+            claimed[2]["id"]: bad,
+            2**31 - 1: b"x",
+        }
+        body = {"signed": [{"id": key, "document": base64.b64encode(value).decode()} for key, value in signed.items()]}
+        for state in ({"state": "signed"}, {"state": "signed"}):
+            answers = self._call("requests/signed", body, **credentials).json()
+            self.assertEqual(answers[:2], [state, state])
+        self.assertEqual([answer["error"] for answer in answers[2:]], ["lease_lost", "not_found"])
+        requests = self.env["l10n_vn_ibhxh.signing.request"].browse([entry["id"] for entry in claimed])
+        self.assertEqual(requests.mapped("state"), ["signed", "signed", "failed"])
+        registrations = [self.env[request.res_model].browse(request.res_id) for request in requests]
+        self.assertEqual([registration.state for registration in registrations], ["to_send", "to_send", "draft"])
+
+    def test_one_of_several_that_cannot_be_stored_leaves_the_others(self):
+        credentials = self._pair()
+        self._call("heartbeat", {"certificates": [base64.b64encode(self.der).decode()]}, **credentials)
+        claimed = self._claimed_by_companies(credentials, 2)
+        body = {
+            "signed": [
+                {
+                    "id": entry["id"],
+                    "document": base64.b64encode(signing.sign(base64.b64decode(entry["document"]), self.der)).decode(),
+                }
+                for entry in claimed
+            ]
+        }
+        requests = self.env["l10n_vn_ibhxh.signing.request"].browse([entry["id"] for entry in claimed])
+        self.env[requests[0].res_model].browse(requests[0].res_id).sudo().signing_request_id = False
+        self.env.flush_all()
+        self.env.cr.execute("DELETE FROM l10n_vn_ibhxh_registration WHERE id = %s", [requests[0].res_id])
+        self.env.invalidate_all()
+        with self.assertLogs("odoo.addons.l10n_vn_ibhxh.controllers.agent", level="ERROR"):
+            answers = self._call("requests/signed", body, **credentials).json()
+        self.assertEqual([answers[0].get("error"), answers[1].get("state")], ["server_error", "signed"])
+        self.assertEqual(requests.mapped("state"), ["claimed", "signed"])
+
+    def test_several_that_are_none(self):
+        credentials = self._pair()
+        for signed in (None, [], "x", [1], [{"id": "1", "document": ""}], [{"id": 0, "document": ""}],
+                       [{"id": 2**31, "document": ""}], [{"id": 1}], [{"id": 1, "document": "?"}],
+                       [{"id": 1, "document": ""}] * 21):  # fmt: skip
+            with self.subTest(signed=str(signed)[:40]):
+                answer = self._call("requests/signed", {"signed": signed}, **credentials)
+                self.assertEqual((answer.status_code, answer.json()["error"]), (400, "bad_request"))
+
     def test_refusal_and_bad_signature(self):
         credentials = self._pair()
         self._call("heartbeat", {"certificates": [base64.b64encode(self.der).decode()]}, **credentials)

@@ -14,7 +14,10 @@ from .common import IbhxhCommon
 from .samples import signing
 
 PREFIX = "/l10n_vn_ibhxh/agent/v1"
-ROUTES = ("pair", "heartbeat", "requests/claim", "requests/1/renew", "requests/1/signed", "requests/1/failed", "key")
+ROUTES = (
+    *("pair", "heartbeat", "requests/claim", "requests/signed"),
+    *("requests/1/renew", "requests/1/signed", "requests/1/failed", "key"),
+)
 ANSWERS = {200, 400, 401, 403, 404, 409, 413, 422, 429}
 
 TEXT = st.text(max_size=40) | st.sampled_from(["\x00", "\ud800", "²", "٣", "'; --", "../..", "0" * 70, "==", "YQ=="])
@@ -23,7 +26,19 @@ VALUES = st.recursive(
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(TEXT, inner, max_size=4),
     max_leaves=12,
 )
-NAMES = ("certificates", "tokens", "version", "fingerprints", "limit", "resume", "document", "code", "message", "name")
+NAMES = (
+    "certificates",
+    "tokens",
+    "version",
+    "fingerprints",
+    "limit",
+    "resume",
+    "document",
+    "signed",
+    "code",
+    "message",
+    "name",
+)
 TOKENS = st.lists(
     st.dictionaries(st.sampled_from(["label", "serial", "pin_flags", "x"]), TEXT | st.lists(TEXT, max_size=3)),
     max_size=3,
@@ -122,6 +137,8 @@ class TestAttackKeys(AttackCase):
             with self.subTest(path):
                 answer = self._call(f"requests/{request}/{path}", {"document": "", "code": "refused"}, **theirs)
                 self.assertEqual((answer.status_code, answer.json()["error"]), (404, "not_found"))
+        answer = self._call("requests/signed", {"signed": [{"id": request, "document": ""}]}, **theirs)
+        self.assertEqual([one["error"] for one in answer.json()], ["not_found"])
 
     def test_the_public_certificate_alone_signs_nothing(self):
         """Anybody can report a colleague's public certificate. He can stall a request, but not sign it."""

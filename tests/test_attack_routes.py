@@ -27,6 +27,7 @@ ROUTES = {
     f"{PREFIX}/requests/<int:request_id>/renew": AGENT,
     f"{PREFIX}/requests/<int:request_id>/signed": AGENT,
     f"{PREFIX}/requests/claim": AGENT,
+    f"{PREFIX}/requests/signed": AGENT,
     "/l10n_vn_ibhxh/registration/<int:registration_id>/proof": {
         "auth": "user",
         "methods": ["GET"],

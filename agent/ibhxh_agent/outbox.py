@@ -19,6 +19,11 @@ from ibhxh_agent.client import Client, ServerError, Unreachable
 
 log = logging.getLogger(__name__)
 
+#: Characters of base64 that are delivered in one call at most; the protocol takes 8 MiB.
+TOGETHER_SIZE = 4 * 2**20
+#: The code of one delivery among several that has to be repeated: somebody is at its record.
+_BUSY = "server_error"
+
 
 @dataclass(frozen=True)
 class Delivery:
@@ -43,6 +48,8 @@ class Outbox:
     ) -> None:
         self._client = client
         self._on_done = on_done
+        #: how many signed documents the server takes in one call; its heartbeat says so
+        self.at_once = 1
         self._waiting: OrderedDict[str, Delivery] = OrderedDict()
         self._changed = threading.Condition()
         self._stopping = False
@@ -85,36 +92,70 @@ class Outbox:
                 self._changed.wait_for(lambda: self._waiting or self._stopping)
                 if self._stopping:
                     return
-                delivery = next(iter(self._waiting.values()))
-            wait = self._deliver(delivery, backoff)
+                deliveries = self._first()
+            wait = self._deliver(deliveries, backoff)
             if wait:
                 with self._changed:
                     self._changed.wait_for(lambda: self._stopping, wait)
 
-    def _deliver(self, delivery: Delivery, backoff: Backoff) -> float:
-        """Try once; the seconds to wait when it has to be tried again."""
+    def _first(self) -> list[Delivery]:
+        """What goes next: one answer, or as many signed documents as fit into one call."""
+        first, *others = self._waiting.values()
+        chosen = [first]
+        size = len(first.document)
+        for delivery in others:
+            size += len(delivery.document)
+            if len(chosen) >= self.at_once or size > TOGETHER_SIZE or not (_is_joined(first) and _is_joined(delivery)):
+                break
+            chosen.append(delivery)
+        return chosen
+
+    def _deliver(self, deliveries: list[Delivery], backoff: Backoff) -> float:
+        """Try once; the seconds to wait when something has to be tried again."""
+        first = deliveries[0]
         try:
-            if delivery.kind == "signed":
-                self._client.signed(delivery.request, delivery.document)
-            elif delivery.kind == "failed":
-                self._client.failed(delivery.request, delivery.code, delivery.message)
-            else:
-                self._client.release(delivery.request)
-            code = ""
+            codes = self._send(deliveries)
         except Unreachable as error:
-            log.info("delivery of %s waits: %s", delivery.request, error.code)
+            log.info("delivery of %s waits: %s", first.request, error.code)
             return backoff.next()
         except ServerError as error:
             if error.status == 429:
                 return error.retry_after or backoff.next()
-            code = error.code
-            log.warning("the server refused the answer to %s: %s", delivery.request, error.code)
+            if len(deliveries) > 1:
+                log.warning("the server takes no deliveries together: %s", error.code)
+                self.at_once = 1
+                return 0.0
+            codes = [error.code]
+        over = [(delivery, code) for delivery, code in zip(deliveries, codes, strict=True) if code != _BUSY]
+        for delivery, code in over:
+            if code:
+                log.warning("the server refused the answer to %s: %s", delivery.request, code)
+            with self._changed:
+                self._waiting.pop(delivery.request, None)
+                self._changed.notify_all()
+            self._on_done(delivery, code)
+        if len(over) < len(deliveries):
+            return backoff.next()
         backoff.reset()
-        with self._changed:
-            self._waiting.pop(delivery.request, None)
-            self._changed.notify_all()
-        self._on_done(delivery, code)
         return 0.0
+
+    def _send(self, deliveries: list[Delivery]) -> list[str]:
+        """One call; the error code of each delivery, '' for those that were taken."""
+        first = deliveries[0]
+        if len(deliveries) > 1:
+            return self._client.signed_together([(one.request, one.document) for one in deliveries])
+        if first.kind == "signed":
+            self._client.signed(first.request, first.document)
+        elif first.kind == "failed":
+            self._client.failed(first.request, first.code, first.message)
+        else:
+            self._client.release(first.request)
+        return [""]
+
+
+def _is_joined(delivery: Delivery) -> bool:
+    """It may go with others in one call, where requests are numbers."""
+    return delivery.kind == "signed" and delivery.request.isdecimal()
 
 
 class Leases:

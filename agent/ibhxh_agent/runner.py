@@ -29,6 +29,8 @@ log = logging.getLogger(__name__)
 CLAIM_LIMIT = 500
 #: Most certificates and tokens that a heartbeat may report (protocol v1).
 MOST_CERTIFICATES, MOST_TOKENS = 64, 32
+#: Most signed documents in one delivery, whatever a server says.
+MOST_DELIVERIES = 100
 #: Seconds between two idle heartbeats, at least: never more than two requests a minute.
 SLOWEST_POLL, FASTEST_POLL = 300.0, 30.0
 #: Seconds between two heartbeats while requests wait that could not be taken (another computer holds them).
@@ -150,6 +152,8 @@ class Agent:
         if self._doorbell is not None:
             channel = answer.get("doorbell")
             self._doorbell.listen(channel if isinstance(channel, str) and channel else None)
+        deliveries = answer.get("deliveries")
+        self._outbox.at_once = min(max(deliveries, 1), MOST_DELIVERIES) if isinstance(deliveries, int) else 1
         if answer.get("outdated"):
             self.state.outdated = text("outdated", minimum=answer.get("minimum_version", "?"))
             log.warning("outdated: the server needs %s", answer.get("minimum_version"))

@@ -122,3 +122,78 @@ def test_a_throttled_delivery_waits(odoo, outbox, finished):
     outbox.put(Delivery(ids[0], "signed", document="eA=="))
     assert outbox.holds("1") and outbox.wait_empty(20)
     assert finished == [("1", "")] and odoo.paths().count("requests/1/signed") == 2
+
+
+def together(odoo, outbox, count, **first):
+    """Put `count` signed documents while the outbox is busy with one that comes before; returns who waits.
+
+    `first` are the values of the first's record at the server.
+    """
+    waiting, ids = held(odoo, count)
+    vars(waiting[0]).update(first)
+    gate = threading.Event()
+    odoo.hook = lambda moment: moment.startswith("before") and not gate.wait(20)
+    outbox.put(Delivery(str(odoo.add(b"x", "f", state="claimed").id), "release"))
+    for request in ids:
+        outbox.put(Delivery(request, "signed", document="eA=="))
+    gate.set()
+    return waiting
+
+
+def test_signed_documents_travel_together_as_far_as_the_server_takes_them(odoo, outbox, finished):
+    outbox.at_once = 3
+    waiting = together(odoo, outbox, 5)
+    assert outbox.wait_empty(20)
+    assert [entry.signed for entry in waiting] == [b"x"] * 5
+    assert [entry.deliveries for entry in waiting] == [1] * 5
+    assert odoo.paths() == ["requests/6/release", "requests/signed", "requests/signed"]
+    assert finished == [("6", ""), *((str(number), "") for number in range(1, 6))]
+
+
+def test_together_they_stay_below_what_a_call_may_carry(odoo, outbox, monkeypatch):
+    monkeypatch.setattr("ibhxh_agent.outbox.TOGETHER_SIZE", 9)
+    outbox.at_once = 20
+    together(odoo, outbox, 4)
+    assert outbox.wait_empty(20)
+    assert odoo.paths().count("requests/signed") == 2
+
+
+def test_a_server_of_before_gets_one_after_the_other(odoo, outbox):
+    together(odoo, outbox, 2)
+    assert outbox.wait_empty(20)
+    assert odoo.paths() == ["requests/3/release", "requests/1/signed", "requests/2/signed"]
+
+
+def test_one_of_several_that_has_to_wait_does_not_hold_up_the_others(odoo, outbox, finished):
+    outbox.at_once = 20
+    waiting = together(odoo, outbox, 3, busy=1)
+    assert outbox.wait_empty(30)
+    assert [entry.signed for entry in waiting] == [b"x"] * 3
+    assert [entry.deliveries for entry in waiting] == [2, 1, 1]
+    assert finished == [("4", ""), ("2", ""), ("3", ""), ("1", "")], "the others were there before"
+
+
+def test_a_server_that_refuses_several_gets_one_after_the_other(odoo, outbox, finished):
+    outbox.at_once = 20
+    odoo.faults.append(("requests/signed", 400, b'{"error": "bad_request", "message": ""}'))
+    waiting = together(odoo, outbox, 3)
+    assert outbox.wait_empty(20)
+    assert [entry.deliveries for entry in waiting] == [1] * 3
+    assert [code for _request, code in finished] == [""] * 4
+    assert outbox.at_once == 1, "until the next heartbeat says otherwise"
+
+
+def test_what_the_server_says_of_each_counts(odoo, outbox, finished):
+    outbox.at_once = 20
+    together(odoo, outbox, 2, state="signed", signed=b"another")
+    assert outbox.wait_empty(20)
+    assert finished == [("3", ""), ("1", "already_done"), ("2", "")]
+
+
+@pytest.mark.parametrize("answer", [b"{}", b"[]", b'[{"state": "signed"}]', b"[1, 2]"])
+def test_a_nonsense_answer_to_several_is_repeated(odoo, outbox, finished, answer):
+    outbox.at_once = 20
+    odoo.faults.append(("requests/signed", 200, answer))
+    together(odoo, outbox, 2)
+    assert outbox.wait_empty(20)
+    assert sorted(finished) == [("1", ""), ("2", ""), ("3", "")]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import signal
+from types import SimpleNamespace
 
 import pytest
 import softhsm
@@ -58,7 +59,8 @@ def lone_agent(odoo, tmp_path):
     store = SecretStore(folder)
     store.set(odoo.agent, odoo.key)
     client = Client(Server.parse(odoo.url), odoo.database, Credentials(odoo.key, odoo.agent))
-    agent = runner.Agent(client, NoTokens(), NoWork(), None, folder, store, wall_clock=lambda: clock.now)
+    outbox = SimpleNamespace(at_once=1)
+    agent = runner.Agent(client, NoTokens(), NoWork(), outbox, folder, store, wall_clock=lambda: clock.now)
     clock = Clock(agent)
     agent.wake.wait = clock.wait
     agent.clock = clock
@@ -258,3 +260,10 @@ def test_a_revoked_agent_ends_with_its_own_code(agent, paired, hsm):
     process = agent("run", pin=softhsm.PIN)
     _, err = process.communicate(timeout=30)
     assert process.returncode == 3 and "Đã thu hồi." in err
+
+
+@pytest.mark.parametrize(("said", "used"), [(20, 20), (None, 1), ("20", 1), (0, 1), (10**6, 100)])
+def test_the_server_says_how_many_signed_documents_travel_together(lone_agent, odoo, said, used):
+    odoo.deliveries = said
+    lone_agent.beat()
+    assert lone_agent._outbox.at_once == used

@@ -27,6 +27,8 @@ class Waiting:
     fingerprint: str
     state: str = "pending"
     signed: bytes = b""
+    #: how often the delivery finds somebody at the record
+    busy: int = 0
     code: str = ""
     message: str = ""
     form: str = "04"
@@ -46,6 +48,8 @@ class FakeOdoo:
     doorbell: str | None = None
     renew_key: bool = False
     outdated: bool = False
+    #: how many signed documents it takes in one call; None = a server of before that
+    deliveries: int | None = 20
     clock_skew: float = 0
     #: (path start, status, body bytes) answers to give instead, used up one by one; status 0 = hang up
     faults: list[tuple[str, int, bytes]] = field(default_factory=list)
@@ -119,6 +123,7 @@ class FakeOdoo:
                 "outdated": self.outdated,
                 "minimum_version": "99.0",
                 "renew_key": self.renew_key,
+                "deliveries": self.deliveries,
             }
         if path == "key":
             self.key, self.renew_key = f"key-{uuid.uuid4()}", False
@@ -130,6 +135,9 @@ class FakeOdoo:
                 if entry.state in ("pending", "claimed" if body["resume"] else "")
                 and entry.fingerprint in body["fingerprints"]
             ][: body["limit"]]
+        if path == "requests/signed":
+            answers = [self._act(self.requests[entry["id"]], "signed", entry) for entry in body["signed"]]
+            return 200, [answer for _status, answer in answers]
         _, number, action = path.split("/")
         return self._act(self.requests[int(number)], action, body)
 
@@ -156,6 +164,9 @@ class FakeOdoo:
         if action == "signed":
             document = base64.b64decode(body["document"])
             entry.deliveries += 1
+            if entry.busy:
+                entry.busy -= 1
+                return 503, {"error": "server_error", "message": "Có người đang sửa."}
             if entry.state == "signed" and entry.signed != document:
                 return 409, {"error": "already_done", "message": "Đã ký."}
             entry.state, entry.signed = "signed", document
