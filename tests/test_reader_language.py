@@ -52,8 +52,9 @@ class TestReaderLanguage(IbhxhCommon):
             self.assertEqual(text, note)
 
     def _receive(self, text, sender="no-reply@vss.gov.vn"):
+        message_id = f"<{zlib.crc32(text.encode())}@vss.gov.vn>"
         raw = (
-            f"From: {sender}\nTo: bhxh@example.com\nSubject: Thong bao\nMessage-Id: <{zlib.crc32(text.encode())}@vss.gov.vn>\n"
+            f"From: {sender}\nTo: bhxh@example.com\nSubject: Thong bao\nMessage-Id: {message_id}\n"
             "Date: Mon, 02 Mar 2026 03:00:00 +0000\nContent-Type: text/plain; charset=utf-8\n"
             f"Content-Transfer-Encoding: 8bit\n\n{text}"
         )
