@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+import subprocess
 from typing import Any
 
+from .. import odoo
 from ..faults.case import Case
 from ..faults.world import World, until
 from ..odoo import ADMIN_LOGIN
-from ..paths import ADDON
+from ..paths import ADDON, PYTHON
 
 QUEUE_JOB = "queue_job"
 RUNNING = f"base,web,{QUEUE_JOB}"
@@ -56,6 +58,12 @@ class JobsWorld(World):
         module = admin.find("ir.module.module", ["name", "=", QUEUE_JOB])
         admin.call("ir.module.module", "button_immediate_uninstall", [module])
 
+    def shell(self, script: str) -> list[str]:
+        """What a script prints behind `jobs:` in Odoo's shell, which keeps nothing of what it did."""
+        command = [str(PYTHON), "-m", "odoo", "shell", "-c", str(self.config), "-d", self.database, "--no-http"]
+        done = subprocess.run(command, input=script, capture_output=True, text=True, env=odoo.environment(), check=True)
+        return re.findall(r"^jobs: (.*)$", done.stdout, re.MULTILINE)
+
     def runner(self) -> int:
         """The process id of the runner that was started last."""
         log = self.odoo.log.read_text(encoding="utf-8", errors="replace")
@@ -82,6 +90,12 @@ class JobsWorld(World):
         for name in ("date_created", "date_enqueued", "eta"):
             query = f"UPDATE queue_job SET {name} = {name} - %s * interval '1 second' WHERE id = %s"
             self.sql(query, [seconds, job["id"]])
+
+    def hurry(self, key: str) -> None:
+        """Let the time of the waiting jobs of this key come."""
+        for job in self.jobs(key):
+            if job["state"] == "pending":
+                self.age(job)
 
     def copy_job(self, job: dict[str, Any]) -> dict[str, Any]:
         """Queue the same call once more, past the check of identity keys; returns the copy once it is done."""

@@ -7,8 +7,10 @@ import pytest
 from dev.beyond.jobs_world import JobsWorld, sending, steps
 from dev.faults.case import Case
 from dev.faults.world import until
+from dev.paths import ADDON
 
 pytestmark = pytest.mark.usefixtures("no_runner")
+COUNT = f"print('jobs:', env['queue.job'].search_count([('model_name', '=like', '{ADDON}.%')]))"
 PATIENCE = 15 * 60
 """Seconds after which the scheduled action does itself what a job was made for."""
 
@@ -25,6 +27,15 @@ def test_after_a_while_the_scheduled_action_does_not_wait_for_a_runner(case: Cas
     world.trigger("send")
     case.check_accepted()
     assert world.await_job(sending(case), "pending")["uuid"] == job["uuid"]
+
+
+def test_no_job_is_left_that_could_not_be_shown(case: Case, world: JobsWorld) -> None:
+    """The addon's uninstallation, tried and taken back: a job of a model that is gone breaks the list of jobs."""
+    world.install()
+    case.signed()
+    world.await_job(sending(case), "pending")
+    assert world.shell(COUNT) != ["0"]
+    assert world.shell(f"from odoo.addons.{ADDON} import uninstall_hook; uninstall_hook(env); {COUNT}") == ["0"]
 
 
 def test_the_job_queue_is_uninstalled(case: Case, world: JobsWorld) -> None:
