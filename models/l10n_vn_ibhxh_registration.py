@@ -6,6 +6,7 @@ from odoo.exceptions import AccessError, UserError, ValidationError
 from odoo.tools.translate import LazyTranslate
 
 from ..tools import contact, dossier
+from . import bulk
 from .l10n_vn_ibhxh_form import FORMS
 
 _lt = LazyTranslate(__name__)
@@ -317,8 +318,9 @@ class L10n_Vn_IbhxhRegistration(models.Model):
         records = self.sudo()
         if len(records) > 1:
             records._log_move(state)
-            records = records.with_context(mail_notrack=True)
-        records.write({"state": state, **vals})
+            bulk.write_same(records.with_context(mail_notrack=True), {"state": state, **vals})
+        else:
+            records.write({"state": state, **vals})
         self.company_id.sudo()._l10n_vn_ibhxh_update_state()
         self._notify_page()
 

@@ -20,6 +20,8 @@ RETRY_MINUTES = (1, 5, 15, 60)
 POLL_MINUTES = ((10, 1), (120, 5), (24 * 60, 30))
 POLL_MINUTES_LATER = 120
 BATCH = 1000
+# Each batch has some statements of its own, and its rows stay locked for a second per thousand.
+EXPIRE_BATCH = 3000
 # What follows from receipts follows for so many at once, or for those of so many seconds.
 SEND_BATCH = 20
 SEND_SECONDS = 2
@@ -467,7 +469,7 @@ class L10n_Vn_IbhxhRegistrationFollow(models.Model):
             Domain("poll_at", "=", False) | Domain("poll_at", ">", now) | Domain("provider_id.gateway", "=", "manual")
         )
         domain = self._to_expire_domain(now) & asked
-        reminders.in_batches(self, domain, lambda records: records._expire(), size=BATCH)
+        reminders.in_batches(self, domain, lambda records: records._expire(), size=EXPIRE_BATCH)
 
     def _poll_batches(self, domain, seconds=float("inf")):
         """Ask the gateways about everything in `domain`, until the time of this run is over; return whether it was not.

@@ -2,6 +2,7 @@ from odoo import api, fields, models
 from odoo.exceptions import ValidationError
 
 from ..tools import contact
+from . import bulk
 from .l10n_vn_ibhxh_registration import contact_error
 
 
@@ -110,7 +111,7 @@ class ResCompany(models.Model):
                 changed.setdefault(tuple(vals.items()), []).append(company.id)
         # Companies that change in the same way are written together: expiry concerns hundreds at once.
         for items, ids in changed.items():
-            self.browse(ids).write(dict(items))
+            bulk.write_same(self.browse(ids), dict(items))
 
     def _l10n_vn_ibhxh_differs(self, name, value):
         current = self[name]
