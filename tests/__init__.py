@@ -7,6 +7,7 @@ from . import (
     test_attack_routes,
     test_attack_secrets,
     test_batch,
+    test_calls,
     test_company_state,
     test_deadlines,
     test_docs_gateway,

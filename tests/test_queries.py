@@ -1,17 +1,15 @@
-import json
 from contextlib import contextmanager
 
-from odoo import fields
 from odoo.tests import Form, tagged
 
-from .companies import ManyCompanies, tax_code
+from .companies import ManyRows, tax_code
 
 WIZARD = "l10n_vn_ibhxh.registration.wizard"
 REGISTRATION = "l10n_vn_ibhxh.registration"
 
 
 @tagged("post_install_l10n", "post_install", "-at_install")
-class TestQueries(ManyCompanies):
+class TestQueries(ManyRows):
     """Opening a page costs as many SQL queries for many rows as for few, and not many.
 
     A list opens with two calls of the page, its views and its rows, whatever it holds; what is counted here is the
@@ -22,33 +20,6 @@ class TestQueries(ManyCompanies):
     MOST_FOR_OVERVIEW = 5
     MOST_FOR_SUMMARY = 45
     MOST_FOR_WIZARD = 18
-
-    @classmethod
-    def _new_companies(cls, count, first=0):
-        """Return `count` copies of the company, made by the database: creating 500 the usual way takes minutes."""
-        copies = """
-            INSERT INTO {table} SELECT (jsonb_populate_record(NULL::{table}, to_jsonb(original) || changes)).*
-            FROM {table} original, jsonb_array_elements(%s::jsonb) changes WHERE original.id = %s
-        """
-        rows = {}
-        for table in ("res_partner", "res_company"):
-            cls.env.cr.execute(f"SELECT nextval('{table}_id_seq') FROM generate_series(1, %s)", [count])
-            rows[table] = [{"id": new_id} for (new_id,) in cls.env.cr.fetchall()]
-        for index, (partner, company) in enumerate(zip(*rows.values(), strict=True), first):
-            partner |= {"name": f"Công ty {index:03d}", "vat": tax_code(index)}
-            company |= {"name": partner["name"], "partner_id": partner["id"], "l10n_vn_ibhxh_tax_code": partner["vat"]}
-            rows["res_partner"][index - first] = partner
-            rows["res_company"][index - first] = company
-        cls.env.flush_all()
-        for table, original in (("res_partner", cls.company.partner_id), ("res_company", cls.company)):
-            cls.env.cr.execute(copies.format(table=table), [json.dumps(rows[table]), original.id])
-        companies = cls.env["res.company"].browse(row["id"] for row in rows["res_company"])
-        cls.env.cr.execute(
-            "INSERT INTO res_company_users_rel (cid, user_id) SELECT unnest(%s), %s", [companies.ids, cls.user.id]
-        )
-        cls.env.invalidate_all()
-        cls.env.registry.clear_cache()
-        return companies
 
     @contextmanager
     def _counted(self, counts):
@@ -71,28 +42,6 @@ class TestQueries(ManyCompanies):
         few, many = counts
         self.assertLessEqual(many, few, "as many queries for many rows as for few")
         self.assertLessEqual(few, most)
-
-    def _new_registrations(self, companies):
-        """One registration per company, waiting for its code, without the way there: only their number matters."""
-        now = fields.Datetime.now()
-        registrations = self.env[REGISTRATION].create(
-            [
-                {
-                    "company_id": company.id,
-                    "user_id": self.user.id,
-                    "provider_id": self.provider.id,
-                    "agency_id": self.agency.id,
-                    "certificate_id": self.certificate.id,
-                    "state": "to_activate",
-                    "submitted_at": now,
-                    "activation_expires_at": fields.Datetime.add(now, hours=5),
-                }
-                for company in companies
-            ]
-        )
-        for company, registration in zip(companies, registrations, strict=True):
-            company.l10n_vn_ibhxh_registration_id = registration
-        return registrations
 
     def test_list_of_80_registrations(self):
         counts = []
