@@ -21,7 +21,7 @@ CALLS = {
         "l10n_vn_ibhxh.agent/get_live",
     ],
 }
-"""All that each page calls when it is opened for the first time; actions and views are kept by the browser afterwards."""
+"""All that each page calls when it is opened for the first time; later the browser has actions and views already."""
 
 PAGES = {
     "list": ("l10n_vn_ibhxh_registration_action", ".o_list_view .o_data_row"),
