@@ -116,6 +116,7 @@ class L10n_Vn_IbhxhBatch(models.Model):
     @api.model
     def _from_companies(self, companies):
         """Return a new batch of `companies` with what blocks each of them; raises `AccessError` for foreign ones."""
+        companies = companies.with_env(self.env)
         companies._l10n_vn_ibhxh_check_chosen()
         batch = self.sudo().create({"user_id": self.env.uid})
         batch.sudo(False)._check_lines(companies)
