@@ -1,7 +1,10 @@
 import base64
 
+from lxml import etree
+from odoo import fields
 from odoo.exceptions import AccessError, UserError
 from odoo.tests import tagged
+from odoo.tools.safe_eval import safe_eval
 
 from ..models.l10n_vn_ibhxh_registration import STATES, TRANSITIONS
 from ..tools import dossier
@@ -81,6 +84,35 @@ class TestRegistration(IbhxhCommon):
         self._sign(registration)
         with self.assertRaises(UserError):
             registration.unlink()
+
+    def test_the_list_of_activities_opens_what_it_counted(self):
+        """The systray opens a model with search filters that have to have these names, or it shows everything."""
+        late, future, _none = (self._new_registration(days) for days in (-1, 1, None))
+        for model in ("l10n_vn_ibhxh.registration", "l10n_vn_ibhxh.mail"):
+            arch = etree.fromstring(self.env[model].get_view(view_type="search")["arch"])
+            names = ("filter_activities_my", "activities_overdue", "activities_today", "activities_upcoming_all")
+            domains = {name: arch.find(f".//filter[@name='{name}']").get("domain") for name in names}
+            for name, domain in domains.items():
+                found = self.env[model].with_user(self.user).search(safe_eval(domain, {"uid": self.user.id}))
+                if model == late._name:
+                    expected = {names[0]: late | future, names[1]: late, names[3]: future}.get(name, late.browse())
+                    self.assertEqual(found, expected, name)
+
+    def _new_registration(self, days):
+        """A registration with an activity of the user due in so many days; with None without one."""
+        registration = self.env["l10n_vn_ibhxh.registration"].create(
+            {
+                "company_id": self.company.id,
+                "user_id": self.user.id,
+                "provider_id": self.provider.id,
+                "agency_id": self.agency.id,
+                "state": "cancelled",
+            }
+        )
+        if days is not None:
+            deadline = fields.Date.add(fields.Date.today(), days=days)
+            registration.activity_schedule("mail.mail_activity_data_todo", deadline, user_id=self.user.id)
+        return registration
 
     def test_form_06_names_date_and_reason(self):
         self._confirmed()
