@@ -9,6 +9,7 @@ import pytest
 
 from dev.beyond.jobs_world import JobsWorld, sending
 from dev.faults.case import Case
+from dev.faults.world import until
 
 pytestmark = pytest.mark.usefixtures("runner")
 LONG = 25
@@ -17,16 +18,24 @@ MANY = 6
 
 
 def test_each_of_many_is_sent_by_a_job_of_its_own(world: JobsWorld) -> None:
-    """The scheduler looks again and again meanwhile, as it would for further signatures."""
+    """The scheduled action looks again and again while they wait or run."""
     cases = [Case(world) for _number in range(MANY)]
+    world.control.fault(endpoint="submit", kind="delay", seconds=1, count=MANY)
     for case in cases:
         case.signed()
-        world.wake()
+    until("all of them sent", lambda: look_again(world), 60)
     for case in cases:
         case.check_accepted()
         job = world.await_job(sending(case), "done")
         assert (job["result"], job["retry"], len(world.jobs(sending(case)))) == ("sent", 1, 1)
         case.retire()
+
+
+def look_again(world: JobsWorld) -> bool:
+    """Let the scheduled action look; returns whether there is nothing to send any more."""
+    world.trigger("send")
+    until("the scheduled action's look", lambda: not world.due("send"))
+    return not world.sql("SELECT 1 FROM l10n_vn_ibhxh_registration WHERE state = 'to_send'")
 
 
 def test_a_worker_is_killed_after_the_gateway_took_the_dossier(case: Case, world: JobsWorld) -> None:
