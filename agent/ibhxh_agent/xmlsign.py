@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Callable
+from copy import deepcopy
 from datetime import datetime, timezone
+from functools import lru_cache
 from typing import Any, NoReturn, cast
 
 from cryptography.exceptions import InvalidSignature
@@ -107,7 +109,11 @@ def sign(document: Document, certificate: TokenCertificate, key: rsa.RSAPrivateK
     )
     signer.namespaces = _NAMESPACES
     signed = signer.sign(
-        root, key=key, key_info=_key_info(certificate), reference_uri=None, exclude_c14n_transform_element=True
+        root,
+        key=key,
+        key_info=deepcopy(_key_info(certificate)),
+        reference_uri=None,
+        exclude_c14n_transform_element=True,
     )
     signature = _place(signed)[0]
     signature.set("Id", SIGNATURE_ID)
@@ -122,7 +128,9 @@ def _place(root: etree._Element) -> etree._Element:
     return place
 
 
+@lru_cache(maxsize=64)
 def _key_info(certificate: TokenCertificate) -> etree._Element:
+    """The same in every signature of a batch; copy it, because an element can be in one tree only."""
     numbers = certificate.public_key().public_numbers()
     key_info = _element("KeyInfo")
     value = _child(_child(key_info, "KeyValue"), "RSAKeyValue")
