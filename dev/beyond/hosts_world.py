@@ -17,6 +17,8 @@ class HostsWorld(World):
     """Two installations of Odoo that share nothing but PostgreSQL: each has ports, processes and data of its own."""
 
     database = "hosts"
+    # Odoo then compares the address of a page with the one that the proxy tells, and tells a stranger's page nothing.
+    variables = {"ODOO_BUS_PUBLIC_SAMESITE_WS": "1"}
 
     def options(self) -> dict[str, str | int]:
         """As in the administrator's guide."""

@@ -52,6 +52,9 @@ class World:
     sections: Mapping[str, Mapping[str, str]] = {}
     """Sections of Odoo's configuration besides [options]."""
 
+    variables: Mapping[str, str] = {}
+    """Environment variables of its programs besides the usual ones."""
+
     def __init__(self) -> None:
         self._stack = ExitStack()
         self.folder = RUNTIME / self.database
@@ -134,7 +137,7 @@ class World:
             raise RuntimeError(log.read_text(encoding="utf-8")[-3000:])
 
     def _program(self, name: str, command: list[str]) -> Victim:
-        program = Victim(name, command, self.folder / f"{name}.log", odoo.environment())
+        program = Victim(name, command, self.folder / f"{name}.log", {**odoo.environment(), **self.variables})
         self._stack.callback(program.stop)
         return program
 
