@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -59,7 +60,7 @@ def load(der: bytes) -> CertificateInfo:
     if len(der) > MAX_BYTES:
         raise CertificateError(f"certificate of {len(der)} bytes, at most {MAX_BYTES} are read")
     try:
-        return _read(x509.load_der_x509_certificate(der), der)
+        return _read(der)
     except (ValueError, TypeError, UnsupportedAlgorithm, x509.DuplicateExtension) as error:
         raise CertificateError(f"not a readable X.509 certificate: {error}") from None
 
@@ -70,7 +71,10 @@ def matches_tax_code(info: CertificateInfo, tax_code: str) -> bool:
     return bool(wanted) and wanted in info.tax_codes + info.budget_codes
 
 
-def _read(certificate: x509.Certificate, der: bytes) -> CertificateInfo:
+# One certificate is read several times for each of the hundreds of dossiers that it signs.
+@lru_cache(maxsize=64)
+def _read(der: bytes) -> CertificateInfo:
+    certificate = x509.load_der_x509_certificate(der)
     owners: dict[str, list[str]] = {"MST": [], "MNS": []}
     for value in _names(certificate.subject, NameOID.USER_ID):
         found = _OWNER.fullmatch(value)
