@@ -2,8 +2,10 @@ import base64
 import hashlib
 import subprocess
 import unicodedata
+from datetime import timedelta
 from unittest.mock import patch
 
+from odoo import fields
 from odoo.exceptions import AccessError, UserError
 from odoo.tests import tagged
 from odoo.tools import mute_logger
@@ -169,6 +171,25 @@ class TestReport(IbhxhCommon):
         self.assertEqual(self._pdf(registration), kept)
         self._run("print")
         self.assertEqual(self.env["ir.attachment"].search(domain), attachment)
+
+    def test_printing_gives_way_to_what_has_to_leave(self):
+        registration = self._sent()
+        other = self.env["res.company"].create({"name": "Công ty B", "vat": self.company.vat})
+        other.write({"l10n_vn_ibhxh_provider_id": self.provider.id, "l10n_vn_ibhxh_agency_id": self.agency.id})
+        self.user.company_ids += other
+        self.certificate._update_companies()
+        wizard = self._wizard(company_id=other.id, email="b@example.com", phone="0912345678")
+        waiting = registration.browse(wizard.action_register()["res_id"])
+        self._sign(waiting)
+        triggers = self.env["ir.cron.trigger"].sudo()
+        cron = self.env.ref("l10n_vn_ibhxh.ir_cron_l10n_vn_ibhxh_print")
+        self._run("print")
+        self.assertFalse(registration.printed_form)
+        soon = fields.Datetime.now() + timedelta(minutes=1)
+        self.assertTrue(triggers.search([("cron_id", "=", cron.id), ("call_at", "=", soon)]))
+        self._send()
+        self._run("print")
+        self.assertTrue(registration.printed_form and waiting.sudo().printed_form)
 
     @mute_logger(PRINT_LOGGER)
     def test_failing_printer_disturbs_nobody_and_is_tried_again(self):
