@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta, timezone
-from ipaddress import ip_address
 from typing import Any
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import rsa
-from cryptography.x509.oid import NameOID
 
 from dev.demo.processes import free_port
 from dev.faults.case import Case
 from dev.faults.programs import Victim
 from dev.faults.world import until
 from dev.paths import VENV
+from dev.testca import self_signed
 
 BEFORE: dict[str, dict[str, Any]] = {
     "outage with SE999": {"kind": "outage", "seconds": 1},
@@ -104,21 +99,6 @@ def mend(case: Case, provider: int) -> None:
     case.world.person("admin").call("l10n_vn_ibhxh.provider", "write", [provider], {"url": url})
     case.send_now()
     case.check_accepted()
-
-
-def self_signed() -> tuple[bytes, bytes]:
-    """A certificate for 127.0.0.1 that nobody has reason to trust, and its key (both PEM)."""
-    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
-    now = datetime.now(timezone.utc)
-    certificate = (
-        x509.CertificateBuilder(name, name, key.public_key(), 1, now - timedelta(days=1), now + timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=False)
-        .sign(key, hashes.SHA256())
-    )
-    encoding = serialization.Encoding.PEM
-    private = key.private_bytes(encoding, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    return certificate.public_bytes(encoding), private
 
 
 @pytest.mark.parametrize("kind", ["timeout", "slow"])
