@@ -91,12 +91,6 @@ class JobsWorld(World):
             query = f"UPDATE queue_job SET {name} = {name} - %s * interval '1 second' WHERE id = %s"
             self.sql(query, [seconds, job["id"]])
 
-    def hurry(self, key: str) -> None:
-        """Let the time of the waiting jobs of this key come."""
-        for job in self.jobs(key):
-            if job["state"] == "pending":
-                self.age(job)
-
     def copy_job(self, job: dict[str, Any]) -> dict[str, Any]:
         """Queue the same call once more, past the check of identity keys; returns the copy once it is done."""
         names = [name for name in job if name not in ("id", "uuid", "identity_key", "state", "result", "date_created")]
