@@ -211,7 +211,7 @@ class _Run:
             late = {"endpoint": "any", "kind": "delay", "seconds": self._setting.delay, "count": FOREVER}
             with requests.Session() as session:
                 session.trust_env = False
-                session.post(f"http://127.0.0.1:{port}/_sandbox/faults", json=[late], timeout=60).raise_for_status()
+                session.post(f"http://127.0.0.1:{port}/_sandbox/faults", json=late, timeout=60).raise_for_status()
 
     def _program(self, name: str, command: list[str], environment: dict[str, str]) -> None:
         program = Program(name, command, FOLDER / f"{name}.log", {**os.environ, **environment})

@@ -233,6 +233,7 @@ def _end_to_end(mode: str) -> list[Figure]:
 
 def _whole_way(setting: end_to_end.Setting, command: str) -> Figure:
     found = end_to_end.measure(setting)
+    say(f"{setting}: {found}")
     each = 1000 / setting.count
     parts = [
         f"{setting.count} companies",
