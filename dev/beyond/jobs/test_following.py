@@ -66,9 +66,8 @@ def test_a_gateway_that_does_not_answer_keeps_only_its_own_waiting(case: Case, w
     assert (second["result"], state(world, hanging)) == ("goes on in another job", "started")
     other.retire()
     until("the first job's end", lambda: state(world, hanging) == "done")
-    third = world.await_job(polling(world.provider), "pending")
-    world.age(third)
-    until("the turn of the waiting one", lambda: state(world, third) == "done")
+    third = world.await_job(polling(world.provider), "pending", "done")
+    until("the turn of the waiting one", lambda: third["id"] > second["id"] and state(world, third) == "done")
 
 
 def state(world: JobsWorld, job: dict[str, Any]) -> str:
