@@ -43,9 +43,8 @@ class SilentGateway(gateways.Gateway):  # type: ignore[misc]  # Odoo's modules h
 def measure(env: Any, scene: str, count: int) -> dict[str, Any]:
     """Let the scheduler work until nothing of `scene` is left.
 
-    :return: queries, seconds on the clock, seconds of the processor (Odoo's, without PostgreSQL's), runs (each ends after
-        10 seconds), commits,
-        megabytes (how far the peak of the process rose), left (must be 0)
+    :return: queries, seconds on the clock, seconds of the processor (Odoo's, without PostgreSQL's), runs (each ends
+        after 10 seconds), commits, megabytes (how far the peak of the process rose), left (must be 0)
     """
     crowd.gather(env, scene, count)
     cron = env.ref(CRON)

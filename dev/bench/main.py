@@ -117,7 +117,7 @@ def _follow(mode: str) -> list[Figure]:
                 f"≤ × {DECADE} per decade",
                 max(factors) <= DECADE,
                 command,
-                "Not known.",
+                "Other programs used the processor meanwhile: this differs from run to run, the queries do not.",
             )
         )
         growth = runs[-1]["megabytes"] - runs[0]["megabytes"]
