@@ -60,7 +60,7 @@ EVERYTHING = (
     "the same machine. What is measured is therefore the work of Odoo and PostgreSQL for one registration, of which "
     "the table below gives the processor's time: a wizard's record, a registration with its checks and XML, a signing "
     "request, chatter, the verified signature, attempt and receipt each committed by itself, the first look at VSS's "
-    "answer, the printed form. It needs both cores of this machine, so that more workers and agents do not make it "
+    "answer. It needs both cores of this machine, so that more workers and agents do not make it "
     "faster. With a gateway as far away as a real one the same work is hidden behind its round trips."
 )
 FOLLOWED = {
