@@ -102,11 +102,16 @@ class L10n_Vn_IbhxhRegistrationFollow(models.Model):
                 registration._send()
             else:
                 registration._get_receipt(adapters)
+        except OperationalError:
+            # Somebody else was at it since this transaction began, and may have sent it.
+            self.env.cr.rollback()
+            registration._look_again()
         except Exception:
             # A fault of ours or of one record: the others still have to go out, and this one is tried again.
             self.env.cr.rollback()
             _logger.exception("Sending BHXH registration %s failed", registration.id)
-            registration._postpone(self.env._("Odoo could not send the dossier; it tries again by itself."))
+            if registration._lock_if("to_send"):
+                registration._postpone(self.env._("Odoo could not send the dossier; it tries again by itself."))
 
     def _send(self):
         """Send one registration and store what comes back. Does nothing when somebody else is at it."""
@@ -140,11 +145,12 @@ class L10n_Vn_IbhxhRegistrationFollow(models.Model):
         try:
             for some in locked.grouped(lambda r: r.user_id.lang).values():
                 reminders.each(some, lambda records: records._for_reader()._on_received())
+            for registration in locked.filtered(lambda r: r.state == "to_send"):
+                registration._postpone(self.env._("Odoo could not send the dossier; it tries again by itself."))
         except OperationalError:
             # Somebody else was at them since; the receipts stand.
             self.env.cr.rollback()
-        for registration in locked.filtered(lambda r: r.state == "to_send"):
-            registration._postpone(self.env._("Odoo could not send the dossier; it tries again by itself."))
+            self._look_again()
         self._commit()
 
     def _hand_over(self, is_repeat, adapters):

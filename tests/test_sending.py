@@ -4,6 +4,7 @@ from unittest.mock import patch
 
 from odoo import fields
 from odoo.tests import tagged
+from psycopg2.errors import SerializationFailure
 
 from ..tools import gateways
 from .common import IbhxhCommon, progress, step
@@ -83,6 +84,30 @@ class TestSending(IbhxhCommon):
             self._send()
         self.assertEqual(self.registration.state, "to_send")
         self.assertEqual(second.sudo().state, "sent")
+
+    def test_a_conflict_with_another_host_alarms_nobody(self):
+        """The row was changed since this transaction began: it is looked at again, and nothing is written on it."""
+        model = type(self.registration)
+        with patch.object(model, "_get_receipt", side_effect=SerializationFailure):
+            self._send()
+        self.assertFalse(self.registration.error_message)
+        self.assertFalse(self.registration.retry_at)
+        self._send()
+        self.assertEqual((self.registration.state, self.gateway.calls), ("sent", ["submit"]))
+
+    def test_a_fault_after_another_host_sent_it_is_not_written_on_it(self):
+        def sent_by_another(registration, _adapters):
+            registration.sudo()._on_accepted(fields.Datetime.now(), "03706/2026/001")
+            registration.env.cr.commit()
+            raise ZeroDivisionError
+
+        with (
+            patch.object(type(self.registration), "_get_receipt", sent_by_another),
+            self.assertLogs("odoo.addons.l10n_vn_ibhxh", level="ERROR"),
+        ):
+            self._send()
+        self.assertEqual(self.registration.state, "sent")
+        self.assertFalse(self.registration.error_message)
 
     def _signed_second(self):
         """Return the signed registration of another company with the same certificate."""
