@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 import subprocess
 from typing import Any
@@ -128,6 +129,26 @@ def steps(case: Case) -> list[dict[str, Any]]:
     """What Odoo has of VSS's steps, which come by asking and by no other way."""
     query = "SELECT number FROM l10n_vn_ibhxh_registration_step WHERE registration_id = %s"
     return case.world.sql(query, [case.registration])
+
+
+def ask(case: Case) -> None:
+    """It is time to ask about this registration."""
+    case.world.sql("UPDATE l10n_vn_ibhxh_registration SET poll_at = submitted_at WHERE id = %s", [case.registration])
+    case.world.trigger("follow")
+
+
+def await_steps(*cases: Case) -> None:
+    """Wait for VSS's steps. Where somebody is at the row as they come, the next time comes here after some seconds."""
+    looks = itertools.count()
+
+    def probe() -> bool:
+        left = [case for case in cases if not steps(case)]
+        if next(looks):
+            for case in left:
+                ask(case)
+        return not left
+
+    until("VSS's steps", probe, 45, pause=5)
 
 
 def polling(provider: int) -> str:

@@ -277,6 +277,19 @@ class World:
         self.sql(f"INSERT INTO ir_cron_trigger (cron_id, call_at) VALUES (%s, {now})", [action])
         self.wake()
 
+    def look(self, cron: str) -> None:
+        """Make a scheduled action (`send`, `follow`) due, and wait until the scheduler has taken it up."""
+        self.trigger(cron)
+
+        def probe() -> bool:
+            if self.due(cron):
+                # One that is busy does not hear.
+                self.wake()
+                return False
+            return True
+
+        until(f"the scheduler's turn at {cron}", probe, pause=0.5)
+
     @contextmanager
     def switched_off(self, cron: str) -> Iterator[None]:
         """A scheduled action (`send`, `follow`) is switched off meanwhile."""

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from dev.beyond.jobs_world import JobsWorld, polling, steps
+from dev.beyond.jobs_world import JobsWorld, ask, await_steps, polling
 from dev.faults.case import Case
 from dev.faults.world import VSS_DOMAIN, until
 
@@ -28,19 +28,13 @@ def deaf(world: JobsWorld) -> Iterator[None]:
 def test_a_job_learns_that_vss_confirmed(case: Case, world: JobsWorld) -> None:
     case.signed()
     case.check_accepted()
-    until("the first steps", lambda: steps(case))
+    await_steps(case)
     world.await_job(polling(world.provider), "done")
     (dossier,) = case.dossiers()
     world.control.activate(dossier["token"], dossier["code"])
     ask(case)
     case.await_state("confirmed")
     assert world.await_job(polling(world.provider), "done")["result"] == "done"
-
-
-def ask(case: Case) -> None:
-    """It is time to ask about this registration."""
-    case.world.sql("UPDATE l10n_vn_ibhxh_registration SET poll_at = submitted_at WHERE id = %s", [case.registration])
-    case.world.trigger("follow")
 
 
 @pytest.mark.usefixtures("deaf")
@@ -54,7 +48,8 @@ def test_a_gateway_that_does_not_answer_keeps_only_its_own_waiting(case: Case, w
     admin.call("res.company", "write", [other.company], {"l10n_vn_ibhxh_provider_id": provider})
     other.signed()
     other.check_accepted()
-    until("the first steps of both", lambda: steps(case) and steps(other))
+    await_steps(case, other)
+    world.await_job(polling(world.provider), "done")
     (dossier,) = other.dossiers()
     world.control.activate(dossier["token"], dossier["code"])
     world.control.fault(endpoint="progress", kind="timeout", seconds=8)

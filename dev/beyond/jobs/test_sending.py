@@ -27,14 +27,13 @@ def test_each_of_many_is_sent_by_a_job_of_its_own(world: JobsWorld) -> None:
     for case in cases:
         case.check_accepted()
         job = world.await_job(sending(case), "done")
-        assert (job["result"], job["retry"], len(world.jobs(sending(case)))) == ("sent", 1, 1)
+        assert job["result"] in ACCEPTED and (job["retry"], len(world.jobs(sending(case)))) == (1, 1)
         case.retire()
 
 
 def look_again(world: JobsWorld) -> bool:
     """Let the scheduled action look; returns whether there is nothing to send any more."""
-    world.trigger("send")
-    until("the scheduled action's look", lambda: not world.due("send"))
+    world.look("send")
     return not world.sql("SELECT 1 FROM l10n_vn_ibhxh_registration WHERE state = 'to_send'")
 
 
@@ -84,7 +83,7 @@ def test_two_jobs_of_one_registration_run_at_once(case: Case, world: JobsWorld) 
     twin = world.copy_job(job)
     assert twin["result"] == "to_send" and world.await_job(sending(case), "started")["uuid"] == job["uuid"]
     case.check_accepted()
-    assert world.await_job(sending(case), "done")["result"] == "sent"
+    assert world.await_job(sending(case), "done")["result"] in ACCEPTED
 
 
 def test_a_job_that_is_done_is_begun_again(case: Case, world: JobsWorld) -> None:
@@ -106,4 +105,5 @@ def test_the_gateway_is_down(case: Case, world: JobsWorld) -> None:
     world.sql("UPDATE l10n_vn_ibhxh_registration SET retry_at = create_date WHERE id = %s", [case.row()["id"]])
     world.trigger("send")
     case.check_accepted()
-    assert [job["result"] for job in world.jobs(sending(case))] == ["to_send", "sent"]
+    assert world.await_job(sending(case), "done")["result"] in ACCEPTED
+    assert [job["result"] for job in world.jobs(sending(case))][:-1] == ["to_send"]

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from dev.beyond.jobs_world import JobsWorld, sending, steps
+from dev.beyond.jobs_world import JobsWorld, await_steps, sending
 from dev.faults.case import Case
-from dev.faults.world import until
 from dev.paths import ADDON
 
 pytestmark = pytest.mark.usefixtures("no_runner")
@@ -20,8 +19,7 @@ def test_after_a_while_the_scheduled_action_does_not_wait_for_a_runner(case: Cas
     case.signed()
     job = world.await_job(sending(case), "pending")
     world.age(job, PATIENCE - 60)
-    world.trigger("send")
-    until("the scheduled action's look", lambda: not world.due("send"))
+    world.look("send")
     assert case.state == "to_send" and not case.dossiers() and len(world.jobs(sending(case))) == 1
     world.age(job, 61)
     world.trigger("send")
@@ -47,4 +45,4 @@ def test_the_job_queue_is_uninstalled(case: Case, world: JobsWorld) -> None:
     assert not world.has_jobs
     case.send_now()
     case.check_accepted()
-    until("the gateway's steps", lambda: steps(case))
+    await_steps(case)
