@@ -35,7 +35,6 @@ class HostsWorld(World):
             "gevent_port": free_port(),
             "data_dir": str(self.folder / "data2"),
         }
-        own["data_dir"] = str(self.folder / "data2")
         configuration = self.write_config("odoo2.conf", **{**self.options(), **own})
         self.second = self._program("odoo2", [str(PYTHON), str(self.launcher), "-c", str(configuration)])
         self.start_second()
