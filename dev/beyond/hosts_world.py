@@ -45,7 +45,7 @@ class HostsWorld(World):
         """Start the second host, when it does not run."""
         if not self.second.running:
             self.second.start()
-        until("the second Odoo", lambda: self._answers(f"{self.second_url}/web/health?db_server_status=1"), 90)
+        until("the second Odoo", lambda: self._answers(f"{self.second_url}/web/health?db_server_status=1"))
 
     def recover(self) -> None:
         """Whatever the last case has broken runs again."""

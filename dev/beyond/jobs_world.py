@@ -5,17 +5,19 @@ from __future__ import annotations
 import itertools
 import re
 import subprocess
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 from .. import odoo
 from ..faults.case import Case
-from ..faults.world import World, until
+from ..faults.world import PATIENCE, World, until
 from ..odoo import ADMIN_LOGIN
 from ..paths import ADDON, PYTHON
 
 QUEUE_JOB = "queue_job"
 RUNNING = f"base,web,{QUEUE_JOB}"
 ABSENT = "base,web"
+T = TypeVar("T")
 
 
 class JobsWorld(World):
@@ -110,7 +112,7 @@ class JobsWorld(World):
 
         return until("the copied job", probe)
 
-    def await_job(self, key: str, *states: str, seconds: float = 30) -> dict[str, Any]:
+    def await_job(self, key: str, *states: str, seconds: float = PATIENCE) -> dict[str, Any]:
         """Wait until the newest job of this key is in one of these states."""
 
         def probe() -> dict[str, Any] | None:
@@ -131,24 +133,36 @@ def steps(case: Case) -> list[dict[str, Any]]:
     return case.world.sql(query, [case.registration])
 
 
+def await_confirmed(case: Case) -> None:
+    """Ask about a registration until it is confirmed."""
+    until("the confirmation", asking(lambda: case.state == "confirmed", case))
+
+
 def ask(case: Case) -> None:
     """It is time to ask about this registration."""
     case.world.sql("UPDATE l10n_vn_ibhxh_registration SET poll_at = submitted_at WHERE id = %s", [case.registration])
     case.world.trigger("follow")
 
 
-def await_steps(*cases: Case) -> None:
-    """Wait for VSS's steps. Where somebody is at the row as they come, the next time comes here after some seconds."""
+def asking(probe: Callable[[], T | None], *cases: Case) -> Callable[[], T | None]:
+    """The probe, which also asks about these each fiftieth time, the first included.
+
+    Where somebody is at a row as it is asked about, its next time comes only after a minute.
+    """
     looks = itertools.count()
 
-    def probe() -> bool:
-        left = [case for case in cases if not steps(case)]
-        if next(looks):
-            for case in left:
+    def asking() -> T | None:
+        if next(looks) % 50 == 0:
+            for case in cases:
                 ask(case)
-        return not left
+        return probe()
 
-    until("VSS's steps", probe, 45, pause=5)
+    return asking
+
+
+def await_steps(*cases: Case) -> None:
+    """Wait for VSS's steps of all of these."""
+    until("VSS's steps", asking(lambda: all(steps(case) for case in cases), *cases))
 
 
 def polling(provider: int) -> str:

@@ -11,7 +11,7 @@ import websocket
 
 from ..demo.odoo_web import Person
 
-TIMEOUT = 20
+TIMEOUT = 60
 
 
 class Page:

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 from ..demo.odoo_web import OdooError
 from ..demo.registering import MODEL, PHONE, WIZARD
-from .world import CLERK, MAILBOX, Unseen, World, until
+from .world import CLERK, MAILBOX, PATIENCE, Unseen, World, until
 
 T = TypeVar("T")
 ACCEPTED = ("sent", "to_activate", "confirmed")
@@ -86,7 +86,7 @@ class Case:
         """The state that is committed."""
         return str(self.row()["state"])
 
-    def await_state(self, *states: str, seconds: float = 45) -> dict[str, Any]:
+    def await_state(self, *states: str, seconds: float = PATIENCE) -> dict[str, Any]:
         """Wait for one of these states, waking the scheduler every other second as its own clock would."""
 
         def probe() -> dict[str, Any] | None:
@@ -109,7 +109,7 @@ class Case:
 
         return ticking
 
-    def await_message(self, seconds: float = 45) -> dict[str, Any]:
+    def await_message(self, seconds: float = PATIENCE) -> dict[str, Any]:
         """Wait until a dossier that is not sent says why."""
         try:
             return until(
@@ -129,7 +129,7 @@ class Case:
         """What the I-VAN holds of this company."""
         return [row for row in self.world.control.documents() if row["tax_code"] == self.tax_code]
 
-    def await_accepted(self, seconds: float = 30) -> dict[str, Any]:
+    def await_accepted(self, seconds: float = PATIENCE) -> dict[str, Any]:
         """Wait until the I-VAN has taken the dossier, whatever Odoo knows of that."""
         return until("the dossier at the I-VAN", self.ticking(lambda: next(iter(self.dossiers()), None)), seconds)
 

@@ -61,4 +61,4 @@ def await_blocked(world: World) -> None:
             )
             return cursor.fetchone() is not None
 
-    until("a transaction that waits", probe, 60)
+    until("a transaction that waits", probe)

@@ -7,7 +7,8 @@ import resource
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from pathlib import Path
+
+import psutil
 
 from ..demo.processes import Program
 
@@ -34,8 +35,7 @@ class Victim(Program):
 
     def workers(self) -> list[int]:
         """The process ids of its children, the gevent server of Odoo left out."""
-        listed = Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text(encoding="ascii").split()
-        return [int(pid) for pid in listed if "gevent" not in Path(f"/proc/{pid}/cmdline").read_text("utf-8")]
+        return [child.pid for child in psutil.Process(self.pid).children() if _is_worker(child)]
 
     @contextmanager
     def frozen(self) -> Iterator[None]:
@@ -62,3 +62,11 @@ class Victim(Program):
         for pid in [self.pid, *self.workers()]:
             with suppress(ProcessLookupError):
                 resource.prlimit(pid, resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def _is_worker(process: psutil.Process) -> bool:
+    """Whether this lives and is not Odoo's process for websockets."""
+    try:
+        return "gevent" not in " ".join(process.cmdline())
+    except psutil.NoSuchProcess:
+        return False

@@ -34,6 +34,8 @@ VSS_DOMAIN = "vss.sandbox.example"
 CLERK, COLLEAGUE, HOLDER = "ketoan", "donghanh", "giamdoc"
 QUIET = ("l10n_vn_ibhxh.ir_cron_l10n_vn_ibhxh_send", "l10n_vn_ibhxh.ir_cron_l10n_vn_ibhxh_follow")
 """The scheduled actions that run; all others are off, so that only what a case is about happens."""
+PATIENCE = 120.0
+"""Seconds. What has to happen is waited for longer than the minute after which Odoo tries again by itself."""
 T = TypeVar("T")
 W = TypeVar("W", bound="World")
 
@@ -149,13 +151,13 @@ class World:
                 self.odoo.start()
             return self._answers(f"{self.url}/web/health?db_server_status=1")
 
-        until("Odoo answering", probe, 90)
+        until("Odoo answering", probe)
 
     def start_sandbox(self) -> None:
         """Start the sandbox, when it does not run, with what it held."""
         if not self.sandbox.running:
             self.sandbox.start()
-        until("the sandbox answering", lambda: self._answers(f"{self.sandbox_url}/_sandbox/clock"), 30)
+        until("the sandbox answering", lambda: self._answers(f"{self.sandbox_url}/_sandbox/clock"))
 
     @staticmethod
     def _answers(url: str) -> bool:
@@ -339,6 +341,10 @@ class Control(SandboxControl):
         """Switch all faults off."""
         self._call("DELETE", "faults")
 
+    def is_fine(self) -> bool:
+        """Whether every fault that was switched on has come to pass."""
+        return not self._call("GET", "faults")
+
     def documents(self) -> list[dict[str, Any]]:
         """Every dossier that was taken in, with its document (base64)."""
         rows: list[dict[str, Any]] = self._call("GET", "dossiers?document=1")
@@ -350,7 +356,7 @@ class Control(SandboxControl):
         answer.raise_for_status()
 
 
-def until(what: str, probe: Callable[[], T | None], seconds: float = 30, *, pause: float = 0.1) -> T:
+def until(what: str, probe: Callable[[], T | None], seconds: float = PATIENCE, *, pause: float = 0.1) -> T:
     """Ask `probe` until it gives something; that is the answer. A database that is down gives nothing.
 
     :raises Unseen: after `seconds`

@@ -43,7 +43,7 @@ def plug_in(case: Case, agent: AgentPC, token: Token, pin: str, poll_seconds: st
     """Start the agent and wait until Odoo has heard of the certificate."""
     agent.plug_in(token.slots, pin, poll_seconds=poll_seconds)
     query = "SELECT 1 FROM l10n_vn_ibhxh_certificate WHERE tax_code = %s"
-    until("the certificate in Odoo", lambda: case.world.sql(query, [case.tax_code]), 60)
+    until("the certificate in Odoo", lambda: case.world.sql(query, [case.tax_code]))
 
 
 def test_the_doorbell_and_the_page_go_through_the_proxy_and_across_hosts(
@@ -54,7 +54,7 @@ def test_the_doorbell_and_the_page_go_through_the_proxy_and_across_hosts(
     computer.pair(world.proxy.url, world.pairing_code(), "PC")
     plug_in(case, computer, token, pin, RARELY)
     # The line was opened with a visitor's session, and what rang before it was is asked for.
-    until("the agent's websocket", lambda: CLAIM in after("GET /web/login", world.proxy.requests()[asked:]), 30)
+    until("the agent's websocket", lambda: CLAIM in after("GET /web/login", world.proxy.requests()[asked:]))
     page = Page(world.person_at_proxy(CLERK), world.proxy.url, world.proxy.authority)
     with closing(page), world.moved(CLERK):
         clicked = time.monotonic()
@@ -75,7 +75,7 @@ def test_an_agent_polls_where_the_websocket_is_not_passed_on(
 ) -> None:
     computer.pair(world.proxy.silent_url, world.pairing_code(), "PC")
     plug_in(case, computer, token, pin, OFTEN)
-    until("the failed websocket", lambda: "doorbell: " in computer.tail(), 30)
+    until("the failed websocket", lambda: "doorbell: " in computer.tail())
     case.register()
     case.check_accepted()
 

@@ -7,11 +7,13 @@ from typing import Any
 
 import pytest
 
-from dev.beyond.jobs_world import JobsWorld, ask, await_steps, polling
+from dev.beyond.jobs_world import JobsWorld, ask, asking, await_confirmed, await_steps, polling
 from dev.faults.case import Case
 from dev.faults.world import VSS_DOMAIN, until
 
 pytestmark = pytest.mark.usefixtures("runner")
+LONG = 25
+"""Seconds for which the gateway does not answer: longer than everything takes that must not wait for it."""
 SENDERS = "l10n_vn_ibhxh.mail_sender_domains"
 
 
@@ -32,31 +34,30 @@ def test_a_job_learns_that_vss_confirmed(case: Case, world: JobsWorld) -> None:
     world.await_job(polling(world.provider), "done")
     (dossier,) = case.dossiers()
     world.control.activate(dossier["token"], dossier["code"])
-    ask(case)
-    case.await_state("confirmed")
+    await_confirmed(case)
     assert world.await_job(polling(world.provider), "done")["result"] == "done"
 
 
 @pytest.mark.usefixtures("deaf")
 def test_a_gateway_that_does_not_answer_keeps_only_its_own_waiting(case: Case, world: JobsWorld) -> None:
     """Two I-VANs. The one that hangs is asked by one job at a time; what becomes due there meanwhile has the next."""
-    case.signed()
-    case.check_accepted()
     other = Case(world)
     admin = world.person("admin")
     provider = world.make_provider(world.sandbox_url, gateway="http", company_id=other.company)
     admin.call("res.company", "write", [other.company], {"l10n_vn_ibhxh_provider_id": provider})
-    other.signed()
+    other.to_sign()
+    case.signed()
+    case.check_accepted()
+    await_steps(case)
+    world.control.fault(endpoint="progress", kind="timeout", seconds=LONG)
+    until("the gateway that is asked", asking(world.control.is_fine, case))
+    (hanging,) = [job for job in world.jobs(polling(world.provider)) if job["state"] == "started"]
+    other.sign()
     other.check_accepted()
-    await_steps(case, other)
-    world.await_job(polling(world.provider), "done")
     (dossier,) = other.dossiers()
     world.control.activate(dossier["token"], dossier["code"])
-    world.control.fault(endpoint="progress", kind="timeout", seconds=8)
     ask(case)
-    hanging = world.await_job(polling(world.provider), "started")
-    ask(other)
-    other.await_state("confirmed")
+    await_confirmed(other)
     second = until("a second job for the first I-VAN", lambda: newer(world, hanging))
     assert (second["result"], state(world, hanging)) == ("goes on in another job", "started")
     other.retire()

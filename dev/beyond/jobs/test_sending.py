@@ -23,7 +23,7 @@ def test_each_of_many_is_sent_by_a_job_of_its_own(world: JobsWorld) -> None:
     world.control.fault(endpoint="submit", kind="delay", seconds=1, count=MANY)
     for case in cases:
         case.signed()
-    until("all of them sent", lambda: look_again(world), 60)
+    until("all of them sent", lambda: look_again(world))
     for case in cases:
         case.check_accepted()
         job = world.await_job(sending(case), "done")

@@ -59,7 +59,6 @@ def plug_in(case: Case, token: Token, *agents: KillableAgent) -> None:
             "ON r.certificate_id = c.id WHERE c.tax_code = %s HAVING count(*) >= %s",
             [case.tax_code, len(agents)],
         ),
-        60,
     )
 
 
@@ -83,7 +82,7 @@ def test_the_agent_does_not_run_and_is_started_later(case: Case, agent: Killable
     case.register()
     assert case.state == "to_sign"
     agent.plug_in(token.slots, PIN)
-    case.await_state("sent", "to_activate", seconds=60)
+    case.await_state("sent", "to_activate")
     check_signed_once(case)
 
 
@@ -95,7 +94,7 @@ def test_the_agent_is_killed_while_its_claim_is_answered(case: Case, agent: Kill
         await_blocked(case.world)
         agent.kill()
     agent.plug_in(token.slots, PIN)
-    case.await_state("sent", "to_activate", seconds=60)
+    case.await_state("sent", "to_activate")
     check_signed_once(case)
 
 
@@ -122,7 +121,7 @@ def test_agent_and_odoo_are_killed_while_the_signature_is_taken(case: Case, agen
     assert [request["state"] for request in requests_of(case)] == ["claimed"]
     case.world.start_odoo()
     agent.plug_in(token.slots, PIN)
-    case.await_state("sent", "to_activate", seconds=60)
+    case.await_state("sent", "to_activate")
     check_signed_once(case)
 
 
@@ -134,7 +133,7 @@ def test_odoo_is_killed_while_the_agent_delivers(case: Case, agent: KillableAgen
         await_blocked(case.world)
         case.world.odoo.kill()
     case.world.start_odoo()
-    case.await_state("sent", "to_activate", seconds=90)
+    case.await_state("sent", "to_activate")
     check_signed_once(case)
 
 
@@ -143,7 +142,7 @@ def test_two_agents_have_the_same_token(
 ) -> None:
     plug_in(case, token, *computers)
     case.register()
-    case.await_state("sent", "to_activate", seconds=60)
+    case.await_state("sent", "to_activate")
     check_signed_once(case)
 
 
@@ -157,7 +156,7 @@ def test_the_lease_lapses_while_the_pin_window_is_open_and_another_computer_sign
     (claimed,) = case.world.desk.claim(case.certificate)
     lapse(case)
     agent.plug_in(token.slots, PIN)
-    case.await_state("sent", "to_activate", seconds=60)
+    case.await_state("sent", "to_activate")
     late = case.world.desk.call(f"requests/{claimed['id']}/signed", {"document": claimed["document"]})
     assert late.status_code == 409
     check_signed_once(case)
@@ -197,7 +196,6 @@ def test_the_token_is_pulled_out_before_it_could_sign(case: Case, agent: Killabl
                 [case.tax_code],
             )
         ),
-        60,
     )
     case.register()
     hint = case.world.person("ketoan").read("l10n_vn_ibhxh.registration", case.registration, "signing_hint")
@@ -210,7 +208,7 @@ def test_the_token_is_pulled_out_before_it_could_sign(case: Case, agent: Killabl
     certificate(case, token)
     plug_in(case, token, agent)
     case.register()
-    case.await_state("sent", "to_activate", seconds=60)
+    case.await_state("sent", "to_activate")
     case.check_accepted()
 
 

@@ -155,12 +155,12 @@ def test_the_disk_is_full(case: Case) -> None:
         with case.world.odoo.no_space():
             case.sign()
             case.check_accepted()
-            until("a try to print", case.ticking(lambda: case.row()["print_attempts"]), 60)
+            until("a try to print", case.ticking(lambda: case.row()["print_attempts"]))
             assert not case.row()["printed_form"]
         case.world.sql(
             "INSERT INTO ir_cron_trigger (cron_id, call_at) VALUES (%s, now() at time zone 'utc')", [printing]
         )
-        until("the printed form", case.ticking(lambda: case.row()["printed_form"]), 60)
+        until("the printed form", case.ticking(lambda: case.row()["printed_form"]))
     finally:
         case.world.sql("UPDATE ir_cron SET active = false WHERE id = %s", [printing])
     case.check_accepted()
