@@ -28,9 +28,10 @@ TAX_CODE = "0101243150"
 PIN = "73915846"
 
 
-def measure(count: int) -> dict[str, float]:
+def measure(count: int, bits: int = 2048) -> dict[str, float]:
     """Make `count` signatures in one login, each beside a bare one of the same SignedInfo's length.
 
+    :param bits: size of the RSA key
     :return: medians in microseconds: `whole` (check, parse, sign, verify, serialise), `bare` (C_Sign in this process),
         `child` (C_Sign through the agent's child process), `own` (processor time of `whole`, the child's left out);
         `ratio` and `ratio_child`; `growth` in kilobytes of the agent from the first quarter to the end
@@ -38,7 +39,7 @@ def measure(count: int) -> dict[str, float]:
     with tempfile.TemporaryDirectory() as name:
         slots = softhsm.TokenFolder(Path(name) / "token")
         token = slots.create("BENCH", pin=PIN)
-        token.add_certificate(tax_code=TAX_CODE)
+        token.add_certificate(tax_code=TAX_CODE, bits=bits)
         done = subprocess.run(
             [str(PYTHON), "-m", "dev.bench.signing", str(count), str(slots.library())],
             env={**os.environ, **slots.environment(), "HOME": name, "XDG_STATE_HOME": name},
