@@ -352,7 +352,7 @@ class Control(SandboxControl):
 
     def activate(self, token: str, code: str) -> None:
         """Enter the code on the portal's page."""
-        answer = self._session.post(f"{self._url}/portal/activations/{token}", json={"code": code}, timeout=15)
+        answer = self._session.post(f"{self._url}/portal/activations/{token}", json={"code": code}, timeout=60)
         answer.raise_for_status()
 
 

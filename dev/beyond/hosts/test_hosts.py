@@ -12,6 +12,8 @@ from dev.faults.world import until
 from dev.odoo import ADMIN_LOGIN
 
 MANY = 6
+DELAY = 3
+"""Seconds for each answer of the gateway: together, longer than a worker of the second host needs to begin."""
 LONG = 25
 """Seconds for which the gateway holds its answer back: longer than the murder takes."""
 
@@ -22,17 +24,17 @@ def test_both_hosts_send_the_same_registrations_at_once(world: HostsWorld) -> No
     model = admin.find("ir.model", ["model", "=", MODEL])
     code = "for record in records:\n    record.sudo()._try_to_send()"
     action = admin.create("ir.actions.server", name="Send", model_id=model, state="code", code=code)
+    hosts = (admin, world.person_at_second(ADMIN_LOGIN))
     with world.switched_off("send"):
         cases = [Case(world) for _number in range(MANY)]
         for case in cases:
             case.signed()
-        world.control.fault(endpoint="submit", kind="delay", seconds=1, count=MANY)
+        world.control.fault(endpoint="submit", kind="delay", seconds=DELAY, count=MANY)
         context = {"active_model": MODEL, "active_ids": [case.registration for case in cases]}
-        hosts = (admin, world.person_at_second(ADMIN_LOGIN))
         runs = [threading.Thread(target=run, args=(host, action, context)) for host in hosts]
         for thread in runs:
             thread.start()
-        until("both hosts at it", lambda: len(world.senders()) == len(hosts), 20)
+        until("both hosts at it", lambda: len(world.senders()) == len(hosts))
         for thread in runs:
             thread.join()
         assert {case.state for case in cases}.isdisjoint({"to_send"})

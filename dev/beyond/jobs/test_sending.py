@@ -14,6 +14,8 @@ from dev.faults.world import until
 pytestmark = pytest.mark.usefixtures("runner")
 LONG = 25
 """Seconds for which the gateway holds its answer back: longer than the murder takes."""
+DELAY = 12
+"""Seconds until the gateway answers: longer than a second job needs to come and go."""
 MANY = 6
 
 
@@ -77,7 +79,7 @@ def test_the_runner_is_killed(case: Case, world: JobsWorld) -> None:
 
 def test_two_jobs_of_one_registration_run_at_once(case: Case, world: JobsWorld) -> None:
     """It takes a copied row to get there; the second job finds somebody at work and leaves."""
-    world.control.fault(endpoint="submit", kind="delay", seconds=5)
+    world.control.fault(endpoint="submit", kind="delay", seconds=DELAY)
     case.signed()
     job = world.await_job(sending(case), "started")
     twin = world.copy_job(job)

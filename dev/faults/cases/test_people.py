@@ -15,7 +15,7 @@ from dev import odoo
 from dev.demo.odoo_web import OdooError
 from dev.faults.case import Case
 from dev.faults.holds import held_row
-from dev.faults.world import CLERK, COLLEAGUE, DATABASE, until
+from dev.faults.world import CLERK, COLLEAGUE, DATABASE, PATIENCE, until
 from dev.paths import ADDON, PYTHON
 
 SLOW = {"endpoint": "submit", "when": "after", "kind": "slow"}
@@ -67,7 +67,7 @@ def test_two_processes_send_the_same_registration(case: Case) -> None:
         case.world.control.fault(**SLOW, seconds=0.1)
         case.signed()
         case.await_accepted()
-        second.communicate(script, timeout=90)
+        second.communicate(script, timeout=PATIENCE)
     assert second.returncode == 0
     case.check_accepted()
 
