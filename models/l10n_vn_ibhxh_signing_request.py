@@ -293,6 +293,7 @@ class L10n_Vn_IbhxhSigningRequest(models.Model):
         return record.with_context(lang=self.user_id.lang).with_company(self.company_id)
 
     def _notify_records(self):
-        """Tell the pages of the people who asked that something moved. The message carries no content."""
-        for request in self:
-            request.user_id._bus_send("l10n_vn_ibhxh/signing", {"model": request.res_model, "id": request.res_id})
+        """Tell every open page that may show one of the records that something moved. The message is numbers only."""
+        group = self.env.ref("l10n_vn_ibhxh.group_l10n_vn_ibhxh_user")
+        for model, requests in self.grouped("res_model").items():
+            group._bus_send("l10n_vn_ibhxh/signing", {"model": model, "ids": requests.mapped("res_id")})

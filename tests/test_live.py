@@ -75,16 +75,30 @@ class TestLive(ManyCompanies):
         with self.assertRaises(AccessError):
             self._live(user=outsider)
 
-    def test_everybody_who_may_have_the_page_open_is_told_and_the_message_has_no_content(self):
-        registration = self._register()
-        self.env.cr.precommit.run()
-        self.env["bus.bus"].sudo().search([]).unlink()
-        registration.action_withdraw()
+    def _told(self):
+        """What everybody was told over the bus since the last time."""
         self.env.cr.precommit.run()
         group = self.env.ref("l10n_vn_ibhxh.group_l10n_vn_ibhxh_user")
+        messages = self.env["bus.bus"].sudo().search([])
         told = [
             json.loads(message.message)
-            for message in self.env["bus.bus"].sudo().search([])
+            for message in messages
             if json.loads(message.channel)[1:] == ["res.groups", group.id]
         ]
-        self.assertIn({"type": "l10n_vn_ibhxh/registration", "payload": {"id": registration.id, "batch_ids": []}}, told)
+        messages.unlink()
+        return told
+
+    def test_everybody_who_may_have_the_page_open_is_told_and_the_message_has_no_content(self):
+        registration = self._register()
+        self._told()
+        registration.action_withdraw()
+        self.assertIn(
+            {"type": "l10n_vn_ibhxh/registration", "payload": {"id": registration.id, "batch_ids": []}}, self._told()
+        )
+
+    def test_everybody_is_told_that_a_computer_asks_for_the_pin(self):
+        registration = self._register()
+        self._told()
+        self._claim()
+        payload = {"model": "l10n_vn_ibhxh.registration", "ids": [registration.id]}
+        self.assertEqual(self._told(), [{"type": "l10n_vn_ibhxh/signing", "payload": payload}])

@@ -23,7 +23,7 @@ export class LiveFormController extends FormController {
             return false;
         }
         if (type === "l10n_vn_ibhxh/signing") {
-            return payload.id === resId && payload.model === resModel;
+            return payload.model === resModel && payload.ids.includes(resId);
         }
         if (type === "l10n_vn_ibhxh/tokens") {
             return data.state === "to_sign";

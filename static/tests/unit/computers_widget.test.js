@@ -111,7 +111,7 @@ test("a token that is plugged in appears, and the record is read anew", async ()
 test("a computer that asks for the PIN says so, and the record stays as it is", async () => {
     const answer = await open(computer({ certificates: [token(1)] }));
     answer.computers = [computer({ certificates: [token(1)], asking: true })];
-    await tell("signing", { id: 1 });
+    await tell("signing", { ids: [1], model: "l10n_vn_ibhxh.registration" });
     expect(await waitFor(".o_l10n_vn_ibhxh_asking")).toHaveText("asks for the PIN");
     await expect.waitForSteps(["get_live 1"]);
 });

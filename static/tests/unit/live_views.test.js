@@ -39,10 +39,17 @@ test("the form leaves messages about others alone", async () => {
     await openForm();
     await tell("registration", { id: 2 });
     await tell("registration", { ids: [2, 3] });
-    await tell("signing", { id: 1, model: "res.partner" });
+    await tell("signing", { ids: [1], model: "res.partner" });
+    await tell("signing", { ids: [2], model: MODEL });
     await tell("something", { id: 1 });
     expect.verifySteps([]);
     await tell("registration", { ids: [3, 1] });
+    await expect.waitForSteps(["read"]);
+});
+
+test("the form follows the computer that asks for the PIN", async () => {
+    await openForm();
+    await tell("signing", { ids: [3, 1], model: MODEL });
     await expect.waitForSteps(["read"]);
 });
 
