@@ -19,7 +19,7 @@ def test_the_activation_mail_carries_code_and_link(mailing, postbox):
     reference = mailing.submit().json()["client_reference"]
     dossier = mailing.dossier(reference)
 
-    recipients, message = postbox.arrived.get(timeout=20)
+    recipients, message = postbox.arrived.get(timeout=60)
 
     assert recipients == [TO]
     assert message["To"] == TO
@@ -195,5 +195,5 @@ def test_unknown_mail_faults_are_refused(sandbox):
     import requests
 
     for fault in ({"kind": "nothing"}, {"kind": "late", "letter": "love"}, {"kind": "late", "colour": 1}):
-        response = requests.post(f"{sandbox.origin}/_sandbox/faults", json={"endpoint": "mail", **fault}, timeout=20)
+        response = requests.post(f"{sandbox.origin}/_sandbox/faults", json={"endpoint": "mail", **fault}, timeout=60)
         assert response.status_code == 400

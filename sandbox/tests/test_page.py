@@ -15,7 +15,7 @@ FLAGS = [
     "--no-first-run",
     "--disable-quic",
 ]
-PATIENCE = 15_000  # milliseconds, for a busy machine
+PATIENCE = 60_000  # milliseconds, for a busy machine
 DONE = "Hoàn tất thủ tục thành công."
 
 
@@ -23,7 +23,7 @@ DONE = "Hoàn tất thủ tục thành công."
 def browser():
     expect.set_options(timeout=PATIENCE)
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=FLAGS)
+        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=FLAGS, timeout=PATIENCE)
         yield browser
         browser.close()
 
@@ -77,7 +77,7 @@ def test_activation(page, sandbox, dossier):
     expect(page.get_by_role("button", name="Gửi mã xác nhận")).to_be_hidden()
     assert sandbox.unit()["state"] == "registered"
     confirmation = sandbox.control("mails")[-1]
-    text = requests.get(f"{sandbox.origin}/portal/mails/{confirmation['id']}", timeout=20).json()["text"]
+    text = requests.get(f"{sandbox.origin}/portal/mails/{confirmation['id']}", timeout=60).json()["text"]
     assert "Mật khẩu đăng nhập cổng thông tin đã được cấp lại" in text
     page.reload()
     expect(page.get_by_role("status")).to_have_text("Hồ sơ này đã được xác nhận.")
@@ -97,6 +97,7 @@ def test_a_wrong_code_says_so_and_the_right_one_still_works(page, dossier):
 
 def test_an_expired_code_says_so(page, sandbox, dossier):
     page.goto(dossier["activation_url"])
+    expect(page.get_by_label("Mã xác nhận")).to_be_visible()
     sandbox.control("clock", {"advance_seconds": 24 * 3600})
     send(page, dossier["code"])
     expect(page.locator("#code-error")).to_contain_text("đã hết hạn (quá 24 giờ)")

@@ -7,7 +7,7 @@ from ibhxh_sandbox import example
 
 
 def get(sandbox, path):
-    return requests.get(sandbox.origin + path, timeout=20)
+    return requests.get(sandbox.origin + path, timeout=60)
 
 
 def test_an_activation_link_shows_unit_and_dossier(sandbox):
@@ -72,13 +72,13 @@ def test_a_code_works_once(sandbox):
 @pytest.mark.parametrize("body", [{}, {"code": 5}, {"code": "A" * 101}, {"code": "A", "reset_password": "yes"}])
 def test_bad_activation_requests(sandbox, body):
     token = sandbox.dossier(sandbox.submit().json()["client_reference"])["token"]
-    response = requests.post(f"{sandbox.origin}/portal/activations/{token}", json=body, timeout=20)
+    response = requests.post(f"{sandbox.origin}/portal/activations/{token}", json=body, timeout=60)
     assert (response.status_code, response.json()["code"]) == (400, "bad_request")
 
 
 def test_a_form_post_of_another_site_is_refused(sandbox):
     token = sandbox.dossier(sandbox.submit().json()["client_reference"])["token"]
-    response = requests.post(f"{sandbox.origin}/portal/activations/{token}", data={"code": "A"}, timeout=20)
+    response = requests.post(f"{sandbox.origin}/portal/activations/{token}", data={"code": "A"}, timeout=60)
     assert response.status_code == 415
 
 

@@ -36,18 +36,18 @@ class Program:
             json=body,
             headers={"Idempotency-Key": body["client_reference"]},
             auth=tuple(part.encode() for part in auth),
-            timeout=10,
+            timeout=60,
             **options,
         )
 
     def control(self, path, body=None):
         url = f"{self.ready['portal']}_sandbox/{path}"
         method = "GET" if body is None else "POST"
-        return requests.request(method, url, json=body, timeout=10).json()
+        return requests.request(method, url, json=body, timeout=60).json()
 
     def end(self, number=signal.SIGTERM):
         self.process.send_signal(number)
-        status = self.process.wait(10)
+        status = self.process.wait(60)
         self.process.stdout.close()
         return status
 
@@ -91,6 +91,7 @@ def test_kill_9_after_each_answer_loses_nothing(run, identity):
     receipts = []
     for sent in bodies:
         program = run()
+        program.control("clock", {"set": "2026-03-02T02:00:00Z", "frozen": True})  # numbers start anew with the year
         receipts.append(program.submit(sent).json())
         assert program.end(signal.SIGKILL) == -signal.SIGKILL
 
@@ -110,8 +111,10 @@ def test_kill_9_between_acceptance_and_answer_loses_nothing(run, identity):
             json=sent,
             headers={"Idempotency-Key": sent["client_reference"]},
             auth=("sandbox", "mật khẩu".encode()),
-            timeout=1,
+            timeout=(60, 1),
         )
+    while not program.control("dossiers"):  # a busy computer may accept it only after the client gave up
+        pass
     program.end(signal.SIGKILL)
 
     program = run()
@@ -142,7 +145,7 @@ def test_https(run, tmp_path):
 
     assert url.startswith("https://127.0.0.1:")
     with pytest.raises(requests.exceptions.SSLError):
-        requests.get(url, timeout=20)
+        requests.get(url, timeout=60)
     # The certificate names no address, so only its chain can be asked for; that it is served at all is what counts.
     done = subprocess.run(["curl", "-sk", url], capture_output=True, check=True)
     assert json.loads(done.stdout)["openapi"] == "3.1.0"

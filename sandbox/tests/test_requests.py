@@ -106,5 +106,5 @@ def test_unknown_paths_and_methods_answer_in_json(sandbox):
 
 
 def test_the_openapi_document_needs_no_credentials(sandbox):
-    response = requests.get(f"{sandbox.origin}/ivan/v1/openapi.json", timeout=20)
+    response = requests.get(f"{sandbox.origin}/ivan/v1/openapi.json", timeout=60)
     assert response.json()["openapi"].startswith("3.1")

@@ -20,7 +20,7 @@ def test_a_stop_ends_the_background_work_whatever_woke_it_just_before(data_file,
         for _ in range(turns):
             await asyncio.sleep(0)
         stopping = asyncio.ensure_future(anext(background, "ended"))
-        done, _ = await asyncio.wait([stopping], timeout=5)
+        done, _ = await asyncio.wait([stopping], timeout=60)
         for task in asyncio.all_tasks() - {asyncio.current_task()}:
             task.cancel()
         return {task.result() for task in done}

@@ -59,7 +59,7 @@ class Server:
 
     def call(self, method, path, template=None, **options):
         """A call whose answer is checked against the contract's document."""
-        options = {"auth": self.auth, "timeout": 30, **options}
+        options = {"auth": self.auth, "timeout": 60, **options}
         response = requests.request(method, self.base_url + path, **options)
         self.schema[template or path][method].validate_response(response)
         return response
@@ -102,7 +102,7 @@ def test_generated_requests_get_answers_of_the_contract(server, method, path, mo
     @given(server.schema[path][method].as_strategy(generation_mode=mode))
     @settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True, database=None)
     def send(case):
-        case.call_and_validate(base_url=server.base_url, auth=server.auth, checks=CHECKS)
+        case.call_and_validate(base_url=server.base_url, auth=server.auth, checks=CHECKS, timeout=60)
 
     send()
 
