@@ -103,7 +103,9 @@ class TestCertificate(BaseCase):
     def test_what_is_no_certificate(self):
         der = signing.certificate()
         pem = b"-----BEGIN CERTIFICATE-----\n"
-        for junk in (b"", b"x", der[:-1], der + b"x", pem, b"0" * 100_000):
+        version = der.index(bytes.fromhex("a003020102")) + 4
+        newer = der[:version] + b"\x09" + der[version + 1 :]
+        for junk in (b"", b"x", der[:-1], der + b"x", newer, pem, b"0" * 100_000):
             with self.assertRaises(certificate.CertificateError):
                 certificate.load(junk)
         with self.assertRaisesRegex(certificate.CertificateError, "at most 65536"):

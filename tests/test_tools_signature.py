@@ -440,7 +440,9 @@ class TestAlgorithmsAndKeys(SignatureCase):
             self.assert_refused("malformed", self.resigned(key_info=f"<KeyInfo>{part}</KeyInfo>"))
 
     def test_chosen_certificate_is_unreadable(self):
-        self.assert_refused("wrong_certificate", self.signed, certificate=b"no DER")
+        newer = self.certificate.replace(bytes.fromhex("a003020102"), bytes.fromhex("a003020109"), 1)
+        for certificate in (b"no DER", newer):
+            self.assert_refused("wrong_certificate", self.signed, certificate=certificate)
 
     def test_expired_and_not_yet_valid_certificate(self):
         self.assert_refused("certificate_not_valid", self.signed, at=NOW + timedelta(days=400))

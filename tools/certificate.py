@@ -61,7 +61,7 @@ def load(der: bytes) -> CertificateInfo:
         raise CertificateError(f"certificate of {len(der)} bytes, at most {MAX_BYTES} are read")
     try:
         return _read(der)
-    except (ValueError, TypeError, UnsupportedAlgorithm, x509.DuplicateExtension) as error:
+    except (ValueError, TypeError, UnsupportedAlgorithm, x509.DuplicateExtension, x509.InvalidVersion) as error:
         raise CertificateError(f"not a readable X.509 certificate: {error}") from None
 
 

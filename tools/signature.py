@@ -176,7 +176,7 @@ def _certificate(der: bytes, at: datetime) -> tuple[x509.Certificate, rsa.RSAPub
     try:
         certificate = x509.load_der_x509_certificate(der)
         key = certificate.public_key()
-    except (ValueError, UnsupportedAlgorithm) as error:
+    except (ValueError, UnsupportedAlgorithm, x509.InvalidVersion) as error:
         raise SignatureError("wrong_certificate", f"the chosen certificate is not readable: {error}") from None
     if not isinstance(key, rsa.RSAPublicKey) or key.key_size < MIN_RSA_BITS:
         raise SignatureError("weak_algorithm", f"the key is not RSA of at least {MIN_RSA_BITS} bits")
