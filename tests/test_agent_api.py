@@ -2,18 +2,19 @@ import base64
 import json
 
 from odoo import fields
-from odoo.tests import HttpCase, tagged
+from odoo.tests import tagged
 from odoo.tools import mute_logger
 
 from ..wizards.l10n_vn_ibhxh_agent_pairing import L10n_Vn_IbhxhAgentPairing
 from .common import IbhxhCommon
+from .patience import PatientHttpCase
 from .samples import signing
 
 PREFIX = "/l10n_vn_ibhxh/agent/v1"
 
 
 @tagged("post_install_l10n", "post_install", "-at_install")
-class TestAgentApi(IbhxhCommon, HttpCase):
+class TestAgentApi(IbhxhCommon, PatientHttpCase):
     frozen_at = None
 
     def _code(self, user=None):

@@ -3,9 +3,10 @@
 import threading
 from unittest.mock import patch
 
-from odoo.tests import HttpCase, tagged
+from odoo.tests import tagged
 
 from .common import IbhxhCommon
+from .patience import PatientHttpCase
 
 AGENT = {
     "auth": "l10n_vn_ibhxh_agent",
@@ -41,7 +42,7 @@ ROUTES = {
 
 
 @tagged("post_install_l10n", "post_install", "-at_install")
-class TestAttackRoutes(IbhxhCommon, HttpCase):
+class TestAttackRoutes(IbhxhCommon, PatientHttpCase):
     frozen_at = None
 
     def test_every_route_is_in_the_table(self):

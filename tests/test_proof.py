@@ -6,9 +6,10 @@ import json
 import zipfile
 
 from odoo.exceptions import AccessError
-from odoo.tests import HttpCase, new_test_user, tagged
+from odoo.tests import new_test_user, tagged
 
 from .common import IbhxhCommon, progress, step
+from .patience import PatientHttpCase
 from .test_notification import xml
 
 CODE = "BV2VLHCKRA"
@@ -161,7 +162,7 @@ class TestProof(ProofCommon):
 
 
 @tagged("post_install_l10n", "post_install", "-at_install")
-class TestProofDownload(ProofCommon, HttpCase):
+class TestProofDownload(ProofCommon, PatientHttpCase):
     frozen_at = None
 
     def test_download(self):
