@@ -72,7 +72,7 @@ class FaultyServer:
             with connection:
                 if self._stopping.is_set():
                     return
-                connection.settimeout(5)
+                connection.settimeout(60)
                 with contextlib.suppress(OSError):
                     self._serve(self._tls.wrap_socket(connection, server_side=True) if self._tls else connection)
 
