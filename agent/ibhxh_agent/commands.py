@@ -6,8 +6,10 @@ import argparse
 import json
 import logging
 import platform
+import queue
 import signal
 import sys
+import threading
 from contextlib import ExitStack
 from dataclasses import replace
 
@@ -189,12 +191,21 @@ def _agent(
 
 
 def _run_until_told(agent: Agent, folder: Folder, *, tray: bool) -> None:
-    def stop(*_: object) -> None:
+    def stop() -> None:
         agent.stopping.set()
         agent.wake.set()
 
+    # A signal interrupts the main loop anywhere, also inside the lock of `wake`, which a handler that set it would then
+    # wait for without end. This queue alone may be filled there; a thread of its own sets what is to be set.
+    told: queue.SimpleQueue[int] = queue.SimpleQueue()
+
+    def await_signal() -> None:
+        told.get()
+        stop()
+
+    threading.Thread(target=await_signal, name="signals", daemon=True).start()
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, stop)
+        signal.signal(number, lambda received, _frame: told.put(received))
     icon = Tray.create(stop) if tray else None
 
     def tell(state: State) -> None:

@@ -130,10 +130,11 @@ class Outbox:
         for delivery, code in over:
             if code:
                 log.warning("the server refused the answer to %s: %s", delivery.request, code)
+            # First told, then over: when nothing waits any more, all of it has been told.
+            self._on_done(delivery, code)
             with self._changed:
                 self._waiting.pop(delivery.request, None)
                 self._changed.notify_all()
-            self._on_done(delivery, code)
         if len(over) < len(deliveries):
             return backoff.next()
         backoff.reset()

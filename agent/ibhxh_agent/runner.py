@@ -110,7 +110,8 @@ class Agent:
         due = 0.0
         while not self.stopping.is_set():
             rung = self.wake.is_set()
-            self.wake.clear()
+            if rung:  # else a bell between the two lines would be lost
+                self.wake.clear()
             # The bell first, the tokens later: what was plugged in two seconds ago is good enough to answer quickly.
             changed = self.look() if not rung else False
             if changed or rung or self._wall_clock() >= due:

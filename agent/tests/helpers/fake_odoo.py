@@ -7,6 +7,7 @@ import datetime as dt
 import hashlib
 import json
 import threading
+import time
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -50,7 +51,7 @@ class FakeOdoo:
     outdated: bool = False
     #: how many signed documents it takes in one call; None = a server of before that
     deliveries: int | None = 20
-    clock_skew: float = 0
+    clock: Callable[[], float] = time.time
     #: (path start, status, body bytes) answers to give instead, used up one by one; status 0 = hang up
     faults: list[tuple[str, int, bytes]] = field(default_factory=list)
     requests: dict[int, Waiting] = field(default_factory=dict)
@@ -91,7 +92,7 @@ class FakeOdoo:
     def paths(self) -> list[str]:
         return [path for path, _ in self.calls]
 
-    def wait_for(self, condition: Any, timeout: float = 20) -> None:
+    def wait_for(self, condition: Any, timeout: float = 60) -> None:
         """Wait until the condition holds after some call."""
         with self.changed:
             assert self.changed.wait_for(condition, timeout), "the agent did not do it in time"
@@ -178,7 +179,7 @@ class FakeOdoo:
         return 200, {"state": "pending"}
 
     def _now(self, later: float = 0) -> str:
-        moment = dt.datetime.now(dt.timezone.utc) + dt.timedelta(seconds=later + self.clock_skew)
+        moment = dt.datetime.fromtimestamp(self.clock() + later, dt.timezone.utc)
         return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
