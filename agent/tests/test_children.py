@@ -25,14 +25,14 @@ def test_many_children_one_after_the_other_do_not_steal_each_others_bytes(progra
     for number in range(300):
         child = Child("x")
         child.send({"number": number})
-        assert child.receive(10)[0] == {"number": number}
+        assert child.receive(60)[0] == {"number": number}
         child.kill()
 
 
 def test_a_child_that_ends_is_told(program):
     program("true")
     with pytest.raises(ChildError) as caught:
-        Child("x").receive(10)
+        Child("x").receive(60)
     assert caught.value.reason == "died"
 
 
@@ -48,7 +48,7 @@ def test_a_child_that_talks_nonsense_is_killed(program):
     program("echo", "this is not a frame of the protocol")
     child = Child("x")
     with pytest.raises(ChildError) as caught:
-        child.receive(10)
+        child.receive(60)
     assert caught.value.reason == "garbage" and not child.alive
 
 
@@ -66,11 +66,11 @@ def test_a_quiet_child_is_no_error_when_polled(program):
     child = Child("x")
     assert child.poll(0) is None
     child.send({"a": 1})
-    assert child.poll(10)[0] == {"a": 1}
-    child.finish(10)
+    assert child.poll(60)[0] == {"a": 1}
+    child.finish(60)
     assert not child.alive
     with pytest.raises(ChildError):
-        child.poll(10)
+        child.poll(60)
 
 
 def test_finish_kills_who_does_not_listen(program):

@@ -17,7 +17,7 @@ from ibhxh_agent.runner import State
 
 def diagnosis(agent, *arguments, library=softhsm.LIBRARY):
     process = agent(*arguments, "doctor", library=library)
-    out, err = process.communicate(timeout=60)
+    out, err = process.communicate(timeout=120)
     assert err == ""
     return process.returncode, out
 
@@ -175,13 +175,13 @@ def test_an_unknown_child_is_refused():
 
 def test_run_without_pairing_says_how_to_pair(agent):
     process = agent("run", pin="1234")
-    _, err = process.communicate(timeout=30)
+    _, err = process.communicate(timeout=90)
     assert process.returncode == 1 and "ibhxh-agent pair" in err
 
 
 def test_without_any_way_to_ask_it_says_so(agent, paired, hsm):
     process = agent("run", DISPLAY="", WAYLAND_DISPLAY="")
-    _, err = process.communicate(timeout=30)
+    _, err = process.communicate(timeout=90)
     assert process.returncode == 1 and "--pin-fd" in err
 
 
@@ -189,7 +189,7 @@ def test_pairing_again_forgets_the_old_key(agent, paired, tmp_path):
     old = paired.agent
     paired.agent, paired.key = "11111111-2222-3333-4444-555555555555", "second-key"
     process = agent("pair", "--server", paired.url, "--code", paired.code)
-    assert process.wait(timeout=30) == 0
+    assert process.wait(timeout=90) == 0
     assert json.loads((tmp_path / "config" / "secrets.json").read_text()) == {paired.agent: "second-key"} != old
 
 

@@ -28,7 +28,7 @@ class Rings:
 
     def wait(self, count):
         with self.changed:
-            assert self.changed.wait_for(lambda: self.count >= count, 15), self.count
+            assert self.changed.wait_for(lambda: self.count >= count, 60), self.count
 
 
 @pytest.fixture
@@ -121,7 +121,7 @@ def test_pings_of_the_server_are_answered(bus, bell):
     bus.wait_subscribed()
     bus.ping()
     with bus.changed:
-        assert bus.changed.wait_for(lambda: bus.pongs == 1, 15)
+        assert bus.changed.wait_for(lambda: bus.pongs == 1, 60)
 
 
 def test_a_dead_line_is_found_out(bus, rings, monkeypatch):

@@ -2,20 +2,38 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 import softhsm
 from fakelib import PIN
 from forms import form
 
+from ibhxh_agent.children import Child
 from ibhxh_agent.errors import FinalTryWarning, SigningError
 from ibhxh_agent.secret import Secret
 from ibhxh_agent.tokens.manager import TokenManager
 from ibhxh_agent.tokens.process import LibraryProcess, Timeouts
 
+SOON = 0.5
+
 
 def soon(step: str, how: str) -> Timeouts:
     """Little patience for the one step that hangs, all the time that a busy computer needs for the others."""
-    return Timeouts(**{step: 0.5}) if how == "hang" else Timeouts()
+    return Timeouts(**{step: SOON}) if how == "hang" else Timeouts()
+
+
+@pytest.fixture
+def _once_it_hangs(fake, monkeypatch):
+    """The little patience begins when the step hangs: a busy computer takes longer than that to come there."""
+    receive = Child.receive
+
+    def later(child, timeout):
+        while timeout == SOON and child.alive and "hanging" not in fake.log.read_text():
+            os.sched_yield()
+        return receive(child, timeout)
+
+    monkeypatch.setattr(Child, "receive", later)
 
 
 HOWS = ["crash", "hang", "garbage", "error"]
@@ -58,6 +76,7 @@ def test_a_well_behaved_library_signs(manager, fake, fingerprint, mechanisms, al
     assert users == (["1", "2"] if always_auth == "1" else ["1"])
 
 
+@pytest.mark.usefixtures("_once_it_hangs")
 @pytest.mark.parametrize("step", ["login", "sign"])
 @pytest.mark.parametrize("how", HOWS)
 def test_trouble_while_signing_ends_as_driver_error(manager, fake, fingerprint, first_certificate, step, how):
@@ -75,6 +94,7 @@ def test_trouble_while_signing_ends_as_driver_error(manager, fake, fingerprint, 
     assert len(sign(manager, fingerprint)) == 256  # a person asked again: no rest applies
 
 
+@pytest.mark.usefixtures("_once_it_hangs")
 @pytest.mark.parametrize("step", ["load", "list"])
 @pytest.mark.parametrize("how", HOWS)
 def test_trouble_while_looking_leaves_the_other_tokens(fake, hsm, first_certificate, step, how):
@@ -115,7 +135,7 @@ def test_a_failing_library_rests_longer_and_longer(fake):
 
 def test_a_resting_library_is_not_started(fake):
     fake.behave(load="crash")
-    library = LibraryProcess(fake.path)
+    library = LibraryProcess(fake.path, monotonic=lambda: 0.0)
     manager = TokenManager([library])
     manager.refresh()
     assert library.resting
@@ -187,7 +207,6 @@ def test_a_token_pulled_out_is_told(manager, fake, fingerprint):
 
 
 def test_a_child_killed_from_outside_is_replaced(manager, fake, fingerprint):
-    import os
     import signal
 
     library = manager._libraries[fake.path]

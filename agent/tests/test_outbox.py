@@ -76,7 +76,7 @@ def test_a_lost_lease_is_known_and_not_asked_for_again(odoo, leases):
     with odoo.changed:
         waiting.state = "pending"
     seen = threading.Event()
-    for _ in range(500):
+    for _ in range(6000):
         if leases.lost(ids[0]):
             break
         seen.wait(0.01)
@@ -100,7 +100,7 @@ def test_answers_are_delivered_in_order_and_once(odoo, outbox, finished):
     outbox.put(Delivery(ids[0], "failed", code="refused", message="không"))
     outbox.put(Delivery(ids[1], "release"))
     outbox.put(Delivery(ids[2], "signed", document="eA=="))
-    assert outbox.wait_empty(20) and outbox.pending == 0
+    assert outbox.wait_empty(60) and outbox.pending == 0
     assert [entry.state for entry in waiting] == ["failed", "pending", "signed"]
     assert waiting[0].message == "không" and waiting[2].signed == b"x"
     assert finished == [("1", ""), ("2", ""), ("3", "")]
@@ -112,15 +112,17 @@ def test_an_answer_that_the_server_refuses_is_over(odoo, outbox, finished, code)
     odoo.faults.append(("requests/1/signed", 409, json.dumps({"error": code, "message": ""}).encode()))
     outbox.put(Delivery(ids[0], "signed", document="eA=="))
     outbox.put(Delivery(ids[1], "signed", document="eA=="))
-    assert outbox.wait_empty(20)
+    assert outbox.wait_empty(60)
     assert finished == [("1", code), ("2", "")]
 
 
 def test_a_throttled_delivery_waits(odoo, outbox, finished):
     _, ids = held(odoo)
     odoo.faults.append(("requests", 429, b'{"error": "throttled", "message": ""}'))
-    outbox.put(Delivery(ids[0], "signed", document="eA=="))
-    assert outbox.holds("1") and outbox.wait_empty(20)
+    with odoo.changed:  # nothing is answered meanwhile
+        outbox.put(Delivery(ids[0], "signed", document="eA=="))
+        assert outbox.holds("1")
+    assert outbox.wait_empty(60)
     assert finished == [("1", "")] and odoo.paths().count("requests/1/signed") == 2
 
 
@@ -132,7 +134,7 @@ def together(odoo, outbox, count, **first):
     waiting, ids = held(odoo, count)
     vars(waiting[0]).update(first)
     gate = threading.Event()
-    odoo.hook = lambda moment: moment.startswith("before") and not gate.wait(20)
+    odoo.hook = lambda moment: moment.startswith("before") and not gate.wait(60)
     outbox.put(Delivery(str(odoo.add(b"x", "f", state="claimed").id), "release"))
     for request in ids:
         outbox.put(Delivery(request, "signed", document="eA=="))
@@ -143,7 +145,7 @@ def together(odoo, outbox, count, **first):
 def test_signed_documents_travel_together_as_far_as_the_server_takes_them(odoo, outbox, finished):
     outbox.at_once = 3
     waiting = together(odoo, outbox, 5)
-    assert outbox.wait_empty(20)
+    assert outbox.wait_empty(60)
     assert [entry.signed for entry in waiting] == [b"x"] * 5
     assert [entry.deliveries for entry in waiting] == [1] * 5
     assert odoo.paths() == ["requests/6/release", "requests/signed", "requests/signed"]
@@ -154,20 +156,20 @@ def test_together_they_stay_below_what_a_call_may_carry(odoo, outbox, monkeypatc
     monkeypatch.setattr("ibhxh_agent.outbox.TOGETHER_SIZE", 9)
     outbox.at_once = 20
     together(odoo, outbox, 4)
-    assert outbox.wait_empty(20)
+    assert outbox.wait_empty(60)
     assert odoo.paths().count("requests/signed") == 2
 
 
 def test_a_server_of_before_gets_one_after_the_other(odoo, outbox):
     together(odoo, outbox, 2)
-    assert outbox.wait_empty(20)
+    assert outbox.wait_empty(60)
     assert odoo.paths() == ["requests/3/release", "requests/1/signed", "requests/2/signed"]
 
 
 def test_one_of_several_that_has_to_wait_does_not_hold_up_the_others(odoo, outbox, finished):
     outbox.at_once = 20
     waiting = together(odoo, outbox, 3, busy=1)
-    assert outbox.wait_empty(30)
+    assert outbox.wait_empty(60)
     assert [entry.signed for entry in waiting] == [b"x"] * 3
     assert [entry.deliveries for entry in waiting] == [2, 1, 1]
     assert finished == [("4", ""), ("2", ""), ("3", ""), ("1", "")], "the others were there before"
@@ -177,7 +179,7 @@ def test_a_server_that_refuses_several_gets_one_after_the_other(odoo, outbox, fi
     outbox.at_once = 20
     odoo.faults.append(("requests/signed", 400, b'{"error": "bad_request", "message": ""}'))
     waiting = together(odoo, outbox, 3)
-    assert outbox.wait_empty(20)
+    assert outbox.wait_empty(60)
     assert [entry.deliveries for entry in waiting] == [1] * 3
     assert [code for _request, code in finished] == [""] * 4
     assert outbox.at_once == 1, "until the next heartbeat says otherwise"
@@ -186,7 +188,7 @@ def test_a_server_that_refuses_several_gets_one_after_the_other(odoo, outbox, fi
 def test_what_the_server_says_of_each_counts(odoo, outbox, finished):
     outbox.at_once = 20
     together(odoo, outbox, 2, state="signed", signed=b"another")
-    assert outbox.wait_empty(20)
+    assert outbox.wait_empty(60)
     assert finished == [("3", ""), ("1", "already_done"), ("2", "")]
 
 
@@ -195,5 +197,5 @@ def test_a_nonsense_answer_to_several_is_repeated(odoo, outbox, finished, answer
     outbox.at_once = 20
     odoo.faults.append(("requests/signed", 200, answer))
     together(odoo, outbox, 2)
-    assert outbox.wait_empty(20)
+    assert outbox.wait_empty(60)
     assert sorted(finished) == [("1", ""), ("2", ""), ("3", "")]

@@ -33,7 +33,7 @@ def test_the_frozen_program_lists_a_token_and_asks_for_a_pin(tmp_path, monkeypat
     answers = []
     with virtual_screen() as display:
         monkeypatch.setenv("DISPLAY", display)
-        prompt = WindowPrompt(patience=60)
+        prompt = WindowPrompt(patience=600)
         question = Question("https://odoo.example", certificate, "Token", [item])
         asking = threading.Thread(target=lambda: answers.append(prompt.ask(question)))
         asking.start()
@@ -41,7 +41,7 @@ def test_the_frozen_program_lists_a_token_and_asks_for_a_pin(tmp_path, monkeypat
         keyboard.wait_for_focus()
         keyboard.type("7319")
         keyboard.press("Return")
-        asking.join(30)
+        asking.join(60)
         prompt.close()
     (answer,) = answers
     assert answer.decision == "sign" and bytes(answer.pin.buffer()) == b"7319"

@@ -62,7 +62,7 @@ class Asking:
         self.keyboard.wait_for_focus()
 
     def result(self):
-        self.thread.join(20)
+        self.thread.join(60)
         assert not self.thread.is_alive()
         return self.answer
 
@@ -138,7 +138,7 @@ def test_a_batch_shows_progress_and_can_be_stopped(ask, certificate):
     assert asking.result().decision == "sign"
     assert asking.prompt.progress(1, 30) is True
     waited = threading.Event()
-    for _ in range(200):
+    for _ in range(3000):
         asking.keyboard.press("Escape")
         if not asking.prompt.progress(2, 30):
             break

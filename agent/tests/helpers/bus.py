@@ -53,7 +53,7 @@ class FakeBus:
                     line.shutdown(socket.SHUT_RDWR)
             self._lines.clear()
 
-    def wait_subscribed(self, count: int = 1, timeout: float = 15) -> None:
+    def wait_subscribed(self, count: int = 1, timeout: float = 60) -> None:
         with self.changed:
             assert self.changed.wait_for(lambda: len(self.channels) >= count, timeout), self.channels
 
@@ -81,7 +81,10 @@ class FakeBus:
     def _serve(self, line: socket.socket) -> None:
         head = b""
         while b"\r\n\r\n" not in head:
-            head += line.recv(4096)
+            data = line.recv(4096)
+            if not data:  # hung up before it asked for anything
+                return
+            head += data
         if head.startswith(b"GET /web/login"):
             cookie = self.visit(head.split(b" ")[1])
             line.sendall(f"HTTP/1.1 302 Found\r\nSet-Cookie: {cookie}\r\nContent-Length: 0\r\n\r\n".encode())
@@ -107,6 +110,9 @@ class FakeBus:
         )
         if cookie.removeprefix("session_id=") not in self.sessions:
             line.sendall(_frame(0x8, struct.pack(">H", 4001)))
+            with contextlib.suppress(OSError, ValueError, struct.error):  # as Odoo does, it hears the other side out
+                while _read(stream)[0] != 0x8:
+                    pass
             return
         with self.changed:
             self._lines.append(line)

@@ -55,7 +55,7 @@ class Keyboard:
             xtest.fake_input(self._display, X.KeyRelease, held)
         self._display.sync()
 
-    def wait_for_focus(self, polls: int = 400) -> None:
+    def wait_for_focus(self, polls: int = 2400) -> None:
         """Until some window of a program has the keyboard."""
         import threading
 
