@@ -7,8 +7,14 @@ UTC = ZoneInfo("UTC")
 
 
 def in_vietnam(moment):
-    """Return a naive UTC datetime as an aware one of Viet Nam."""
-    return moment.replace(tzinfo=UTC).astimezone(VIETNAM)
+    """Return a naive UTC datetime as an aware one of Viet Nam.
+
+    What has no end ends, by RFC 5280, with the last second of the year 9999: in Viet Nam too, where it would be later.
+    """
+    try:
+        return moment.replace(tzinfo=UTC).astimezone(VIETNAM)
+    except OverflowError:
+        return moment.replace(tzinfo=VIETNAM)
 
 
 def day_in_vietnam(moment):

@@ -1,4 +1,4 @@
-from datetime import timedelta
+from datetime import datetime, timedelta, timezone
 
 from odoo.exceptions import UserError, ValidationError
 from odoo.fields import Command
@@ -98,6 +98,12 @@ class TestWizard(IbhxhCommon):
         for certificate in both:
             with self.assertRaises(UserError):
                 self._register(certificate_id=certificate.id)
+
+    def test_a_certificate_without_an_end_is_shown(self):
+        end = datetime(9999, 12, 31, 23, 59, 59, tzinfo=timezone.utc)
+        endless = self._plug_in(self.agent, self._new_certificate(serial=4, not_after=end))
+        self.assertIn("9999", endless.display_name)
+        self.assertEqual(self._wizard().certificate_id, endless)
 
     def test_unplugged_certificate_can_still_be_chosen(self):
         self._plug_in(self.agent)
