@@ -9,6 +9,7 @@ import threading
 from pathlib import Path
 
 import pki
+import pytest
 from display import Keyboard, virtual_screen
 
 from ibhxh_agent import children
@@ -19,6 +20,8 @@ from ibhxh_agent.prompt.window import WindowPrompt
 ROOT = Path(__file__).resolve().parent.parent
 
 
+# Building takes a minute, and four and more where others need the processors, too.
+@pytest.mark.timeout(1200)
 def test_the_frozen_program_lists_a_token_and_asks_for_a_pin(tmp_path, monkeypatch):
     # Measuring the coverage of PyInstaller itself would take longer than all the rest.
     environment = {name: value for name, value in os.environ.items() if not name.startswith("COV")}
