@@ -49,7 +49,7 @@ class Backstage:
                 yield
             finally:
                 self._queue.put(None)
-                thread.join(30)
+                thread.join(120)
                 if self.errors:
                     raise self.errors[0]  # rather than what the page missed because of it
 
@@ -84,7 +84,7 @@ class Computer:
             json=body or {},
             headers=self.credentials,
             cookies={TEST_CURSOR_COOKIE_NAME: self.case.http_request_key},
-            timeout=20,
+            timeout=120,
         )
         answer.raise_for_status()
         return answer.json()

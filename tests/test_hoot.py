@@ -2,8 +2,10 @@ from contextlib import contextmanager
 from unittest.mock import patch
 
 from odoo.addons.web.tests import test_js
-from odoo.tests import HttpCase, no_retry, tagged
+from odoo.tests import no_retry, tagged
 from odoo.tests.common import ChromeBrowser
+
+from .patience import PatientBrowserCase
 
 SUITE = "@l10n_vn_ibhxh"
 TESTS = {"desktop": 31, "mobile": 30}
@@ -11,7 +13,7 @@ TESTS = {"desktop": 31, "mobile": 30}
 
 
 @tagged("post_install_l10n", "post_install", "-at_install")
-class TestHoot(HttpCase):
+class TestHoot(PatientBrowserCase):
     """The JavaScript tests in static/tests/unit, by Odoo's own runner, on a desktop's and on a phone's screen."""
 
     @no_retry
@@ -28,7 +30,7 @@ class TestHoot(HttpCase):
         suite = test_js.HOOTCommon._generate_hash(self, SUITE)
         with self._said() as said:
             self.browser_js(
-                f"/web/tests?headless&loglevel=2&preset={preset}&timeout=15000&id={suite}",
+                f"/web/tests?headless&loglevel=2&preset={preset}&timeout=60000&id={suite}",
                 "",
                 "",
                 login="admin",

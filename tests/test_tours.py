@@ -4,11 +4,12 @@ from datetime import timedelta
 
 from odoo import fields
 from odoo.fields import Command
-from odoo.tests import HttpCase, tagged
+from odoo.tests import tagged
 
 from ..models.l10n_vn_ibhxh_agent import ONLINE_SECONDS
 from .backstage import Backstage, Computer
 from .companies import ManyCompanies
+from .patience import PatientBrowserCase
 from .samples import signing
 from .test_mailbox import ACTIVATION, CONFIRMATION
 
@@ -16,7 +17,7 @@ LANGUAGES = ("en_US", "vi_VN")
 PASSWORD = "ketoan123"
 
 
-class TourCase(ManyCompanies, HttpCase):
+class TourCase(ManyCompanies, PatientBrowserCase):
     """Tours run on the real clock: the browser has no other."""
 
     frozen_at = None
@@ -62,7 +63,7 @@ class TourCase(ManyCompanies, HttpCase):
         )
         cids = "-".join(map(str, (companies or self.company).ids))
         with stage.running():
-            self.start_tour(url, tour, login=self.user.login, cookies={"cids": cids}, timeout=120)
+            self.start_tour(url, tour, login=self.user.login, cookies={"cids": cids}, timeout=240)
         self.env.invalidate_all()
 
     def _cron(self, stage, name):

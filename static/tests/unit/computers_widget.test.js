@@ -1,8 +1,8 @@
-import { advanceTime, expect, mockDate, test, waitFor } from "@odoo/hoot";
+import { advanceTime, expect, freezeTime, mockDate, test, waitFor } from "@odoo/hoot";
 import { contains, mockService, mountView, onRpc, patchWithCleanup } from "@web/../tests/web_test_helpers";
 
 import { ComputersWidget } from "@l10n_vn_ibhxh/computers/computers_widget";
-import { defineIbhxhModels, tell } from "./ibhxh_test_helpers";
+import { defineIbhxhModels, PATIENT, tell } from "./ibhxh_test_helpers";
 
 const WIDGET = ".o_l10n_vn_ibhxh_computers";
 const COMPUTER = `${WIDGET} .o_l10n_vn_ibhxh_computer`;
@@ -34,6 +34,7 @@ const computer = (values = {}) => ({
 
 /** Open a registration whose company has these computers; gives what the server answers next, to be changed. */
 async function open(...computers) {
+    freezeTime();
     mockDate("2026-03-02 03:00:00", 0);
     const answer = { computers, look_again: false };
     onRpc("l10n_vn_ibhxh.agent", "get_live", ({ args }) => {
@@ -103,17 +104,17 @@ test("a token that is plugged in appears, and the record is read anew", async ()
     expect(".o_l10n_vn_ibhxh_no_token").toHaveCount(1);
     answer.computers = [computer({ certificates: [token(1)] })];
     await tell("tokens");
-    await waitFor(PLUGGED);
+    await waitFor(PLUGGED, PATIENT);
     expect(".o_l10n_vn_ibhxh_no_token").toHaveCount(0);
-    await expect.waitForSteps(["get_live 1", "read"]);
+    await expect.waitForSteps(["get_live 1", "read"], PATIENT);
 });
 
 test("a computer that asks for the PIN says so, and the record stays as it is", async () => {
     const answer = await open(computer({ certificates: [token(1)] }));
     answer.computers = [computer({ certificates: [token(1)], asking: true })];
     await tell("signing", { ids: [1], model: "l10n_vn_ibhxh.registration" });
-    expect(await waitFor(".o_l10n_vn_ibhxh_asking")).toHaveText("asks for the PIN");
-    await expect.waitForSteps(["get_live 1"]);
+    expect(await waitFor(".o_l10n_vn_ibhxh_asking", PATIENT)).toHaveText("asks for the PIN");
+    await expect.waitForSteps(["get_live 1"], PATIENT);
 });
 
 test("what a person is typing is kept when a token comes", async () => {
@@ -122,28 +123,28 @@ test("what a person is typing is kept when a token comes", async () => {
     answer.computers = [computer({ certificates: [token(1)] })];
     await tell("tokens");
     expect(".o_field_widget[name='name'] input").toHaveValue("typed");
-    await expect.waitForSteps(["get_live 1"]);
+    await expect.waitForSteps(["get_live 1"], PATIENT);
 });
 
 test("looks again when a computer will count as silent", async () => {
     const answer = await open(computer({ certificates: [token(1)] }));
     answer.look_again = 90;
     await tell("tokens");
-    await expect.waitForSteps(["get_live 1"]);
+    await expect.waitForSteps(["get_live 1"], PATIENT);
     answer.look_again = false;
     answer.computers = [computer({ online: false })];
     await advanceTime(89_000);
     expect.verifySteps([]);
     await advanceTime(1_000);
-    await waitFor(".o_l10n_vn_ibhxh_all_offline");
-    await expect.waitForSteps(["get_live 1", "read"]);
+    await waitFor(".o_l10n_vn_ibhxh_all_offline", PATIENT);
+    await expect.waitForSteps(["get_live 1", "read"], PATIENT);
 });
 
 test("asks no more once it has left the page", async () => {
     const answer = await open(computer());
     answer.look_again = 90;
     await tell("tokens");
-    await expect.waitForSteps(["get_live 1"]);
+    await expect.waitForSteps(["get_live 1"], PATIENT);
     patchWithCleanup(ComputersWidget.prototype, {
         refresh() {
             expect.step("refresh");

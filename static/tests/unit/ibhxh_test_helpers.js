@@ -3,6 +3,9 @@ import { mailModels } from "@mail/../tests/mail_test_helpers";
 import { animationFrame } from "@odoo/hoot";
 import { defineModels, defineParams, fields, MockServer, models } from "@web/../tests/web_test_helpers";
 
+/** What has to happen may take a busy machine a while: more than Hoot's own 0.2 and 2 seconds. */
+export const PATIENT = { timeout: 30_000 };
+
 /** What the tested parts read of a registration; the rest of the model is the server's business. */
 export class Registration extends models.Model {
     _name = "l10n_vn_ibhxh.registration";

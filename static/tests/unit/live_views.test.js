@@ -2,7 +2,7 @@ import { advanceTime, animationFrame, destroy, expect, freezeTime, test, waitFor
 import { contains, getService, MockServer, mountView, onRpc, patchWithCleanup } from "@web/../tests/web_test_helpers";
 
 import { LiveFormController } from "@l10n_vn_ibhxh/live/live_form_view";
-import { defineIbhxhModels, tell } from "./ibhxh_test_helpers";
+import { defineIbhxhModels, PATIENT, tell } from "./ibhxh_test_helpers";
 
 const MODEL = "l10n_vn_ibhxh.registration";
 const NAME = ".o_field_widget[name='name']";
@@ -31,8 +31,8 @@ test("the form follows its record", async () => {
     await openForm();
     rename("BHXH/1 sent");
     await tell("registration", { id: 1 });
-    await waitFor(`${NAME} input:value('BHXH/1 sent')`);
-    await expect.waitForSteps(["read"]);
+    await waitFor(`${NAME} input:value('BHXH/1 sent')`, PATIENT);
+    await expect.waitForSteps(["read"], PATIENT);
 });
 
 test("the form leaves messages about others alone", async () => {
@@ -44,23 +44,23 @@ test("the form leaves messages about others alone", async () => {
     await tell("something", { id: 1 });
     expect.verifySteps([]);
     await tell("registration", { ids: [3, 1] });
-    await expect.waitForSteps(["read"]);
+    await expect.waitForSteps(["read"], PATIENT);
 });
 
 test("the form follows the computer that asks for the PIN", async () => {
     await openForm();
     await tell("signing", { ids: [3, 1], model: MODEL });
-    await expect.waitForSteps(["read"]);
+    await expect.waitForSteps(["read"], PATIENT);
 });
 
 test("tokens matter to the form while it waits for a signature only", async () => {
     await openForm();
     await tell("tokens");
-    await expect.waitForSteps(["read"]);
+    await expect.waitForSteps(["read"], PATIENT);
     MockServer.env[MODEL].write([1], { state: "to_activate" });
     await advanceTime(1_000);
     await tell("registration", { id: 1 });
-    await expect.waitForSteps(["read"]);
+    await expect.waitForSteps(["read"], PATIENT);
     await advanceTime(1_000);
     await tell("tokens");
     expect.verifySteps([]);
@@ -71,9 +71,9 @@ test("many messages lead to one more read, at the end of a pause", async () => {
     for (let count = 0; count < 10; count++) {
         await tell("registration", { id: 1 });
     }
-    await expect.waitForSteps(["read"]);
+    await expect.waitForSteps(["read"], PATIENT);
     await advanceTime(200);
-    await expect.waitForSteps(["read"]);
+    await expect.waitForSteps(["read"], PATIENT);
     await advanceTime(5_000);
     expect.verifySteps([]);
 });
@@ -86,15 +86,15 @@ test("what a person is typing is kept; giving it up shows what was missed", asyn
     expect(`${NAME} input`).toHaveValue("typed");
     expect.verifySteps([]);
     await contains(".o_form_button_cancel").click();
-    await waitFor(`${NAME} input:value('BHXH/1 sent')`);
-    await expect.waitForSteps(["read"]);
+    await waitFor(`${NAME} input:value('BHXH/1 sent')`, PATIENT);
+    await expect.waitForSteps(["read"], PATIENT);
 });
 
 test("after a lost connection the form is read once", async () => {
     await openForm();
     getService("bus_service").trigger("BUS:RECONNECT");
     await animationFrame();
-    await expect.waitForSteps(["read"]);
+    await expect.waitForSteps(["read"], PATIENT);
 });
 
 /** Leave `form`, and let what still reaches it show. */
@@ -119,7 +119,7 @@ test("a form that was left in a pause reads no more", async () => {
     const form = await openForm();
     await tell("registration", { id: 1 });
     await tell("registration", { id: 1 });
-    await expect.waitForSteps(["read"]);
+    await expect.waitForSteps(["read"], PATIENT);
     leave(form);
     await advanceTime(5_000);
     expect.verifySteps([]);
@@ -132,9 +132,9 @@ test("a batch follows its registrations, at most once a second", async () => {
     await tell("registration", { id: 7, batch_ids: [1] });
     await tell("registration", { id: 8, batch_ids: [1, 2] });
     await advanceTime(900);
-    await expect.waitForSteps(["read"]);
+    await expect.waitForSteps(["read"], PATIENT);
     await advanceTime(100);
-    await expect.waitForSteps(["read"]);
+    await expect.waitForSteps(["read"], PATIENT);
 });
 
 test.tags("desktop"); // rows are not selected by a box on a phone
@@ -142,8 +142,8 @@ test("a list follows, but never under a selection", async () => {
     await openList();
     rename("BHXH/1 sent");
     await tell("registration", { id: 1 });
-    await waitFor(".o_data_cell:contains('BHXH/1 sent')");
-    await expect.waitForSteps(["read"]);
+    await waitFor(".o_data_cell:contains('BHXH/1 sent')", PATIENT);
+    await expect.waitForSteps(["read"], PATIENT);
     await contains(".o_data_row:first .o_list_record_selector input").click();
     rename("BHXH/1 confirmed");
     await advanceTime(2_000);
@@ -151,6 +151,6 @@ test("a list follows, but never under a selection", async () => {
     expect(".o_data_cell:first").toHaveText("BHXH/1 sent");
     expect.verifySteps([]);
     await contains(".o_data_row:first .o_list_record_selector input").click();
-    await waitFor(".o_data_cell:contains('BHXH/1 confirmed')");
-    await expect.waitForSteps(["read"]);
+    await waitFor(".o_data_cell:contains('BHXH/1 confirmed')", PATIENT);
+    await expect.waitForSteps(["read"], PATIENT);
 });
