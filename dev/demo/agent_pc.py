@@ -36,7 +36,7 @@ class AgentPC:
             input=f"{code}\n",
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=120,
             check=False,
         )
         if done.returncode:

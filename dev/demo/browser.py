@@ -37,7 +37,10 @@ class Browser:
         flags = FLAGS if _can_sandbox() else [*FLAGS, "--no-sandbox"]
         self._playwright = sync_playwright().start()
         self._browser = self._playwright.chromium.launch(
-            executable_path=str(program), args=flags, env={**os.environ, **system_tools.environment()}
+            executable_path=str(program),
+            args=flags,
+            env={**os.environ, **system_tools.environment()},
+            timeout=120_000,
         )
         return self
 

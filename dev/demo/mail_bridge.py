@@ -10,7 +10,7 @@ from aiosmtpd.smtp import SMTP, Envelope, Session
 
 from .processes import free_port
 
-TIMEOUT = 30
+TIMEOUT = 120
 
 
 class MailBridge:

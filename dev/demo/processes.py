@@ -3,20 +3,29 @@
 from __future__ import annotations
 
 import os
+import secrets
 import signal
 import socket
 import subprocess
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 STOP_SECONDS = 15
 
 
+PORTS = range(20_000, 32_768)
+"""Below those that the kernel hands out for connections: none of these is taken before the program opens its own, nor
+while it is stopped for a while."""
+
+
 def free_port() -> int:
     """A TCP port on the loopback interface that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    while True:
+        port = secrets.choice(PORTS)
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 class Program:

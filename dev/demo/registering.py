@@ -69,7 +69,7 @@ class Desk:
             self.codes.add(row["activation_code"])
         return row
 
-    def await_state(self, registration: int, *states: str, seconds: float = 60) -> dict[str, Any]:
+    def await_state(self, registration: int, *states: str) -> dict[str, Any]:
         """Wait until a registration is in one of these states; returns what its form shows then."""
 
         def probe() -> dict[str, Any] | None:
@@ -77,7 +77,7 @@ class Desk:
             return row if row["state"] in states else None
 
         try:
-            return until(f"state {' or '.join(states)}", probe, seconds)
+            return until(f"state {' or '.join(states)}", probe)
         except NotObserved as error:
             row = {name: value for name, value in self.look(registration).items() if value}
             raise NotObserved(f"{error}; instead: {row}\nmails: {self._mails()}") from error
@@ -89,7 +89,7 @@ class Desk:
         rows: list[dict[str, Any]] = admin.call("l10n_vn_ibhxh.mail", "search_read", [], fields)
         return rows
 
-    def await_certificate(self, company: Company, *, seconds: float = 60) -> dict[str, Any]:
+    def await_certificate(self, company: Company) -> dict[str, Any]:
         """Wait until Odoo shows the company's certificate as plugged in."""
         self.clerk.act_for(company.record)
 
@@ -99,7 +99,7 @@ class Desk:
             row = self.clerk.read("l10n_vn_ibhxh.certificate", found, *fields) if found else None
             return row if row and row["is_online"] else None
 
-        return until(f"the certificate of {company.name} in Odoo", probe, seconds)
+        return until(f"the certificate of {company.name} in Odoo", probe)
 
     def signed_document(self, registration: int) -> bytes:
         """The signed dossier, as a person downloads it."""

@@ -18,7 +18,7 @@ class SandboxControl:
         self._session.trust_env = False
 
     def _call(self, method: str, name: str, body: dict[str, Any] | None = None) -> Any:
-        answer = self._session.request(method, f"{self._url}/_sandbox/{name}", json=body, timeout=60)
+        answer = self._session.request(method, f"{self._url}/_sandbox/{name}", json=body, timeout=120)
         answer.raise_for_status()
         return answer.json()
 

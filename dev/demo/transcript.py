@@ -22,7 +22,11 @@ def expect(condition: object, what: str) -> None:
         raise NotObserved(what)
 
 
-def until(what: str, probe: Callable[[], T | None], seconds: float = 60) -> T:
+SECONDS = 180
+"""How long something may take that has to happen: less than a few on an idle machine."""
+
+
+def until(what: str, probe: Callable[[], T | None], seconds: float = SECONDS) -> T:
     """Ask `probe` five times a second until it gives something; that is the answer.
 
     :param what: what is waited for

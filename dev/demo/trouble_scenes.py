@@ -8,7 +8,7 @@ from .agent_pc import logins
 from .browser import Browser
 from .registering import MODEL, Desk
 from .setup_scene import HOLDER
-from .transcript import expect, until
+from .transcript import SECONDS, expect, until
 from .world import FOREIGN_TAX_CODE, LOGS, PIN
 
 DAY = 24 * 3600
@@ -109,7 +109,7 @@ def _await_missing_token(desk: Desk, registration: int) -> dict[str, Any]:
         expect(row["state"] == "to_sign", f"still waiting for the token, not {row['state']}")
         return row if "ibhxh-agent" in (row["signing_hint"] or "") else None
 
-    return until("the hint that token or agent is missing", probe, 150)
+    return until("the hint that token or agent is missing", probe, 90 + SECONDS)
 
 
 def _await_foreign_certificate(desk: Desk) -> str:

@@ -73,7 +73,7 @@ class World:
         say("Odoo …")
         self.odoo = self._program("odoo", self._odoo_command())
         self.odoo.start()
-        self._await("Odoo", self.odoo, f"{self.odoo_url}/web/health", 90)
+        self._await("Odoo", self.odoo, f"{self.odoo_url}/web/health")
 
     def _odoo_command(self) -> list[str]:
         config = odoo.write_config(
@@ -86,7 +86,7 @@ class World:
         self._stack.callback(program.stop)
         return program
 
-    def _await(self, name: str, program: Program, url: str, seconds: float) -> None:
+    def _await(self, name: str, program: Program, url: str) -> None:
         def answers() -> bool:
             if not program.running:
                 raise NotObserved(f"{name} ended at once:\n{program.tail()}")
@@ -97,7 +97,7 @@ class World:
                 except requests.RequestException:
                     return False
 
-        until(f"{name} answering", answers, seconds)
+        until(f"{name} answering", answers)
 
     def _make_tokens(self) -> None:
         """One token for each company on the holder's computer, and a foreign one that is plugged in by mistake."""
@@ -136,7 +136,7 @@ class World:
             self.sandbox = self._program("sandbox", command)
             self.control = SandboxControl(self.sandbox_url)
         self.sandbox.start()
-        self._await("The sandbox", self.sandbox, self.sandbox_url, 30)
+        self._await("The sandbox", self.sandbox, self.sandbox_url)
 
     def login(self, name: str) -> Person:
         """Log a user in whose password is known here."""
