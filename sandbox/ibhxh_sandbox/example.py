@@ -71,7 +71,7 @@ class Identity:
 
 
 def make_identity(
-    tax_code: str = HEAD["MaSoThue"], *, start: datetime | None = None, days: int = 3650, bits: int = 2048
+    tax_code: str = HEAD["MaSoThue"], *, start: datetime | None = None, days: int = 36500, bits: int = 2048
 ) -> Identity:
     """A new key with a self-signed certificate of the unit `tax_code`, valid from `start` (UTC; else 01/01/2020)."""
     key = rsa.generate_private_key(public_exponent=65537, key_size=bits)
