@@ -12,7 +12,7 @@ from email.utils import parseaddr
 
 from .store import Row
 
-TIMEOUT = 10
+TIMEOUT = 60
 """Seconds that the SMTP server may take for each answer."""
 BATCH = 50
 

@@ -12,6 +12,7 @@ from datetime import datetime
 
 import xmlsec
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.x509.oid import NameOID
@@ -118,9 +119,11 @@ def _certificate(signature: etree._Element) -> x509.Certificate:
     if len(texts) != 1:
         raise _refuse("phải có đúng một X509Certificate.")
     try:
-        return x509.load_der_x509_certificate(base64.b64decode("".join(texts[0].split()), validate=True))
-    except ValueError as error:
+        certificate = x509.load_der_x509_certificate(base64.b64decode("".join(texts[0].split()), validate=True))
+        certificate.public_key()
+    except (ValueError, UnsupportedAlgorithm, x509.InvalidVersion) as error:
         raise _refuse("không đọc được chứng thư số.") from error
+    return certificate
 
 
 def _verify_value(signature: etree._Element, key: rsa.RSAPublicKey) -> None:

@@ -162,6 +162,13 @@ def test_the_certificate_of_somebody_else_is_refused(identity):
     assert "thay đổi" in refused(root)
 
 
+def test_a_certificate_of_a_version_that_does_not_exist_is_refused(identity):
+    root = signed(identity)
+    der = identity.certificate.public_bytes(Encoding.DER).replace(b"\xa0\3\2\1\2", b"\xa0\3\2\1\x09", 1)
+    root.find(f".//{DS}X509Certificate").text = base64.b64encode(der).decode()
+    assert "chứng thư" in refused(root)
+
+
 def test_no_signature_is_refused():
     assert "chưa được ký" in refused(example.unsigned("04"))
 
