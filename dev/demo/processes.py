@@ -12,20 +12,21 @@ from contextlib import suppress
 from pathlib import Path
 
 STOP_SECONDS = 15
-
-
 PORTS = range(20_000, 32_768)
 """Below those that the kernel hands out for connections: none of these is taken before the program opens its own, nor
 while it is stopped for a while."""
+_given: set[int] = set()
 
 
 def free_port() -> int:
-    """A TCP port on the loopback interface that nobody listens on."""
+    """A TCP port on the loopback interface that nobody listens on; never the same again in this process."""
     while True:
         port = secrets.choice(PORTS)
         with socket.socket() as probe, suppress(OSError):
             probe.bind(("127.0.0.1", port))
-            return port
+            if port not in _given:
+                _given.add(port)
+                return port
 
 
 class Program:
