@@ -116,7 +116,7 @@ def test_slow_sends_byte_after_byte(sandbox):
 
 def test_slow_holds_out_longer_than_a_time_out_between_bytes(sandbox):
     switch(sandbox, "slow", endpoint="health", seconds=0.05)
-    with sandbox.call("GET", "/health", stream=True) as response:
+    with sandbox.call("GET", "/health", stream=True, timeout=1) as response:
         assert response.raw.read(3) == b'{"c'
 
 

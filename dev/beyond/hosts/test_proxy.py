@@ -19,7 +19,7 @@ from dev.faults.case import Case
 from dev.faults.world import CLERK, until
 from dev.softhsm import Token
 
-SOON = 60.0
+SOON = 20.0
 """Seconds; a small part of the time between two heartbeats, and enough for a busy machine."""
 RARELY = "600"
 OFTEN = "3"
