@@ -1,6 +1,6 @@
 {
     "name": "Vietnam BHXH I-VAN",
-    "version": "19.0.1.1.0",
+    "version": "19.0.2.0.0",
     "category": "Human Resources/Social Insurance",
     "summary": "Register for electronic social-insurance (BHXH) transactions through an I-VAN, sign with the USB token",
     "author": "l10n_vn_ibhxh contributors",

@@ -1,5 +1,5 @@
 """`./run package`: both wheels built, installed into an empty environment with Odoo; the addon installed, used,
-upgraded, uninstalled (nothing may be left behind) and installed again; and what the release before has written,
+upgraded, uninstalled (nothing may be left behind) and installed again; and what earlier releases have written,
 upgraded. About three minutes."""
 
 from __future__ import annotations

@@ -36,7 +36,7 @@ MOST_BYTES = 300_000
 
 
 def run(arguments: list[str]) -> int:
-    """Keep a tagged release and forget the one before: what is upgraded from is the latest.
+    """Keep a tagged release beside those that are kept already; delete the file of one that nobody upgrades from.
 
     :param arguments: the version, such as 19.0.1.0.0
     :raises Problem: when there is no such tag, or it does not say this version
@@ -50,23 +50,21 @@ def run(arguments: list[str]) -> int:
     packed = _pack(version)
     if len(packed) > MOST_BYTES:
         raise Problem(f"{len(packed)} bytes are too many to keep.", "See PARTS in dev/packaging/release.py.")
-    for old in FOLDER.glob("*.tar.xz"):
-        old.unlink()
     path = FOLDER / f"{ADDON}-{version}.tar.xz"
     path.write_bytes(packed)
-    say(f"{path.relative_to(ROOT)}: {len(packed)} bytes. Bring dev/upgrade/fill.py in line with it, then commit both.")
+    say(f"{path.relative_to(ROOT)}: {len(packed)} bytes. See that dev/upgrade/fill.py runs with it, then commit both.")
     return 0
 
 
-def previous() -> tuple[str, Path]:
-    """The version of the release that is kept, and its file."""
-    path = next(FOLDER.glob(f"{ADDON}-*.tar.xz"))
-    return path.name.removeprefix(f"{ADDON}-").removesuffix(".tar.xz"), path
+def kept() -> dict[str, Path]:
+    """The releases that are kept: version and file, oldest first."""
+    found = {path.name.removeprefix(f"{ADDON}-").removesuffix(".tar.xz"): path for path in FOLDER.glob("*.tar.xz")}
+    return dict(sorted(found.items(), key=lambda item: [int(part) for part in item[0].split(".")]))
 
 
-def unpack(folder: Path) -> None:
-    """Unpack the release that is kept to `folder`/l10n_vn_ibhxh."""
-    with tarfile.open(previous()[1]) as archive:
+def unpack(archive_path: Path, folder: Path) -> None:
+    """Unpack a kept release to `folder`/l10n_vn_ibhxh."""
+    with tarfile.open(archive_path) as archive:
         for member in archive.getmembers():
             content = archive.extractfile(member)
             path = folder / member.name

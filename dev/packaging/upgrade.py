@@ -1,4 +1,4 @@
-"""The upgrade from the release before: what it wrote is still there, and the rest is as after a fresh installation."""
+"""The upgrade from earlier releases: what they wrote is still there, and the rest is as after a fresh installation."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import json
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -64,13 +65,25 @@ def describe_fresh(environment: Environment, name: str) -> Fresh:
 
 
 def check(environment: Environment, folder: Path, name: str, fresh: Fresh, step: Callable[[str], None]) -> None:
-    """Install the release before, use it, replace it by the installed wheel and upgrade.
+    """Install each release that is kept, use it, replace it by the installed wheel and upgrade.
 
     :param folder: for temporary files
     :param name: of a database, which is made and dropped here
-    :raises Problem: when something is lost or differs from `fresh`, or the upgrade says anything at all
+    :raises Problem: when something is lost or differs from `fresh`, or the upgrade logs anything at all
     """
-    version, _path = release.previous()
+    for version, archive in release.kept().items():
+        _check_from(version, archive, environment, folder, name, fresh, step)
+
+
+def _check_from(
+    version: str,
+    archive: Path,
+    environment: Environment,
+    folder: Path,
+    name: str,
+    fresh: Fresh,
+    step: Callable[[str], None],
+) -> None:
     key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
     pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
     codes = [code + mst.calc_check_digit(code) for code in (f"01077{number:04d}" for number in range(COMPANIES))]
@@ -80,7 +93,7 @@ def check(environment: Environment, folder: Path, name: str, fresh: Fresh, step:
     try:
         database.fresh(name, install=False)
         environment.write_config(folder / "upgrade.conf", name)
-        with environment.other_addon(release.unpack):
+        with environment.other_addon(partial(release.unpack, archive)):
             step(f"upgrade: installing {version}, with registrations in all states")
             _shell(environment, f"before_installation(env, {codes})")
             environment.odoo("module install", ADDON)
