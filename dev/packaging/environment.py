@@ -76,24 +76,48 @@ def _check_content(wheel: Path) -> None:
         )
 
 
+def pip(python: Path | str) -> list[str | Path]:
+    """The command of this interpreter's pip that works on another interpreter's packages."""
+    return [sys.executable, "-m", "pip", "--python", python, "--disable-pip-version-check", "-q"]
+
+
 class Environment:
     """A virtual environment made from scratch; `import odoo` works in it and nothing of the development tools does."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        python: Path | str = sys.executable,
+        home: Path | None = None,
+        system_packages: bool = False,
+    ) -> None:
         """Make it.
 
         :param folder: where; it must not exist
+        :param python: the interpreter that it belongs to
+        :param home: the folder that holds the package `odoo`; None takes that of this checkout
+        :param system_packages: whether the interpreter's own packages are seen in it
         """
-        _run([sys.executable, "-m", "venv", folder], "A virtual environment cannot be made")
+        self._home = home or odoo_tree.import_path()
+        options = ["--without-pip", *(["--system-site-packages"] if system_packages else [])]
+        _run([python, "-m", "venv", *options, folder], "A virtual environment cannot be made")
         self._bin = folder / "bin"
         for site in (folder / "lib").glob("python3.*/site-packages"):
-            (site / "odoo.pth").write_text(f"{odoo_tree.import_path()}\n", encoding="utf-8")
+            (site / "odoo.pth").write_text(f"{self._home}\n", encoding="utf-8")
             self.site = site
 
     def pip_install(self, *arguments: str | Path) -> None:
         """`pip install` in it."""
-        command = [self._bin / "python", "-m", "pip", "--disable-pip-version-check", "-q", "install", *arguments]
-        _run(command, "pip failed in the empty environment")
+        _run([*pip(self._bin / "python"), "install", *arguments], "pip failed in the empty environment")
+
+    def pip_uninstall(self, name: str) -> None:
+        """`pip uninstall` in it."""
+        _run([*pip(self._bin / "python"), "uninstall", "-y", name], "pip cannot uninstall")
+
+    def pip_check(self) -> None:
+        """See that each package has what it requires."""
+        _run([*pip(self._bin / "python"), "check"], "pip check found something")
 
     def install_odoo_requirements(self) -> None:
         """What Odoo itself needs, and no more."""
@@ -111,12 +135,14 @@ class Environment:
         """Run a program of the environment; returns what it printed."""
         return _run([self._bin / name, *arguments], f"{name} failed", env=odoo.environment())
 
-    def write_config(self, path: Path, database: str) -> None:
-        """Write Odoo's configuration: its own addons only, so that ours can come from the wheel alone."""
-        home = odoo_tree.import_path()
-        core = [folder for folder in (home / "addons", home / "odoo" / "addons") if folder.is_dir()]
+    def write_config(self, path: Path, database: str, *more: Path) -> None:
+        """Write Odoo's configuration: its own addons only, so that ours can come from the wheel alone.
+
+        :param more: further folders of addons
+        """
+        core = [folder for folder in (self._home / "addons", self._home / "odoo" / "addons") if folder.is_dir()]
         self._config = odoo.write_config(
-            database, path=path, addons_path=",".join(map(str, core)), data_dir=str(DATA), log_level="warn"
+            database, path=path, addons_path=",".join(map(str, [*core, *more])), data_dir=str(DATA), log_level="warn"
         )
         self._database = database
 

@@ -1,6 +1,6 @@
 """`./run package`: both wheels built, installed into an empty environment with Odoo; the addon installed, used,
-upgraded, uninstalled (nothing may be left behind) and installed again; and what earlier releases have written,
-upgraded. About three minutes."""
+upgraded, uninstalled (nothing may be left behind) and installed again; what earlier releases have written,
+upgraded; and the other ways of installing that README names. About six minutes."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from .. import database
 from ..console import Problem, say
 from ..paths import ADDON, RUNTIME
 from ..testca import TestCA
-from . import leftovers, upgrade
+from . import installs, leftovers, upgrade
 from .environment import EXAMPLE, Environment, build
 
 TRIAL = Path(__file__).with_name("trial.py")
@@ -50,11 +50,12 @@ def run(arguments: list[str]) -> int:
         step("pip install of both wheels")
         environment.pip_install(addon, agent)
         environment.program("ibhxh-agent", "--help")
-        environment.program("pip", "check")
+        environment.pip_check()
         database.fresh(name, install=False)
         environment.write_config(folder / "odoo.conf", name)
         fresh = _cycle(environment, name, step)
         upgrade.check(environment, folder, f"{name}_upgrade", fresh, step)
+        installs.check(addon, folder, f"{name}_installs", step)
     finally:
         database.drop(name)
         shutil.rmtree(folder, ignore_errors=True)

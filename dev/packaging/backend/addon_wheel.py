@@ -32,8 +32,18 @@ FOLDERS = (
 )
 """Not tests/: they need packages that an Odoo without a developer does not have."""
 
-PYPROJECT = '[build-system]\nrequires = ["whool"]\nbuild-backend = "whool.buildapi"\n'
-"""For the source distribution, which holds the addon only and so needs no more than whool itself."""
+PYPROJECT = """\
+[build-system]
+requires = ["whool"]
+build-backend = "whool.buildapi"
+
+[tool.whool]
+external_dependencies_only = true
+"""
+"""For the source distribution, which holds the addon only and so needs no more than whool itself.
+
+Odoo is no requirement of the wheel: it is on no package index, and one that runs from source is not known to pip.
+"""
 
 
 def copy_addon(root: Path, folder: Path, *more: str) -> Path:
