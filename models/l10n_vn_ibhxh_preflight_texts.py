@@ -18,6 +18,11 @@ TEXTS = {
     ),
     "owner_ok": _lt("The certificate belongs to tax code %(company)s, the company's own."),
     "owner_unknown": _lt("The certificate names no tax code. Choose the company's own certificate."),
+    "owner_misplaced": _lt(
+        "The certificate names the company's tax code %(company)s, but not in the UID, the only place where VSS looks: "
+        "it would answer CE013. Have the certification authority issue the certificate again with “MST:%(company)s” in "
+        "the UID, then send form 05 if VSS has another certificate on record."
+    ),
     "owner_branch": _lt(
         "The certificate belongs to tax code %(certificate)s, the company has %(company)s: the branch suffix "
         "differs. Use the branch's own token, or correct the company's tax code."
@@ -66,6 +71,17 @@ TEXTS = {
     "email_ok": _lt("VSS will write to %(email)s."),
     "email_empty": _lt("Fill in the e-mail: VSS sends the activation code there."),
     "email_invalid": _lt("“%(email)s” is not an e-mail address. Correct it: VSS sends the activation code there."),
+    "email_domain": _lt(
+        "Is %(email)s right? %(suggestion)s looks more likely. VSS sends the activation code there, and nothing comes "
+        "back from a mailbox that does not exist."
+    ),
+    "email_tag": _lt(
+        "%(email)s has a part after “+”, which not every system takes. %(suggestion)s is safer for the activation code."
+    ),
+    "email_yahoo": _lt(
+        "VSS's mails often do not reach Yahoo addresses such as %(email)s: vendors advise against them. Use another "
+        "address if you can."
+    ),
     "email_differs": _lt("The two e-mail addresses differ. Type %(email)s once more, exactly as above."),
     "phone_ok": _lt("The phone number is %(phone)s."),
     "phone_empty": _lt("Fill in the phone number: VSS needs e-mail and phone."),

@@ -13,6 +13,7 @@ from . import (
     test_docs_gateway,
     test_docs_pages,
     test_docs_threat_model,
+    test_domain_edition_2,
     test_earlier_registration,
     test_follow_batches,
     test_hoot,

@@ -2,7 +2,7 @@
 
 from odoo.tests import BaseCase, tagged
 
-from ..tools import contact
+from ..tools import contact, tax_code
 
 
 @tagged("post_install_l10n", "post_install", "-at_install")
@@ -44,7 +44,7 @@ class TestContact(BaseCase):
         self.assert_refused("empty", contact.tax_code, "")
 
     def test_tax_code_doubts_never_block(self):
-        self.assertIsNone(contact.tax_code_warning("0100109106"))
-        self.assertIsNone(contact.tax_code_warning("0100109106-001"))
-        self.assertEqual(contact.tax_code_warning("0100109107"), "tax_code_checksum")
-        self.assertEqual(contact.tax_code_warning("1056789"), "tax_code_format")
+        self.assertIsNone(tax_code.doubt("0100109106"))
+        self.assertIsNone(tax_code.doubt("0100109106-001"))
+        self.assertEqual(tax_code.doubt("0100109107"), "tax_code_checksum")
+        self.assertEqual(tax_code.doubt("1056789"), "tax_code_format")

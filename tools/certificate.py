@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
@@ -14,8 +13,9 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed448, ed25519, rsa
 from cryptography.x509.oid import AuthorityInformationAccessOID, ExtensionOID, NameOID
 
+from . import tax_code as tax_codes
+
 MAX_BYTES = 64 * 1024
-_OWNER = re.compile(r"\s*(MST|MNS)\s*:\s*([0-9A-Za-z-]{1,20})\s*", re.IGNORECASE)
 
 
 class CertificateError(ValueError):
@@ -24,7 +24,11 @@ class CertificateError(ValueError):
 
 @dataclass(frozen=True)
 class CertificateInfo:
-    """What a certificate says. Times are aware UTC; ``serial`` is upper-case hex without ``0x`` or leading zeros."""
+    """What a certificate says. Times are aware UTC; ``serial`` is upper-case hex without ``0x`` or leading zeros.
+
+    ``tax_codes`` are those that VSS goes by, normalised: every ``MST:`` UID, or the ``CCCD:`` ones where no UID names
+    an organisation. ``misplaced_tax_codes`` stand elsewhere in the subject, where VSS does not look (error CE013).
+    """
 
     der: bytes
     subject: str
@@ -34,6 +38,7 @@ class CertificateInfo:
     serial: str
     tax_codes: tuple[str, ...]
     budget_codes: tuple[str, ...]
+    misplaced_tax_codes: tuple[str, ...]
     not_before: datetime
     not_after: datetime
     fingerprint: str
@@ -45,17 +50,11 @@ class CertificateInfo:
     key_usage_signing: bool | None
 
 
-def normalise_tax_code(text: str) -> str:
-    """``0101234567-001`` from ``0101234567001``, ``MST:0101234567 001`` and the like; what is no code stays itself."""
-    digits = re.sub(r"[\s.\-]", "", re.sub(r"^\s*MST\s*:", "", text, flags=re.IGNORECASE)).upper()
-    return f"{digits[:10]}-{digits[10:]}" if re.fullmatch(r"[0-9]{13}", digits) else digits
-
-
 def load(der: bytes) -> CertificateInfo:
     """Read one DER certificate of at most 64 KiB. Raises CertificateError.
 
-    The tax code is in the subject's UID (OID 0.9.2342.19200300.100.1.1) as ``MST:<10 or 10-3 digits>``; several UIDs
-    can coexist in any order (domain.md section 7).
+    The tax code is in the subject's UID (OID 0.9.2342.19200300.100.1.1) as ``MST:<10, 10-3 or 12 digits>``, of a
+    household business also as ``CCCD:<12 digits>``; several UIDs can coexist in any order (domain.md section 7).
     """
     if len(der) > MAX_BYTES:
         raise CertificateError(f"certificate of {len(der)} bytes, at most {MAX_BYTES} are read")
@@ -67,19 +66,21 @@ def load(der: bytes) -> CertificateInfo:
 
 def matches_tax_code(info: CertificateInfo, tax_code: str) -> bool:
     """Whether the certificate is of exactly this unit: a branch (10-3) is not its head office (10)."""
-    wanted = normalise_tax_code(tax_code)
-    return bool(wanted) and wanted in info.tax_codes + info.budget_codes
+    expected = tax_codes.normalise(tax_code)
+    return bool(expected) and expected in info.tax_codes + info.budget_codes
 
 
 # One certificate is read several times for each of the hundreds of dossiers that it signs.
 @lru_cache(maxsize=64)
 def _read(der: bytes) -> CertificateInfo:
     certificate = x509.load_der_x509_certificate(der)
-    owners: dict[str, list[str]] = {"MST": [], "MNS": []}
+    owners: dict[str, list[str]] = {"MST": [], "MNS": [], "CCCD": []}
     for value in _names(certificate.subject, NameOID.USER_ID):
-        found = _OWNER.fullmatch(value)
-        if found:
-            owners[found.group(1).upper()].append(normalise_tax_code(found.group(2)))
+        owner = tax_codes.of_uid(value)
+        if owner:
+            owners[owner[0]].append(owner[1])
+    # The personal number of somebody who acts for an organisation is not the organisation's.
+    organisations = owners["MST"] or owners["MNS"]
     key_type, key_bits = _key(certificate)
     hash_algorithm = certificate.signature_hash_algorithm
     issuer_names = _names(certificate.issuer, NameOID.COMMON_NAME) or _names(
@@ -92,8 +93,9 @@ def _read(der: bytes) -> CertificateInfo:
         issuer=certificate.issuer.rfc4514_string(),
         issuer_name=next(iter(issuer_names), ""),
         serial=f"{certificate.serial_number:X}",
-        tax_codes=tuple(owners["MST"]),
+        tax_codes=tuple(owners["MST"] if organisations else owners["CCCD"]),
         budget_codes=tuple(owners["MNS"]),
+        misplaced_tax_codes=_misplaced(certificate.subject),
         not_before=certificate.not_valid_before_utc,
         not_after=certificate.not_valid_after_utc,
         fingerprint=hashlib.sha256(der).hexdigest(),
@@ -108,6 +110,21 @@ def _read(der: bytes) -> CertificateInfo:
 
 def _names(name: x509.Name, oid: x509.ObjectIdentifier) -> list[str]:
     return [str(attribute.value) for attribute in name.get_attributes_for_oid(oid)]
+
+
+def _misplaced(subject: x509.Name) -> tuple[str, ...]:
+    """Tax codes outside the UID: named in O, S, CN or another attribute, or standing alone as the serialNumber."""
+    found: list[str] = []
+    for attribute in subject:
+        if attribute.oid == NameOID.USER_ID:
+            continue
+        text = str(attribute.value)
+        code = tax_codes.named_in(text)
+        if not code and attribute.oid == NameOID.SERIAL_NUMBER:
+            code = tax_codes.bare(text)
+        if code and code not in found:
+            found.append(code)
+    return tuple(found)
 
 
 def _key(certificate: x509.Certificate) -> tuple[str, int]:

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import difflib
 import re
 import unicodedata
 
 import phonenumbers
 from email_validator import EmailNotValidError, validate_email
-from stdnum.exceptions import ValidationError
-from stdnum.vn import mst
 
-from .certificate import normalise_tax_code
+from . import tax_code as tax_codes
 
+# Endings that no registry sells, and mailboxes that get misspelt: both only ever lead to a warning.
+_MISSPELT_ENDINGS = {
+    ".com.com": ".com", ".cmo": ".com", ".comm": ".com", ".con": ".com", ".ocm": ".com", ".vnn": ".vn", ".vm": ".vn",
+    ".comvn": ".com.vn",
+}  # fmt: skip
+_MAILBOXES = ("gmail.com", "outlook.com", "hotmail.com", "icloud.com", "yahoo.com", "yahoo.com.vn")
+_OTHER_MAILBOXES = frozenset({"mail.com", "email.com", "ymail.com"})
+# One letter missing, doubled, wrong or in the wrong place; `outlook.com.vn` is no misspelling.
+_ALIKE = 0.885
 _UNIT_CODE = re.compile(r"[A-Z]{2}[A-Z0-9]{4}[A-Z]")
-_ANY_CODE = re.compile(r"[0-9A-Z]{1,20}(?:-[0-9]{3})?")
 
 
 class ContactError(ValueError):
@@ -32,6 +39,34 @@ def email(text: str) -> str:
         raise ContactError("email", str(error)) from None
 
 
+def email_doubt(address: str) -> tuple[str, str] | None:
+    """What a normalised address may come to grief at, as ``(code, suggestion)``; never a reason to refuse it.
+
+    ``email_domain`` (a misspelt domain; the suggestion is the address as it may be meant), ``email_tag`` (a part after
+    ``+``; the suggestion is without it) or ``email_yahoo`` (vendors advise against it, domain.md section 6).
+    """
+    local, _at, domain = address.rpartition("@")
+    meant = _meant_domain(domain)
+    if meant != domain:
+        return "email_domain", f"{local}@{meant}"
+    name, plus, _tag = local.partition("+")
+    if name and plus:
+        return "email_tag", f"{name}@{domain}"
+    if domain.startswith(("yahoo.", "ymail.")):
+        return "email_yahoo", ""
+    return None
+
+
+def _meant_domain(domain: str) -> str:
+    for ending, right in _MISSPELT_ENDINGS.items():
+        if domain.endswith(ending):
+            domain = domain.removesuffix(ending) + right
+            break
+    if domain in _OTHER_MAILBOXES:
+        return domain
+    return next(iter(difflib.get_close_matches(domain, _MAILBOXES, n=1, cutoff=_ALIKE)), domain)
+
+
 def phone(text: str) -> str:
     """The phone number as E.164, read as a Vietnamese one unless it starts with ``+``. Raises ContactError."""
     try:
@@ -41,6 +76,14 @@ def phone(text: str) -> str:
     if not phonenumbers.is_valid_number(number):
         raise ContactError("phone", "no such phone number")
     return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
+
+
+def national_phone(number: str) -> str:
+    """An E.164 number as it is dialled in Viet Nam, ``0901234567``; one of another country stays as it is.
+
+    Numbers in real dossiers are written so (domain.md section 3).
+    """
+    return f"0{number.removeprefix('+84')}" if number.startswith("+84") else number
 
 
 def unit_code(text: str) -> str:
@@ -57,22 +100,11 @@ def unit_code_warning(text: str) -> str | None:
 
 
 def tax_code(text: str) -> str:
-    """The tax code as 10 or 10-3 digits (or a budget unit's code as typed). Raises ContactError."""
-    code = normalise_tax_code(_given(text))
-    if not _ANY_CODE.fullmatch(code):
-        raise ContactError("tax_code", "10 digits, or 10-3 for a branch")
+    """The tax code as 10, 10-3 or 12 digits (or a budget unit's code as typed). Raises ContactError."""
+    code = tax_codes.normalise(_given(text))
+    if not tax_codes.is_usable(code):
+        raise ContactError("tax_code", "10 digits, 10-3 for a branch, or 12 for a household business")
     return code
-
-
-def tax_code_warning(text: str) -> str | None:
-    """``tax_code_format`` or ``tax_code_checksum`` when stdnum doubts it; such codes exist, so it never blocks."""
-    if not re.fullmatch(r"[0-9]{10}(-[0-9]{3})?", text):
-        return "tax_code_format"
-    try:
-        mst.validate(text)
-    except ValidationError:
-        return "tax_code_checksum"
-    return None
 
 
 def _given(text: str) -> str:

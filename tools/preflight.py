@@ -10,7 +10,8 @@ from datetime import datetime
 from typing import Literal
 
 from . import contact
-from .certificate import CertificateInfo, matches_tax_code, normalise_tax_code
+from . import tax_code as tax_codes
+from .certificate import CertificateInfo, matches_tax_code
 
 Level = Literal["passed", "warning", "blocking"]
 
@@ -64,16 +65,23 @@ def worst(findings: Iterable[Finding]) -> Level:
 
 
 def check_owner(certificate: CertificateInfo, tax_code: str) -> Finding:
-    """The certificate's tax code is exactly the company's, branch suffix included."""
-    wanted = normalise_tax_code(tax_code)
-    found = ", ".join(certificate.tax_codes + certificate.budget_codes)
-    values: dict[str, str | int] = {"certificate": found, "company": wanted}
-    if not found:
-        return Finding("owner", "blocking", "owner_unknown", values, "certificate_id")
+    """The certificate's tax code is exactly the company's, branch suffix included, and stands where VSS looks for it.
+
+    VSS refuses anything else with CE013 (domain.md section 5).
+    """
+    expected = tax_codes.normalise(tax_code)
+    owners = certificate.tax_codes + certificate.budget_codes
+    found = owners or certificate.misplaced_tax_codes
+    values: dict[str, str | int] = {"certificate": ", ".join(found), "company": expected}
     if matches_tax_code(certificate, tax_code):
         return Finding("owner", "passed", "owner_ok", values)
-    same_unit = any(code[:10] == wanted[:10] for code in certificate.tax_codes)
-    return Finding("owner", "blocking", "owner_branch" if same_unit else "owner_other", values, "certificate_id")
+    if any(tax_codes.same_unit(code, expected) for code in owners):
+        code = "owner_branch"
+    elif expected in certificate.misplaced_tax_codes:
+        code = "owner_misplaced"
+    else:
+        code = "owner_other" if found else "owner_unknown"
+    return Finding("owner", "blocking", code, values, "certificate_id")
 
 
 def check_validity(certificate: CertificateInfo, *, at: datetime, warn_days: int = WARN_DAYS) -> Finding:
@@ -110,7 +118,7 @@ def check_key(certificate: CertificateInfo) -> Finding:
 
 def check_tax_code(tax_code: str) -> Finding:
     """The company has a tax code; doubts about its form only warn, as real codes exist that stdnum refuses."""
-    return _typed("tax_code", "company_id", tax_code, contact.tax_code, contact.tax_code_warning)
+    return _typed("tax_code", "company_id", tax_code, contact.tax_code, tax_codes.doubt)
 
 
 def check_agency(agency_code: str) -> Finding:
@@ -129,12 +137,16 @@ def check_unit_code(unit_code: str | None) -> Finding:
 
 
 def check_email(email: str, repeated: str | None) -> Finding:
-    """The e-mail address is one, and was typed the same twice (None: it was verified otherwise)."""
+    """The e-mail address is one, and was typed the same twice (None: it was verified otherwise); doubts only warn."""
     finding = _typed("email", "email", email, contact.email)
-    if finding.level == "passed" and repeated is not None:
-        again = _typed("email", "email_repeated", repeated, contact.email)
-        if again.values != finding.values:
-            return Finding("email", "blocking", "email_differs", finding.values, "email_repeated")
+    if finding.level != "passed":
+        return finding
+    if repeated is not None and _typed("email", "email_repeated", repeated, contact.email).values != finding.values:
+        return Finding("email", "blocking", "email_differs", finding.values, "email_repeated")
+    doubt = contact.email_doubt(str(finding.values["email"]))
+    if doubt:
+        code, suggestion = doubt
+        return Finding("email", "warning", code, {**finding.values, "suggestion": suggestion}, "email")
     return finding
 
 

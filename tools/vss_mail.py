@@ -14,8 +14,8 @@ from typing import Literal
 from urllib.parse import unquote
 
 from . import mail_content, notification
-from .certificate import normalise_tax_code
 from .mail_patterns import DEFAULT, Compiled, MailPatterns, PatternError, compile_patterns, fold, from_mapping
+from .tax_code import normalise as normalise_tax_code
 
 __all__ = ["DEFAULT", "MailPatterns", "MailReading", "PatternError", "from_mapping", "read", "read_text", "redact"]
 

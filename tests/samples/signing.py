@@ -50,10 +50,12 @@ def certificate(
     not_after: datetime = NOW + timedelta(days=265),
     extensions: tuple[x509.ExtensionType, ...] = (),
     public_key: CertificatePublicKeyTypes | None = None,
+    attributes: tuple[tuple[x509.ObjectIdentifier, str], ...] = (),
 ) -> bytes:
     """DER of a certificate of ``public_key``, or of the key ``name``, issued by the key ``ca``."""
     subject = [x509.NameAttribute(NameOID.COUNTRY_NAME, "VN"), x509.NameAttribute(NameOID.COMMON_NAME, common_name)]
     subject += [x509.NameAttribute(NameOID.USER_ID, uid) for uid in uids]
+    subject += [x509.NameAttribute(oid, text) for oid, text in attributes]
     builder = (
         x509.CertificateBuilder()
         .subject_name(x509.Name(subject))

@@ -1,0 +1,153 @@
+"""One test per new or changed line of the domain's facts, edition 2: sections 2 (forms), 5 (results), 7 (certificates).
+
+Each docstring names the line and where the fact comes from.
+"""
+
+from cryptography.x509.oid import NameOID
+from odoo.tests import BaseCase, tagged
+
+from ..tools import certificate, contact, dossier, preflight, tax_code
+from .samples import signing
+
+HOUSEHOLD = "001099012345"
+
+
+def owner(der, code):
+    return preflight.check_owner(certificate.load(der), code).code
+
+
+@tagged("post_install_l10n", "post_install", "-at_install")
+class TestTaxCodes(BaseCase):
+    def test_d12_household_business_has_12_digits(self):
+        """§7: since 01/07/2025 household businesses and individuals use the 12-digit personal number (TT 86/2024)."""
+        self.assertEqual(contact.tax_code(HOUSEHOLD), HOUSEHOLD)
+        self.assertEqual(contact.tax_code("001 099 012 345"), HOUSEHOLD)
+        self.assertIsNone(tax_code.doubt(HOUSEHOLD))
+        finding = preflight.check_tax_code(HOUSEHOLD)
+        self.assertEqual((finding.level, finding.code), ("passed", "tax_code_ok"))
+
+    def test_d12_certificate_names_it_as_mst_or_only_as_cccd(self):
+        """§7: their certificates carry `MST:<12>` or only `CCCD:<12>`: both are theirs."""
+        for uids in ((f"MST:{HOUSEHOLD}",), (f"CCCD:{HOUSEHOLD}",), (f"CCCD:{HOUSEHOLD}", f"MST:{HOUSEHOLD}")):
+            info = certificate.load(signing.certificate(uids=uids))
+            self.assertEqual(info.tax_codes, (HOUSEHOLD,), uids)
+            self.assertTrue(certificate.matches_tax_code(info, HOUSEHOLD), uids)
+            self.assertEqual(owner(signing.certificate(uids=uids), HOUSEHOLD), "owner_ok")
+
+    def test_d12_personal_number_beside_an_organisation_is_not_the_owner(self):
+        """§7, or *only* `CCCD:`: the director's number beside the organisation's is no owner."""
+        for organisation in ("MST:0100109106", "MNS:1056789"):
+            der = signing.certificate(uids=(f"CCCD:{HOUSEHOLD}", organisation))
+            self.assertEqual(owner(der, HOUSEHOLD), "owner_other")
+        self.assertEqual(owner(signing.certificate(uids=("CCCD:001099012",)), HOUSEHOLD), "owner_unknown")
+        self.assertEqual(owner(signing.certificate(uids=("CMND:001099012345",)), HOUSEHOLD), "owner_unknown")
+
+    def test_d12_dossier_takes_12_digits(self):
+        """§7: the same 12 digits stand in the dossier's MaSoThue."""
+        xml = dossier.build("04", signing.data(tax_code=HOUSEHOLD))
+        self.assertEqual(dossier.validate("04", xml), [])
+        self.assertIn(f"<MaSoThue>{HOUSEHOLD}</MaSoThue>".encode(), xml)
+        self.assertEqual(dossier.read(xml)[1].tax_code, HOUSEHOLD)
+
+    def test_d13_vat_with_the_country(self):
+        """§7: `VN0100109106` (Odoo's VAT with country) is the same number."""
+        for text in ("VN0100109106", "vn 0100109106", "MST: VN0100109106"):
+            self.assertEqual(contact.tax_code(text), "0100109106", text)
+        self.assertEqual(contact.tax_code("VN0100109106-001"), "0100109106-001")
+        self.assertEqual(contact.tax_code(f"VN{HOUSEHOLD}"), HOUSEHOLD)
+        self.assertEqual(owner(signing.certificate(), "VN0100109106"), "owner_ok")
+        self.assertEqual(contact.tax_code("VN01234"), "VN01234", "a budget unit's code may begin with these letters")
+
+    def test_d13_spellings_of_uids(self):
+        """§7: lower case, blanks around the dash, full-width colon, inner blanks."""
+        for uid in (
+            "mst:0100109106-001",
+            "MST:0100109106 - 001",
+            "MST：0100109106-001",
+            "MST : 0100 109 106 001",
+            "MST:0100109106–001",
+            "MST:０１００１０９１０６‑００１",
+            "\u200bMST:0100109106001\u00a0",
+            "MST:VN0100109106-001",
+        ):
+            info = certificate.load(signing.certificate(uids=(uid,)))
+            self.assertEqual(info.tax_codes, ("0100109106-001",), uid)
+
+    def test_d14_tax_code_outside_the_uid(self):
+        """§7 and §5, CE013: an MST in O, S or the serialNumber is what VSS refuses; the CA has to issue it again."""
+        for oid, text in (
+            (NameOID.ORGANIZATION_NAME, "CÔNG TY TNHH AN PHÁT, MST: 0100109106"),
+            (NameOID.STATE_OR_PROVINCE_NAME, "MST:0100109106"),
+            (NameOID.SERIAL_NUMBER, "0100109106"),
+            (NameOID.SERIAL_NUMBER, "mst:0100109106"),
+            (NameOID.ORGANIZATIONAL_UNIT_NAME, "Mã số thuế 0100109106"),
+        ):
+            der = signing.certificate(uids=(f"CCCD:{HOUSEHOLD}",), attributes=((oid, text),))
+            info = certificate.load(der)
+            self.assertEqual((info.tax_codes, info.misplaced_tax_codes), ((HOUSEHOLD,), ("0100109106",)), text)
+            self.assertFalse(certificate.matches_tax_code(info, "0100109106"), text)
+            self.assertEqual(owner(der, "0100109106"), "owner_misplaced", text)
+            self.assertEqual(owner(der, "0301442379"), "owner_other", text)
+
+    def test_reading_a_hostile_name_is_cheap(self):
+        """A certificate may hold attributes of 60 000 characters; only their beginning is read."""
+        for text in (" " * 60_000, "MST" + " " * 60_000 + "x", "MST:" * 15_000, "1 " * 30_000):
+            self.assertIsNone(tax_code.named_in(text))
+            self.assertIsNone(tax_code.of_uid(text))
+            self.assertLessEqual(len(tax_code.normalise(text)), 1000)
+
+    def test_ce013_the_suffix_counts(self):
+        """§5, CE013: only the UID counts, suffix included: a branch is not its head office, whatever stands in O."""
+        head = signing.certificate(attributes=((NameOID.ORGANIZATION_NAME, "CHI NHÁNH, MST 0100109106-001"),))
+        self.assertEqual(owner(head, "0100109106-001"), "owner_branch")
+        self.assertEqual(owner(head, "0100109106"), "owner_ok")
+        for personal in ("010010910611", "010010910612"):
+            self.assertEqual(owner(signing.certificate(uids=(f"MST:{personal}",)), "0100109106"), "owner_other")
+
+
+@tagged("post_install_l10n", "post_install", "-at_install")
+class TestTypedContact(BaseCase):
+    def email(self, text):
+        finding = preflight.check_email(text, text)
+        return finding.level, finding.code, finding.values.get("suggestion")
+
+    def test_d18_misspelt_mail_domains_are_warned_of(self):
+        """§11: a warning on mistyped mail domains; it never blocks."""
+        for typed, meant in (
+            ("a@gmail.con", "a@gmail.com"),
+            ("a@gmai.com", "a@gmail.com"),
+            ("a@gmial.com", "a@gmail.com"),
+            ("a@gmail.co", "a@gmail.com"),
+            ("a@hotmal.com", "a@hotmail.com"),
+            ("a@congty.com.vm", "a@congty.com.vn"),
+            ("a@congty.comvn", "a@congty.com.vn"),
+            ("a@congty.con", "a@congty.com"),
+            ("a@yaho.com", "a@yahoo.com"),
+        ):
+            self.assertEqual(self.email(typed), ("warning", "email_domain", meant), typed)
+        for right in (
+            "a@gmail.com", "a@mail.com", "a@outlook.com.vn", "a@congty.com.vn", "a@vnn.vn", "a@fpt.com.vn",
+            "a@icloud.com", "a@email.com", "a@mail.congty.vn", "a@con.vn",
+        ):  # fmt: skip
+            self.assertEqual(self.email(right), ("passed", "email_ok", None), right)
+
+    def test_d18_yahoo_is_warned_of(self):
+        """§6: vendors advise against Yahoo addresses."""
+        for address in ("a@yahoo.com", "a@yahoo.com.vn", "a@ymail.com"):
+            self.assertEqual(self.email(address)[:2], ("warning", "email_yahoo"))
+
+    def test_o16_alias_with_a_tag_is_warned_of(self):
+        self.assertEqual(self.email("ketoan+bhxh@congty.vn"), ("warning", "email_tag", "ketoan@congty.vn"))
+        self.assertEqual(self.email("+a@congty.vn")[0], "passed")
+
+    def test_a_doubt_never_hides_what_blocks(self):
+        finding = preflight.check_email("a@gmail.con", "a@gmail.com")
+        self.assertEqual((finding.level, finding.code), ("blocking", "email_differs"))
+
+    def test_national_phone(self):
+        """§3: phone numbers in real dossiers are national (`09…`), not `+84…`."""
+        self.assertEqual(contact.national_phone("+84901234567"), "0901234567")
+        self.assertEqual(contact.national_phone("+842439361778"), "02439361778")
+        self.assertEqual(contact.national_phone("+6562211234"), "+6562211234")
+        xml = dossier.build("04", signing.data(phone=contact.national_phone("+84901234567")))
+        self.assertEqual(dossier.validate("04", xml), [])
