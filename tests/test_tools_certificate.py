@@ -5,6 +5,7 @@ from datetime import timedelta
 
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
+from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import AuthorityInformationAccessOID
 from odoo.tests import BaseCase, tagged
 
@@ -110,3 +111,41 @@ class TestCertificate(BaseCase):
                 certificate.load(junk)
         with self.assertRaisesRegex(certificate.CertificateError, "at most 65536"):
             certificate.load(b"0" * 65537)
+
+    def test_uploads(self):
+        der = signing.certificate()
+        other = signing.certificate(serial=7)
+        authority = signing.certificate(
+            common_name="CA", uids=(), extensions=(x509.BasicConstraints(ca=True, path_length=None),)
+        )
+        pem, other_pem, authority_pem = map(_pem, (der, other, authority))
+        for content in (
+            der,
+            pem,
+            pem.replace(b"\n", b"\r\n"),
+            b"Bag Attributes\n" + pem,
+            authority_pem + pem,
+            pem + authority_pem + pem,
+        ):
+            self.assertEqual(certificate.load_upload(content).der, der)
+        for content, code in (
+            (b"", "unreadable"),
+            (b"\x00" * 100, "unreadable"),
+            (b"PK\x03\x04", "unreadable"),
+            (b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", "unreadable"),
+            (b"-----BEGIN CERTIFICATE REQUEST-----\nAAAA\n-----END CERTIFICATE REQUEST-----\n", "unreadable"),
+            (pem[: len(pem) // 2], "unreadable"),
+            (pem + other_pem, "several"),
+            (authority_pem, "several"),
+            (pem * 100, "too_large"),
+            (b"0" * 65537, "too_large"),
+            (pem + b"-----BEGIN RSA PRIVATE KEY-----\nAAAA\n", "private_key"),
+            (b"-----BEGIN ENCRYPTED PRIVATE KEY-----\nAAAA\n", "private_key"),
+        ):
+            with self.assertRaises(certificate.CertificateError) as caught:
+                certificate.load_upload(content)
+            self.assertEqual(caught.exception.code, code, content[:40])
+
+
+def _pem(der):
+    return x509.load_der_x509_certificate(der).public_bytes(Encoding.PEM)

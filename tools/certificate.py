@@ -11,6 +11,7 @@ from functools import lru_cache
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed448, ed25519, rsa
+from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import AuthorityInformationAccessOID, ExtensionOID, NameOID
 
 from . import tax_code as tax_codes
@@ -19,7 +20,11 @@ MAX_BYTES = 64 * 1024
 
 
 class CertificateError(ValueError):
-    """The bytes are not one readable DER certificate."""
+    """The bytes are not one readable certificate. ``code``: ``unreadable``, or one of ``load_upload``'s."""
+
+    def __init__(self, message: str, code: str = "unreadable") -> None:
+        super().__init__(message)
+        self.code = code
 
 
 @dataclass(frozen=True)
@@ -62,6 +67,35 @@ def load(der: bytes) -> CertificateInfo:
         return _read(der)
     except (ValueError, TypeError, UnsupportedAlgorithm, x509.DuplicateExtension, x509.InvalidVersion) as error:
         raise CertificateError(f"not a readable X.509 certificate: {error}") from None
+
+
+def load_upload(content: bytes) -> CertificateInfo:
+    """Read the certificate of a file that a person uploads: DER, or PEM with one or several. Raises CertificateError.
+
+    Of several (a chain) it is the one that is no authority's own. ``code`` of the error says what is wrong with the
+    file: ``too_large``, ``private_key`` (nobody should hand that out), ``several``, ``unreadable``.
+    """
+    if len(content) > MAX_BYTES:
+        raise CertificateError(f"file of {len(content)} bytes, at most {MAX_BYTES} are read", "too_large")
+    if b"PRIVATE KEY-----" in content:
+        raise CertificateError("the file holds a private key", "private_key")
+    if b"-----BEGIN" not in content:
+        return load(content)
+    try:
+        certificates = x509.load_pem_x509_certificates(content)
+    except (ValueError, TypeError, x509.InvalidVersion) as error:
+        raise CertificateError(f"not a readable PEM file: {error}") from None
+    holders = {certificate.public_bytes(Encoding.DER) for certificate in certificates if not _is_authority(certificate)}
+    if len(holders) != 1:
+        raise CertificateError(f"{len(holders)} certificates of holders in the file, one is expected", "several")
+    return load(holders.pop())
+
+
+def _is_authority(certificate: x509.Certificate) -> bool:
+    try:
+        return certificate.extensions.get_extension_for_class(x509.BasicConstraints).value.ca
+    except (x509.ExtensionNotFound, x509.DuplicateExtension, ValueError):
+        return False
 
 
 def matches_tax_code(info: CertificateInfo, tax_code: str) -> bool:
