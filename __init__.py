@@ -8,7 +8,7 @@ def uninstall_hook(env):
     other addons (mail, portal, sms …) hold for parts of our models, and jobs, whose list could not be opened any more.
     """
     own = "l10n_vn_ibhxh"
-    env["res.users.apikeys"].search([("scope", "=", models.ir_http.AGENT_KEY_SCOPE)]).unlink()
+    env["res.users.apikeys"].search([("scope", "=", models.const.AGENT_KEY_SCOPE)]).unlink()
     env["ir.config_parameter"].search([("key", "=like", f"{own}.%")]).unlink()
     env["ir.model.constraint"].search([("module.name", "=", own), ("type", "=", "f")]).unlink()
     env["ir.model.data"].search([

@@ -10,7 +10,7 @@ from odoo.fields import Domain
 from odoo.http import request
 from psycopg2 import OperationalError
 
-from ..models.l10n_vn_ibhxh_agent import MAX_DELIVERIES
+from ..models.const import MAX_DELIVERIES
 
 _logger = logging.getLogger(__name__)
 

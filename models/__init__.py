@@ -1,3 +1,15 @@
+# Inherited by name below, so they have to be registered first; apart from that the order of the models does not matter.
+from . import (
+    l10n_vn_ibhxh_preflight,
+    l10n_vn_ibhxh_registration_following,
+    l10n_vn_ibhxh_registration_print,
+    l10n_vn_ibhxh_registration_proof,
+    l10n_vn_ibhxh_registration_remedy,
+    l10n_vn_ibhxh_registration_reminders,
+    l10n_vn_ibhxh_registration_sending,
+)
+
+# isort: split
 from . import (
     ir_actions_report,
     ir_http,
@@ -11,21 +23,10 @@ from . import (
     l10n_vn_ibhxh_mail,
     l10n_vn_ibhxh_notification,
     l10n_vn_ibhxh_overview,
-    l10n_vn_ibhxh_preflight,
-    l10n_vn_ibhxh_preflight_registration,
     l10n_vn_ibhxh_preflight_trust,
     l10n_vn_ibhxh_provider,
     l10n_vn_ibhxh_provider_jobs,
     l10n_vn_ibhxh_registration,
-    l10n_vn_ibhxh_registration_cure,
-    l10n_vn_ibhxh_registration_deadlines,
-    l10n_vn_ibhxh_registration_follow,
-    l10n_vn_ibhxh_registration_jobs,
-    l10n_vn_ibhxh_registration_manual,
-    l10n_vn_ibhxh_registration_notification,
-    l10n_vn_ibhxh_registration_page,
-    l10n_vn_ibhxh_registration_print,
-    l10n_vn_ibhxh_registration_proof,
     l10n_vn_ibhxh_registration_step,
     l10n_vn_ibhxh_result_code,
     l10n_vn_ibhxh_signing_request,

@@ -5,7 +5,7 @@ from odoo.http import request
 from odoo.tools import consteq
 from werkzeug.exceptions import Forbidden, Unauthorized
 
-AGENT_KEY_SCOPE = "l10n_vn_ibhxh.agent"
+from .const import AGENT_KEY_SCOPE
 
 
 class IrHttp(models.AbstractModel):

@@ -7,7 +7,7 @@ from odoo.exceptions import AccessError
 from odoo.fields import Command
 from odoo.tools.translate import LazyTranslate
 
-from .ir_http import AGENT_KEY_SCOPE
+from .const import AGENT_KEY_SCOPE, MAX_DELIVERIES, ONLINE_SECONDS
 
 _lt = LazyTranslate(__name__)
 
@@ -15,14 +15,10 @@ _lt = LazyTranslate(__name__)
 MINIMUM_VERSION = "1.0.0"
 POLL_BUSY_SECONDS = 2
 POLL_IDLE_SECONDS = 30
-# Longer than two idle polls: one lost request does not make a computer look switched off.
-ONLINE_SECONDS = 90
 KEY_DAYS = 90
 KEY_RENEW_DAYS = 30
 MAX_CERTIFICATES = 64
 MAX_TOKENS = 32
-# Signed documents in one call; their rows stay locked until the last of them is verified.
-MAX_DELIVERIES = 20
 
 ERRORS = {
     "bad_request": _lt("The program on the computer sent something Odoo cannot read. Update ibhxh-agent."),

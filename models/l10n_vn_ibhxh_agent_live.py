@@ -2,7 +2,7 @@ from datetime import timedelta
 
 from odoo import api, fields, models
 
-from .l10n_vn_ibhxh_agent import ONLINE_SECONDS
+from .const import ONLINE_SECONDS
 
 
 class L10n_Vn_IbhxhAgentLive(models.Model):

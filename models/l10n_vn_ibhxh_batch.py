@@ -4,16 +4,9 @@ from odoo import api, fields, models
 from odoo.exceptions import AccessError, UserError
 from odoo.tools import format_datetime, split_every
 
-from .l10n_vn_ibhxh_registration import OPEN_STATES
+from .const import LACKED, OPEN_STATES
 
 FORGET_DAYS = 7
-# What a batch may give to companies that have none of their own, and the company's own fields for it.
-LACKED = {
-    "provider_id": ("l10n_vn_ibhxh_provider_id",),
-    "agency_id": ("l10n_vn_ibhxh_agency_id",),
-    "email": ("l10n_vn_ibhxh_email", "email"),
-    "phone": ("l10n_vn_ibhxh_phone", "phone"),
-}
 CHUNK = 20
 # Where a registration stands, as a batch counts it.
 PROGRESS = {

@@ -2,8 +2,7 @@ from odoo import api, fields, models
 from odoo.exceptions import AccessError, UserError, ValidationError
 from odoo.fields import Domain
 
-from .l10n_vn_ibhxh_batch import LACKED
-from .l10n_vn_ibhxh_form import FORMS
+from .const import FORMS, LACKED
 
 
 class L10n_Vn_IbhxhBatchLine(models.Model):

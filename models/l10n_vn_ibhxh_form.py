@@ -4,7 +4,7 @@ from odoo import api, fields, models
 from odoo.exceptions import ValidationError
 from odoo.fields import Domain
 
-FORMS = [("04", "04 - Register"), ("05", "05 - Amend"), ("06", "06 - Stop")]
+from .const import FORMS
 
 
 class L10n_Vn_IbhxhForm(models.Model):

@@ -11,13 +11,10 @@ from odoo.fields import Domain
 from psycopg2 import OperationalError
 
 from ..tools import vss_mail
-from .l10n_vn_ibhxh_registration import ACTIVATION_HOURS, TRANSITIONS
+from .const import ACTIVATION_HOURS, HANDED_IN_KEY, PATTERNS_PARAMETER, SOURCE_KEY, TODO, TRANSITIONS
 
 _logger = logging.getLogger(__name__)
 
-PATTERNS_PARAMETER = "l10n_vn_ibhxh.mail_patterns"
-SOURCE_KEY = "l10n_vn_ibhxh_source"
-HANDED_IN_KEY = "l10n_vn_ibhxh_handed_in_by"
 MAX_SOURCE_BYTES = 10 * 2**20
 
 
@@ -365,14 +362,14 @@ class L10n_Vn_IbhxhMail(models.Model):
 
     def _done(self, registration, reason=False):
         self.write({"registration_id": registration.id, "state": "done", "reason": reason})
-        self.activity_unlink(["mail.mail_activity_data_todo"])
+        self.activity_unlink([TODO])
 
     def _leave_to_person(self, reason):
         self.write({"state": "waiting", "reason": reason})
         if not self.activity_ids:
             user = self.registration_id.user_id or self._inbox_user()
             self.activity_schedule(
-                "mail.mail_activity_data_todo",
+                TODO,
                 summary=self.env._("A BHXH mail waits for you"),
                 note=reason,
                 user_id=user.id,
@@ -410,5 +407,5 @@ class L10n_Vn_IbhxhMail(models.Model):
         """Put the mail aside: it belongs to nobody here."""
         self.check_access("write")
         self.sudo().write({"state": "ignored"})
-        self.sudo().activity_unlink(["mail.mail_activity_data_todo"])
+        self.sudo().activity_unlink([TODO])
         return True

@@ -6,10 +6,7 @@ from odoo import api, fields, models
 from odoo.exceptions import AccessError, UserError
 
 from ..tools import contact, notification, notification_verdict
-from .l10n_vn_ibhxh_registration import TRANSITIONS
-
-TRUST_PARAMETER = "l10n_vn_ibhxh.vss_certificates"
-MAX_BYTES = 5 * 2**20
+from .const import TRANSITIONS, TRUST_PARAMETER
 
 
 class L10n_Vn_IbhxhNotification(models.Model):

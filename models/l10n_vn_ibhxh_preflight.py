@@ -6,8 +6,8 @@ from odoo.exceptions import ValidationError
 from odoo.tools import format_date
 
 from ..tools import preflight
+from .const import OPEN_STATES
 from .l10n_vn_ibhxh_preflight_texts import TEXTS
-from .l10n_vn_ibhxh_registration import OPEN_STATES
 
 INPUTS = (
     "company_id",

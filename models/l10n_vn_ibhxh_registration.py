@@ -1,56 +1,14 @@
 import base64
 import uuid
+from datetime import timedelta
 
 from odoo import api, fields, models
 from odoo.exceptions import AccessError, UserError, ValidationError
-from odoo.tools.translate import LazyTranslate
 
 from ..tools import contact, dossier
-from . import bulk
-from .l10n_vn_ibhxh_form import FORMS
-
-_lt = LazyTranslate(__name__)
-
-STATES = [
-    ("draft", "Draft"),
-    ("to_sign", "Waiting for the token"),
-    ("to_send", "Signed"),
-    ("sent", "Sent"),
-    ("to_activate", "To activate"),
-    ("confirmed", "Confirmed"),
-    ("expired", "Expired"),
-    ("rejected", "Rejected"),
-    ("cancelled", "Cancelled"),
-]
-# The life of an activation code, as VSS states it.
-ACTIVATION_HOURS = 24
-OPEN_STATES = ("draft", "to_sign", "to_send", "sent", "to_activate")
-
-# The one table of allowed moves. An expired registration still takes a late code or a late confirmation.
-TRANSITIONS = {
-    "draft": {"to_sign", "cancelled"},
-    "to_sign": {"draft", "to_send", "cancelled"},
-    "to_send": {"sent", "rejected", "cancelled"},
-    # Back to `to_send`: VSS failed for a reason that passes, and the dossier is sent anew.
-    "sent": {"to_activate", "confirmed", "expired", "rejected", "to_send"},
-    "to_activate": {"confirmed", "expired", "rejected"},
-    "expired": {"to_activate", "confirmed"},
-    "confirmed": set(),
-    "rejected": set(),
-    "cancelled": set(),
-}
-
-STOP_REASONS = [
-    ("1", "E-mail change"),
-    ("2", "Unit data change"),
-    ("3", "Certificate change"),
-    ("4", "The software lacks procedures"),
-    ("5", "The software is inconvenient"),
-    ("6", "Poor support"),
-    ("7", "Moving to another I-VAN"),
-    ("8", "Unit dissolved"),
-    ("9", "Other"),
-]
+from . import bulk, reminders
+from .const import ACTIVATION_HOURS, FORMS, STATES, STOP_REASONS, TODO, TRANSITIONS
+from .contact_error import contact_error
 
 # The dossier itself is Vietnamese, whatever language its author works in.
 STOP_REASON_TEXTS = {
@@ -72,26 +30,15 @@ FORM_FIELDS = {
 }  # fmt: skip
 # What a person may write besides that; everything else is written by the state machine only.
 FREE_FIELDS = {"user_id", "activity_ids", "message_follower_ids", "message_ids"}
-
-CONTACT_ERRORS = {
-    "email": _lt("“%(value)s” is not an e-mail address. Correct it: VSS sends the activation code there."),
-    "phone": _lt(
-        "“%(value)s” is not a phone number. Enter a Vietnamese number such as 0912 345 678, or +<country code>…"
-    ),
-    "unit_code": _lt("“%(value)s” is not a unit code. It has letters and digits only, e.g. TZH490L."),
-    "tax_code": _lt("“%(value)s” is not a tax code. Enter 10 digits, or 10-3 digits for a branch."),
-    "empty": _lt("Fill in e-mail and phone: VSS needs both."),
-}
-
-
-def contact_error(env, error, value):
-    """Return the sentence for a `ContactError` about the typed `value`: what is wrong and what to do."""
-    sentence = env._(CONTACT_ERRORS[error.code])  # pylint: disable=gettext-variable
-    return sentence % {"value": value}
+# How often a dossier is sent anew because VSS failed, for a reason that passes, after it was taken in.
+MAX_RESENDS = 20
 
 
 class L10n_Vn_IbhxhRegistration(models.Model):
     """One dossier of one company: form 04 (register), 05 (amend) or 06 (stop), from the first click to VSS's answer.
+
+    What it is, its states and what moves it are here; the concerns that are long have files of their own and are
+    inherited by name. None of them defines a method that this class or another one of them defines.
 
     Times are UTC. `unit_code` (mã đơn vị) is the code under which VSS knows the employer. Documents are kept in the
     database and not in the filestore, so that a document and the state that rests on it are one transaction.
@@ -99,7 +46,17 @@ class L10n_Vn_IbhxhRegistration(models.Model):
 
     _name = "l10n_vn_ibhxh.registration"
     _description = "BHXH e-transaction registration"
-    _inherit = ["mail.thread", "mail.activity.mixin"]
+    _inherit = [
+        "mail.thread",
+        "mail.activity.mixin",
+        "l10n_vn_ibhxh.preflight",
+        "l10n_vn_ibhxh.registration.sending",
+        "l10n_vn_ibhxh.registration.following",
+        "l10n_vn_ibhxh.registration.remedy",
+        "l10n_vn_ibhxh.registration.reminders",
+        "l10n_vn_ibhxh.registration.print",
+        "l10n_vn_ibhxh.registration.proof",
+    ]
     _order = "id desc"
     _check_company_auto = True
     _mail_post_access = "read"
@@ -110,7 +67,14 @@ class L10n_Vn_IbhxhRegistration(models.Model):
     )
     form = fields.Selection(FORMS, required=True, readonly=True, default="04")
     state = fields.Selection(
-        STATES, required=True, readonly=True, default="draft", tracking=True, copy=False, index=True
+        STATES,
+        required=True,
+        readonly=True,
+        default="draft",
+        tracking=True,
+        copy=False,
+        index=True,
+        group_expand="_group_expand_state",
     )
     provider_id = fields.Many2one(
         "l10n_vn_ibhxh.provider", string="I-VAN", check_company=True, index="btree_not_null", tracking=True
@@ -137,6 +101,16 @@ class L10n_Vn_IbhxhRegistration(models.Model):
     stop_date = fields.Date()
     stop_reason_code = fields.Selection(STOP_REASONS, string="Reason")
     stop_reason = fields.Text(string="Reason in words")
+    then_register = fields.Boolean(
+        string="Then register again",
+        readonly=True,
+        copy=False,
+        help="Once VSS confirms the stop, registering is one click.",
+    )
+    target_provider_id = fields.Many2one(
+        "l10n_vn_ibhxh.provider", string="Then register at", readonly=True, copy=False, index="btree_not_null"
+    )
+    can_register_next = fields.Boolean(compute="_compute_can_register_next")
 
     document = fields.Binary(string="Dossier", readonly=True, attachment=False, copy=False)
     document_name = fields.Char(compute="_compute_document_name")
@@ -151,12 +125,26 @@ class L10n_Vn_IbhxhRegistration(models.Model):
     attempted_at = fields.Datetime(readonly=True, copy=False, help="When Odoo first handed the dossier to the gateway.")
     retry_at = fields.Datetime(string="Next try", readonly=True, copy=False)
     retry_count = fields.Integer(readonly=True, copy=False)
+    resend_count = fields.Integer(readonly=True, copy=False, export_string_translation=False)
+    unsent_reminded = fields.Boolean(readonly=True, copy=False)
     submitted_at = fields.Datetime(readonly=True, copy=False, tracking=True)
+    receipt = fields.Text(
+        readonly=True, copy=False, export_string_translation=False, help="The gateway's receipt as it came (JSON)."
+    )
     poll_at = fields.Datetime(string="Next look", readonly=True, copy=False)
+    answer_due_at = fields.Datetime(
+        string="VSS answers until", readonly=True, copy=False, help="Counted in working days of the company's calendar."
+    )
+    answer_reminded = fields.Boolean(readonly=True, copy=False)
     activation_code = fields.Char(readonly=True, copy=False, groups="l10n_vn_ibhxh.group_l10n_vn_ibhxh_user")
     activation_url = fields.Char(readonly=True, copy=False, groups="l10n_vn_ibhxh.group_l10n_vn_ibhxh_user")
     activation_received_at = fields.Datetime(readonly=True, copy=False)
     activation_expires_at = fields.Datetime(readonly=True, copy=False)
+    activation_seconds_left = fields.Integer(
+        compute="_compute_activation_seconds_left",
+        export_string_translation=False,
+        help="Seconds until the activation code ends, by the server's clock; negative once it ended.",
+    )
     activation_reminded = fields.Boolean(readonly=True, copy=False)
     confirmed_at = fields.Datetime(readonly=True, copy=False, tracking=True)
     step_ids = fields.One2many("l10n_vn_ibhxh.registration.step", "registration_id", string="Steps", readonly=True)
@@ -164,10 +152,18 @@ class L10n_Vn_IbhxhRegistration(models.Model):
     error_message = fields.Text(readonly=True, copy=False)
     result_code_id = fields.Many2one("l10n_vn_ibhxh.result.code", compute="_compute_result_code_id")
     cure = fields.Text(string="What to do", compute="_compute_cure")
+    cure_action = fields.Char(compute="_compute_cure_action", export_string_translation=False)
     holder_name = fields.Char(
         string="Registered with", readonly=True, copy=False, help="I-VAN that holds the unit now."
     )
     mail_ids = fields.One2many("l10n_vn_ibhxh.mail", "registration_id", string="Mails", readonly=True)
+    mail_count = fields.Integer(compute="_compute_mail_count")
+    notification_ids = fields.One2many(
+        "l10n_vn_ibhxh.notification", "registration_id", string="Notifications", readonly=True
+    )
+    batch_line_ids = fields.One2many(
+        "l10n_vn_ibhxh.batch.line", "registration_id", readonly=True, export_string_translation=False
+    )
     signing_request_id = fields.Many2one(
         "l10n_vn_ibhxh.signing.request", readonly=True, copy=False, index="btree_not_null", ondelete="restrict"
     )
@@ -175,6 +171,14 @@ class L10n_Vn_IbhxhRegistration(models.Model):
     signing_hint = fields.Char(compute="_compute_signing_hint")
     can_submit = fields.Boolean(compute="_compute_can_submit")
     is_link_shown = fields.Boolean(compute="_compute_is_link_shown")
+    portal_url = fields.Char(related="provider_id.portal_url")
+    company_state = fields.Selection(related="company_id.l10n_vn_ibhxh_state", string="Status of the company")
+    newer_certificate_id = fields.Many2one(related="company_id.l10n_vn_ibhxh_newer_certificate_id")
+
+    printed_form = fields.Binary(string="Printed form", readonly=True, attachment=False, copy=False)
+    printed_form_name = fields.Char(compute="_compute_printed_form_name")
+    printed_form_sha256 = fields.Char(readonly=True, copy=False, export_string_translation=False)
+    print_attempts = fields.Integer(readonly=True, copy=False, export_string_translation=False)
 
     _one_open = models.UniqueIndex(
         "(company_id) WHERE state IN ('draft', 'to_sign', 'to_send', 'sent', 'to_activate')",
@@ -182,14 +186,23 @@ class L10n_Vn_IbhxhRegistration(models.Model):
     )
     _client_reference_unique = models.Constraint("UNIQUE (client_reference)", "The client reference exists already.")
     _due = models.Index("(state, activation_expires_at) WHERE state IN ('sent', 'to_activate')")
-    _poll = models.Index("(poll_at) WHERE state IN ('sent', 'to_activate')")
+    _poll_due = models.Index("(poll_at) WHERE state IN ('sent', 'to_activate')")
+    _answer_overdue = models.Index("(answer_due_at) WHERE state = 'sent' AND answer_reminded IS NOT TRUE")
+    _code_due = models.Index("(activation_expires_at) WHERE state = 'to_activate' AND activation_reminded IS NOT TRUE")
+    _unsent = models.Index("(attempted_at) WHERE state = 'to_send' AND unsent_reminded IS NOT TRUE")
+    _to_print = models.Index("(id) WHERE printed_form_sha256 IS NULL AND submitted_at IS NOT NULL")
 
-    # -- computed ----------------------------------------------------------------------------------------------------
+    # -- computed ------------------------------------------------------------------------------------------------------
 
     @api.depends("form")
     def _compute_document_name(self):
         for registration in self:
             registration.document_name = dossier.FILE_NAMES.get(registration.form)
+
+    @api.depends("document_name")
+    def _compute_printed_form_name(self):
+        for registration in self:
+            registration.printed_form_name = (registration.document_name or "").replace(".xml", ".pdf")
 
     @api.depends("error_code")
     def _compute_result_code_id(self):
@@ -201,6 +214,21 @@ class L10n_Vn_IbhxhRegistration(models.Model):
     def _compute_cure(self):
         for registration in self:
             registration.cure = registration.result_code_id.cure or False
+
+    @api.depends("error_code")
+    def _compute_cure_action(self):
+        for registration in self:
+            registration.cure_action = registration.result_code_id.cure_action
+
+    @api.depends("form", "state", "then_register", "company_id.l10n_vn_ibhxh_state")
+    def _compute_can_register_next(self):
+        for registration in self:
+            registration.can_register_next = (
+                registration.form == "06"
+                and registration.state == "confirmed"
+                and registration.then_register
+                and registration.company_id.l10n_vn_ibhxh_state == "stopped"
+            )
 
     @api.depends(
         "state", "signing_request_id.state", "signing_request_id.agent_id.is_online", "certificate_id.is_online"
@@ -239,7 +267,29 @@ class L10n_Vn_IbhxhRegistration(models.Model):
                 else False
             )
 
-    # -- creation ----------------------------------------------------------------------------------------------------
+    @api.model
+    def _group_expand_state(self, states, domain):
+        """Columns of the kanban in the order of a registration's life, and none that would be empty."""
+        return [state for state, _label in STATES if state in states]
+
+    @api.depends("mail_ids")
+    def _compute_mail_count(self):
+        counts = dict(
+            self.env["l10n_vn_ibhxh.mail"]._read_group(
+                [("registration_id", "in", self.ids)], ["registration_id"], ["__count"]
+            )
+        )
+        for registration in self:
+            registration.mail_count = counts.get(registration, 0)
+
+    @api.depends("activation_expires_at")
+    def _compute_activation_seconds_left(self):
+        now = fields.Datetime.now()
+        for registration in self:
+            expires_at = registration.activation_expires_at
+            registration.activation_seconds_left = int((expires_at - now).total_seconds()) if expires_at else 0
+
+    # -- creation ------------------------------------------------------------------------------------------------------
 
     @api.model_create_multi
     def create(self, vals_list):
@@ -295,7 +345,23 @@ class L10n_Vn_IbhxhRegistration(models.Model):
                 self.env._("Only drafts can be deleted: what was signed or sent stays as the company's proof.")
             )
 
-    # -- state machine -----------------------------------------------------------------------------------------------
+    def _follow_wizard(self, wizard):
+        """Note what only the wizard knows: the certificate on record, the refusal that is cured, what comes after."""
+        self._follow_certificate(wizard.old_certificate_id)
+        self.sudo().write(
+            {
+                "cures_id": wizard.cures_id.id,
+                "then_register": wizard.form == "06" and wizard.then_register,
+                "target_provider_id": wizard.form == "06" and wizard.target_provider_id.id,
+            }
+        )
+
+    def _follow_certificate(self, old_certificate):
+        """Note which certificate VSS has on record now, for form 05."""
+        if self.form == "05":
+            self.sudo().old_certificate_id = old_certificate
+
+    # -- state machine -------------------------------------------------------------------------------------------------
 
     def _move(self, state, **vals):
         """Move to `state` under the row lock, writing `vals` with it; the only place that writes `state`.
@@ -332,11 +398,37 @@ class L10n_Vn_IbhxhRegistration(models.Model):
             translated._message_log_batch({r.id: f"{labels[r.state]} → {labels[state]}" for r in translated})
 
     def _notify_page(self):
-        """Tell the responsible people's open pages to look again. The message carries no content."""
-        for registration in self:
-            registration.user_id._bus_send("l10n_vn_ibhxh/registration", {"id": registration.id})
+        """Tell every open page that may show one of these registrations to look again.
 
-    # -- the dossier -------------------------------------------------------------------------------------------------
+        One message to the group instead of one to each of its users: whoever it reaches reads with his own rights, and
+        the message carries numbers only.
+        """
+        group = self.env.ref("l10n_vn_ibhxh.group_l10n_vn_ibhxh_user")
+        records = self.sudo()
+        payload = {"id": records.id} if len(records) == 1 else {"ids": records.ids}
+        payload["batch_ids"] = records.batch_line_ids.batch_id.ids
+        group._bus_send("l10n_vn_ibhxh/registration", payload)
+
+    def _for_reader(self):
+        """Return the registration in the language of who reads what is written on it, whoever writes; several must
+        have readers of one language."""
+        return self.with_context(lang=self.user_id[:1].lang or self.env.lang)
+
+    def _schedule_todo(self, summary, note, deadline=None):
+        """Give the responsible person one activity with this summary, not one per occasion."""
+        for registration in self.sudo():
+            user = registration.user_id if registration.user_id.active else registration.env.ref("base.user_admin")
+            same = registration.activity_ids.filtered(lambda a, user=user: a.summary == summary and a.user_id == user)
+            if not same:
+                registration.activity_schedule(
+                    TODO,
+                    date_deadline=deadline or fields.Date.context_today(registration),
+                    summary=summary,
+                    note=note,
+                    user_id=user.id,
+                )
+
+    # -- the dossier ---------------------------------------------------------------------------------------------------
 
     def _prepare_dossier_data(self):
         """Return the content of the dossier (`tools.dossier.DossierData`)."""
@@ -414,17 +506,45 @@ class L10n_Vn_IbhxhRegistration(models.Model):
         except contact.ContactError as error:
             raise UserError(contact_error(self.env, error, self.company_id.vat)) from error
 
-    def _follow_certificate(self, old_certificate):
-        """Note which certificate VSS has on record now, for form 05."""
-        if self.form == "05":
-            self.sudo().old_certificate_id = old_certificate
+    # -- pre-flight checks on the draft --------------------------------------------------------------------------------
 
-    # -- signing -----------------------------------------------------------------------------------------------------
+    def _preflight_depends(self):
+        return (*super()._preflight_depends(), "state")
+
+    def _is_preflight_shown(self):
+        return self.state == "draft"
+
+    def action_open_other(self):
+        """Open the other registration of the company that is under way."""
+        self.ensure_one()
+        return self._open_form(self.company_id._l10n_vn_ibhxh_open_registration() - self)
+
+    def action_move(self):
+        """Moving starts at the I-VAN that has the unit: this draft gives way to the guided wizard."""
+        self.ensure_one()
+        if self.state != "draft":
+            raise UserError(self.env._("%(name)s is no draft any more.", name=self.name))
+        target = self.provider_id
+        self.action_cancel()
+        return self._open_stop_wizard(target=target)
+
+    def action_amend_first(self):
+        """Form 05 comes first: this draft gives way to it."""
+        self.ensure_one()
+        if self.state != "draft":
+            raise UserError(self.env._("%(name)s is no draft any more.", name=self.name))
+        self.action_cancel()
+        return self._open_wizard("05")
+
+    # -- signing -------------------------------------------------------------------------------------------------------
 
     def action_request_signature(self):
-        """Build the dossier anew and ask the token's holder to sign it."""
+        """Check, also what only the network can tell of the certificate; build the dossier anew and have it signed."""
         for registration in self:
             registration.check_access("write")
+            if registration.state == "draft":
+                registration._check_complete()
+                registration._check_preflight()
             document = registration._build_document()
             registration._move(
                 "to_sign",
@@ -496,28 +616,242 @@ class L10n_Vn_IbhxhRegistration(models.Model):
                 )
             registration._move("cancelled")
             registration.signing_request_id._cancel()
-            registration.activity_unlink(["mail.mail_activity_data_todo"])
+            registration.activity_unlink([TODO])
         return True
 
-    # -- opening -----------------------------------------------------------------------------------------------------
+    # -- what VSS answers ----------------------------------------------------------------------------------------------
+
+    def _on_accepted(self, submitted_at, dossier_number):
+        """Accepted for processing at `submitted_at` (UTC), numbered or not yet."""
+        self.sudo().write({"submitted_at": submitted_at, "dossier_number": dossier_number or self.dossier_number})
+        self._on_received()
+
+    def _on_received(self):
+        """VSS has these, of which `submitted_at` and any number are stored already: from here they are followed."""
+        for registration in self.sudo():
+            # From here VSS has its working days, and until a mail says otherwise the code's hours are counted from
+            # here, so that none expires unseen.
+            expires_at = registration.submitted_at + timedelta(hours=ACTIVATION_HOURS)
+            registration.write(
+                {
+                    "answer_due_at": registration._answer_due(registration.submitted_at),
+                    "answer_reminded": False,
+                    "activation_expires_at": registration.form == "04" and expires_at,
+                }
+            )
+        self._move(
+            "sent",
+            poll_at=fields.Datetime.now(),
+            retry_at=False,
+            retry_count=0,
+            error_code=False,
+            error_message=False,
+        )
+        self.env.ref("l10n_vn_ibhxh.ir_cron_l10n_vn_ibhxh_follow")._trigger()
+        self.env.ref("l10n_vn_ibhxh.ir_cron_l10n_vn_ibhxh_print")._trigger()
+
+    def _on_refused(self, code, description, holder=None):
+        """Take VSS's refusal: a passing failure is tried again, also of a dossier that was taken in already; a real
+        one ends the registration."""
+        known = self.env["l10n_vn_ibhxh.result.code"]._find(code)
+        message = description or known.meaning or code
+        if known and not known.is_permanent:
+            if self.state == "to_send":
+                self._postpone(message, code)
+                return
+            if self.state == "sent" and self.can_submit and self.resend_count < MAX_RESENDS:
+                self._send_anew(code, message)
+                return
+        self._move("rejected", error_code=code, error_message=message, holder_name=holder, retry_at=False)
+        self._schedule_todo(self.env._("VSS refused the registration: %(code)s", code=code), known.cure or message)
+
+    def _activate(self, code, url, received_at):
+        """Take the activation code over: 24 hours run from `received_at` (UTC)."""
+        self.ensure_one()
+        vals = {
+            "activation_code": code or self.activation_code,
+            "activation_url": url or self.activation_url,
+            "activation_received_at": received_at,
+            "activation_expires_at": received_at + timedelta(hours=ACTIVATION_HOURS),
+            "activation_reminded": False,
+        }
+        if self.state == "to_activate":
+            self.lock_for_update()
+            self.sudo().write(vals)
+            self.company_id.sudo()._l10n_vn_ibhxh_update_state()
+            self._notify_page()
+        else:
+            self._move("to_activate", **vals)
+        self._schedule_todo(
+            self.env._("Enter the activation code on the VSS portal"),
+            self.env._("The code is on the registration. It lives 24 hours."),
+            deadline=fields.Date.to_date(vals["activation_expires_at"]),
+        )
+        self.env.ref("l10n_vn_ibhxh.ir_cron_l10n_vn_ibhxh_follow")._trigger(at=vals["activation_expires_at"])
+
+    def _confirm(self, confirmed_at, unit_code=None):
+        """VSS confirmed at `confirmed_at` (UTC). The secrets that are no longer needed are forgotten, what the
+        company's registrations reminded of is settled, and a stop may have a next step."""
+        self.ensure_one()
+        vals = {
+            "confirmed_at": confirmed_at,
+            "activation_code": False,
+            "activation_url": False,
+            "activation_expires_at": False,
+        }
+        if unit_code:
+            vals["unit_code"] = unit_code
+        self._move("confirmed", **vals, error_code=False, error_message=False)
+        self.activity_unlink([TODO])
+        others = self.sudo().search([("company_id", "=", self.company_id.id), ("id", "!=", self.id)])
+        others.activity_unlink([TODO])
+        if self.can_register_next:
+            provider = self.target_provider_id or self.provider_id
+            self._schedule_todo(
+                self.env._("Register at %(provider)s now", provider=provider.name),
+                self.env._("VSS confirmed the stop. Press “Register now” on it: everything is filled in already."),
+            )
+
+    def _expire(self):
+        """The 24 hours are over, for any number of registrations. Registering again is one click on each."""
+        self._move("expired", activation_code=False, activation_url=False)
+        self.activity_unlink([TODO])
+        today = fields.Date.context_today(self)
+        reminders.schedule(self.env, [(record, record.user_id, self._expired_texts, today) for record in self.sudo()])
+
+    def _expired_texts(self, env):
+        return (
+            env._("The activation code has expired"),
+            env._("Press “Register again”: everything is filled in already, only the PIN is needed."),
+        )
+
+    def action_confirmed_by_person(self):
+        """“I have confirmed”: the person saw the portal say so."""
+        for registration in self:
+            registration.check_access("write")
+            registration._confirm(fields.Datetime.now())
+            registration._message_log(
+                body=self.env._("%(user)s states that the portal confirmed the registration.", user=self.env.user.name)
+            )
+        return True
+
+    # -- lodging by hand, where the I-VAN has no connection ------------------------------------------------------------
+
+    def action_download_signed(self):
+        """Download the signed dossier, as it has to be lodged."""
+        self.ensure_one()
+        self.check_access("read")
+        return {
+            "type": "ir.actions.act_url",
+            "url": f"/web/content/{self._name}/{self.id}/signed_document/{self.document_name}?download=true",
+            "target": "download",
+        }
+
+    def action_lodge(self):
+        """Open the little form in which a person says that the dossier was lodged, and when."""
+        self._check_by_hand(("to_send",))
+        return self._open_by_hand("l10n_vn_ibhxh.l10n_vn_ibhxh_lodge_action")
+
+    def action_record_answer(self):
+        """Open the little form in which a person enters what VSS answered."""
+        self._check_by_hand(("sent", "to_activate", "expired"))
+        return self._open_by_hand("l10n_vn_ibhxh.l10n_vn_ibhxh_lodge_answer_action")
+
+    def _check_by_hand(self, states):
+        """Raise unless the user may write the registration, it is lodged by hand and it is in one of `states`."""
+        self.ensure_one()
+        self.check_access("write")
+        if self.can_submit:
+            raise UserError(self.env._("%(provider)s is reached by Odoo itself.", provider=self.provider_id.name))
+        if self.state not in states:
+            labels = dict(self._fields["state"]._description_selection(self.env))
+            raise UserError(
+                self.env._(
+                    "%(name)s is “%(state)s”, so there is nothing to record. Reload the page to see where it stands.",
+                    name=self.name,
+                    state=labels[self.state],
+                )
+            )
+
+    def _open_by_hand(self, action):
+        return {
+            **self.env["ir.actions.act_window"]._for_xml_id(action),
+            "context": {"default_registration_id": self.id, "default_dossier_number": self.dossier_number},
+        }
+
+    def _note_step(self, date, description, code="", passed=True):
+        """Add what a person reported of VSS's way to the steps; `date` is UTC."""
+        number = max(self.sudo().step_ids.mapped("number"), default=0) + 1
+        self.env["l10n_vn_ibhxh.registration.step"].sudo().create(
+            {
+                "registration_id": self.id,
+                "number": number,
+                "date": date,
+                "code": code,
+                "description": description,
+                "passed": passed,
+            }
+        )
+
+    # -- opening -------------------------------------------------------------------------------------------------------
 
     def action_register_again(self):
         """Open the wizard with everything filled in as it is here."""
         self.ensure_one()
         return self._open_wizard("04" if self.form == "04" else self.form)
 
-    def _open_wizard(self, form):
-        action = self.env["ir.actions.act_window"]._for_xml_id("l10n_vn_ibhxh.l10n_vn_ibhxh_registration_wizard_action")
-        action["context"] = {
+    def _open_wizard(self, form, **defaults):
+        """Open the wizard filled in as this registration is, and with `defaults`.
+
+        A certificate that cannot sign any more, or that form 05 is about to replace, is left for the wizard to propose.
+        """
+        context = {
             "default_company_id": self.company_id.id,
             "default_form": form,
             "default_email": self.email,
             "default_email_repeated": self.email,
             "default_phone": self.phone,
-            "default_certificate_id": self.certificate_id.id,
             "default_provider_id": self.provider_id.id,
             "default_agency_id": self.agency_id.id,
             "default_unit_code": self.unit_code,
             "default_contact_name": self.contact_name,
         }
-        return action
+        certificate = self.certificate_id
+        if form == "04" and certificate.not_after and certificate.not_after > fields.Datetime.now():
+            context["default_certificate_id"] = certificate.id
+        if self.state == "rejected":
+            context["default_cures_id"] = self.id
+        context.update({f"default_{name}": value for name, value in defaults.items()})
+        action = self.env["ir.actions.act_window"]._for_xml_id("l10n_vn_ibhxh.l10n_vn_ibhxh_registration_wizard_action")
+        return {**action, "context": context}
+
+    def _open_form(self, registration):
+        """Return the action that opens `registration`."""
+        return {
+            "type": "ir.actions.act_window",
+            "res_model": registration._name,
+            "res_id": registration.id,
+            "views": [(False, "form")],
+            "target": "current",
+        }
+
+    def action_open_mails(self):
+        """Open the mails that belong to this registration."""
+        self.ensure_one()
+        action = self.env["ir.actions.act_window"]._for_xml_id("l10n_vn_ibhxh.l10n_vn_ibhxh_mail_action")
+        return {**action, "domain": [("registration_id", "=", self.id)], "context": {}}
+
+    def action_open_signing_request(self):
+        """Open the signing request of this registration."""
+        self.ensure_one()
+        return {
+            "type": "ir.actions.act_window",
+            "res_model": "l10n_vn_ibhxh.signing.request",
+            "res_id": self.signing_request_id.id,
+            "views": [(False, "form")],
+        }
+
+    def action_open_company(self):
+        """Open the company, where its unit code, agency and what VSS has on record stand."""
+        self.ensure_one()
+        return self.company_id._l10n_vn_ibhxh_open()

@@ -1,19 +1,18 @@
 import base64
 import hashlib
 import logging
-from datetime import timedelta, timezone
-from zoneinfo import ZoneInfo
+from datetime import timedelta
 
-from odoo import api, fields, models
+from odoo import fields, models
 from odoo.exceptions import UserError
 from odoo.fields import Domain
 
 from ..tools import dossier
+from .vietnam_time import in_vietnam
 
 _logger = logging.getLogger(__name__)
 
 REPORT = "l10n_vn_ibhxh.action_report_registration_form"
-VIETNAM = ZoneInfo("Asia/Ho_Chi_Minh")
 MAX_ATTEMPTS = 5
 GIVE_WAY_MINUTES = 1
 
@@ -23,28 +22,17 @@ def vietnamese_date(day):
     return day.strftime("%d/%m/%Y") if day else ""
 
 
-class L10n_Vn_IbhxhRegistrationPrint(models.Model):
+class L10n_Vn_IbhxhRegistrationPrint(models.AbstractModel):
     """The printed form 04, 05 or 06, and the copy of it that is kept once the dossier is sent.
 
     The copy is made by a scheduled action of its own: neither a missing wkhtmltopdf nor a slow one may disturb sending
     or following.
     """
 
-    _inherit = "l10n_vn_ibhxh.registration"
+    _name = "l10n_vn_ibhxh.registration.print"
+    _description = "Printed form of BHXH registrations"
 
-    printed_form = fields.Binary(string="Printed form", readonly=True, attachment=False, copy=False)
-    printed_form_name = fields.Char(compute="_compute_printed_form_name")
-    printed_form_sha256 = fields.Char(readonly=True, copy=False, export_string_translation=False)
-    print_attempts = fields.Integer(readonly=True, copy=False, export_string_translation=False)
-
-    _to_print = models.Index("(id) WHERE printed_form_sha256 IS NULL AND submitted_at IS NOT NULL")
-
-    @api.depends("document_name")
-    def _compute_printed_form_name(self):
-        for registration in self:
-            registration.printed_form_name = (registration.document_name or "").replace(".xml", ".pdf")
-
-    # -- what the form says ------------------------------------------------------------------------------------------
+    # -- what the form says --------------------------------------------------------------------------------------------
 
     def _print_data(self):
         """Return the content to print (`tools.dossier.DossierData`): the dossier's own once there is one to sign.
@@ -139,7 +127,7 @@ class L10n_Vn_IbhxhRegistrationPrint(models.Model):
         if not self.signed_document or not self.signed_at:
             return []
         certificate = self.certificate_id.sudo()
-        signed_at = self.signed_at.replace(tzinfo=timezone.utc).astimezone(VIETNAM)
+        signed_at = in_vietnam(self.signed_at)
         return [
             ("Người ký", certificate.name),
             ("Số chứng thư", certificate.serial),
@@ -147,7 +135,7 @@ class L10n_Vn_IbhxhRegistrationPrint(models.Model):
             ("Thời gian ký", signed_at.strftime("%d/%m/%Y %H:%M:%S (giờ Việt Nam)")),
         ]
 
-    # -- the PDF -----------------------------------------------------------------------------------------------------
+    # -- the PDF -------------------------------------------------------------------------------------------------------
 
     def _printed_form(self):
         """Return the PDF (bytes): the kept copy, or one made now. Raises `UserError` when it cannot be made."""
@@ -169,11 +157,6 @@ class L10n_Vn_IbhxhRegistrationPrint(models.Model):
         if not pdf.startswith(b"%PDF"):
             raise UserError(self.env._("wkhtmltopdf made no PDF. Ask the administrator to look at Odoo's log."))
         return pdf
-
-    def _on_received(self):
-        result = super()._on_received()
-        self.env.ref("l10n_vn_ibhxh.ir_cron_l10n_vn_ibhxh_print")._trigger()
-        return result
 
     def _cron_print(self):
         """Print and keep what was sent. One that fails never stops the others and is tried again at the next turns."""

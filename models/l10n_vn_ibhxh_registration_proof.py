@@ -32,17 +32,14 @@ def _utc(moment):
     return moment.strftime("%Y-%m-%dT%H:%M:%SZ") if moment else None
 
 
-class L10n_Vn_IbhxhRegistrationProof(models.Model):
+class L10n_Vn_IbhxhRegistrationProof(models.AbstractModel):
     """Everything about one registration in one archive: what was sent, who signed where, what came back, when.
 
     Activation codes and links are blanked wherever they may stand. Times are UTC.
     """
 
-    _inherit = "l10n_vn_ibhxh.registration"
-
-    receipt = fields.Text(
-        readonly=True, copy=False, export_string_translation=False, help="The gateway's receipt as it came (JSON)."
-    )
+    _name = "l10n_vn_ibhxh.registration.proof"
+    _description = "Proof of BHXH registrations"
 
     def action_download_proof(self):
         """Download everything about this registration as one ZIP archive."""
@@ -91,7 +88,7 @@ class L10n_Vn_IbhxhRegistrationProof(models.Model):
         """Return the file name of the archive."""
         return "".join(c if c.isalnum() or c in "-_." else "_" for c in f"{self.name}_{self.form}") + ".zip"
 
-    # -- entries -----------------------------------------------------------------------------------------------------
+    # -- entries -------------------------------------------------------------------------------------------------------
 
     def _proof_entries(self):
         """Yield `(name, content)` of every file but the manifest, always in the same order."""

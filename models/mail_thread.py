@@ -1,6 +1,6 @@
 from odoo import api, models
 
-from .l10n_vn_ibhxh_mail import HANDED_IN_KEY, SOURCE_KEY
+from .const import HANDED_IN_KEY, SOURCE_KEY
 
 
 class MailThread(models.AbstractModel):

@@ -8,6 +8,8 @@ from markupsafe import Markup
 from odoo.fields import Domain
 from psycopg2 import OperationalError
 
+from .const import TODO
+
 _logger = logging.getLogger(__name__)
 
 # Larger batches take fewer statements for each record, and lock their rows for longer; these for a second or two.
@@ -15,14 +17,6 @@ BATCH = 2000
 # More activities than these at once are announced to their user in one message, which names so many kinds of them.
 MANY = 20
 EXAMPLES = 5
-TODO = "mail.mail_activity_data_todo"
-# Name of the parameter, its default; 0 or an empty list switches the reminder off.
-CODE_HOURS = ("l10n_vn_ibhxh.remind_code_hours", 6)
-UNSENT_HOURS = ("l10n_vn_ibhxh.remind_unsent_hours", 4)
-CERTIFICATE_DAYS = ("l10n_vn_ibhxh.remind_certificate_days", "60 30 7")
-# Switches, off by default: they switch a reminder off.
-ANSWER_OFF = "l10n_vn_ibhxh.remind_answer_off"
-NEWER_CERTIFICATE_OFF = "l10n_vn_ibhxh.remind_newer_certificate_off"
 
 
 def number(env, setting):

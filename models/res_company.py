@@ -3,7 +3,7 @@ from odoo.exceptions import ValidationError
 
 from ..tools import contact
 from . import bulk
-from .l10n_vn_ibhxh_registration import contact_error
+from .contact_error import contact_error
 
 
 class ResCompany(models.Model):

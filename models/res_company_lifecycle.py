@@ -2,7 +2,7 @@ from odoo import fields, models
 from odoo.exceptions import AccessError, UserError
 
 from ..tools import contact
-from .l10n_vn_ibhxh_registration import OPEN_STATES
+from .const import OPEN_STATES
 from .vietnam_time import day_in_vietnam
 
 

@@ -5,6 +5,7 @@ from odoo.fields import Domain
 from odoo.tools import SQL
 
 from . import reminders
+from .const import CERTIFICATE_DAYS, NEWER_CERTIFICATE_OFF
 from .vietnam_time import day_in_vietnam
 
 
@@ -19,7 +20,7 @@ class ResCompany(models.Model):
         finished = []
         now = fields.Datetime.now()
         confirmed = Domain("l10n_vn_ibhxh_state", "=", "confirmed")
-        for days in reminders.numbers(self.env, reminders.CERTIFICATE_DAYS):
+        for days in reminders.numbers(self.env, CERTIFICATE_DAYS):
             # The nearest first: whoever was reminded of 7 days is not reminded of 30 any more.
             domain = (
                 confirmed
@@ -31,7 +32,7 @@ class ResCompany(models.Model):
                     self, domain, lambda companies, days=days: self._l10n_vn_ibhxh_remind_end(companies, days)
                 )
             )
-        if not reminders.is_set(self.env, reminders.NEWER_CERTIFICATE_OFF):
+        if not reminders.is_set(self.env, NEWER_CERTIFICATE_OFF):
             self._l10n_vn_ibhxh_forget_newer(now)
             newer = self._l10n_vn_ibhxh_find_newer(now)
             finished.append(

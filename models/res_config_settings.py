@@ -3,7 +3,7 @@ import re
 from odoo import api, fields, models
 from odoo.exceptions import ValidationError
 
-from . import reminders
+from .const import ANSWER_OFF, CERTIFICATE_DAYS, CODE_HOURS, NEWER_CERTIFICATE_OFF, TRUST_PARAMETER, UNSENT_HOURS
 
 DOMAIN = re.compile(r"(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]{2,63}")
 HOST = re.compile(r"[a-z0-9](?:[a-z0-9.-]{0,253}[a-z0-9])?")
@@ -25,7 +25,7 @@ class ResConfigSettings(models.TransientModel):
     l10n_vn_ibhxh_mail_policy = fields.Char(string="In effect", compute="_compute_l10n_vn_ibhxh_mail_policy")
     l10n_vn_ibhxh_vss_certificates = fields.Char(
         string="Certificates of VSS",
-        config_parameter="l10n_vn_ibhxh.vss_certificates",
+        config_parameter=TRUST_PARAMETER,
         help="SHA-256 fingerprints, separated by spaces.",
     )
     l10n_vn_ibhxh_mail_user_id = fields.Many2one(
@@ -44,23 +44,21 @@ class ResConfigSettings(models.TransientModel):
     )
 
     l10n_vn_ibhxh_remind_code_hours = fields.Integer(
-        string="Hours before the code ends", default=reminders.CODE_HOURS[1], config_parameter=reminders.CODE_HOURS[0]
+        string="Hours before the code ends", default=CODE_HOURS[1], config_parameter=CODE_HOURS[0]
     )
     l10n_vn_ibhxh_remind_unsent_hours = fields.Integer(
         string="Hours until an unsent dossier is reported",
-        default=reminders.UNSENT_HOURS[1],
-        config_parameter=reminders.UNSENT_HOURS[0],
+        default=UNSENT_HOURS[1],
+        config_parameter=UNSENT_HOURS[0],
     )
     l10n_vn_ibhxh_remind_certificate_days = fields.Char(
         string="Days before the certificate ends",
-        default=reminders.CERTIFICATE_DAYS[1],
-        config_parameter=reminders.CERTIFICATE_DAYS[0],
+        default=CERTIFICATE_DAYS[1],
+        config_parameter=CERTIFICATE_DAYS[0],
     )
-    l10n_vn_ibhxh_remind_answer_off = fields.Boolean(
-        string="Do not report late answers", config_parameter=reminders.ANSWER_OFF
-    )
+    l10n_vn_ibhxh_remind_answer_off = fields.Boolean(string="Do not report late answers", config_parameter=ANSWER_OFF)
     l10n_vn_ibhxh_remind_newer_off = fields.Boolean(
-        string="Do not report newer certificates", config_parameter=reminders.NEWER_CERTIFICATE_OFF
+        string="Do not report newer certificates", config_parameter=NEWER_CERTIFICATE_OFF
     )
 
     @api.depends("l10n_vn_ibhxh_mail_sender_domains", "l10n_vn_ibhxh_mail_authentication_server")
@@ -125,8 +123,8 @@ class ResConfigSettings(models.TransientModel):
         result = super().set_values()
         # Odoo drops the parameter of a number that is 0, and the default would come back.
         for name, parameter in (
-            ("l10n_vn_ibhxh_remind_code_hours", reminders.CODE_HOURS[0]),
-            ("l10n_vn_ibhxh_remind_unsent_hours", reminders.UNSENT_HOURS[0]),
+            ("l10n_vn_ibhxh_remind_code_hours", CODE_HOURS[0]),
+            ("l10n_vn_ibhxh_remind_unsent_hours", UNSENT_HOURS[0]),
         ):
             if not self[name]:
                 self.env["ir.config_parameter"].sudo().set_param(parameter, "0")

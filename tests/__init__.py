@@ -22,6 +22,7 @@ from . import (
     test_mail_patterns,
     test_mailbox,
     test_manual,
+    test_migrations,
     test_notification,
     test_preflight,
     test_proof,

@@ -12,7 +12,7 @@ from ..tools import gateways
 from .common import progress
 from .companies import ManyCompanies
 
-FOLLOW = "odoo.addons.l10n_vn_ibhxh.models.l10n_vn_ibhxh_registration_follow"
+FOLLOW = "odoo.addons.l10n_vn_ibhxh.models.l10n_vn_ibhxh_registration_following"
 REMINDERS = "odoo.addons.l10n_vn_ibhxh.models.reminders"
 
 

@@ -6,7 +6,7 @@ from odoo.exceptions import AccessError, UserError
 from odoo.tests import tagged
 from odoo.tools.safe_eval import safe_eval
 
-from ..models.l10n_vn_ibhxh_registration import STATES, TRANSITIONS
+from ..models.const import STATES, TRANSITIONS
 from ..tools import dossier
 from .common import EMAIL, TAX_CODE, IbhxhCommon
 

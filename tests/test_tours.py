@@ -6,7 +6,7 @@ from odoo import fields
 from odoo.fields import Command
 from odoo.tests import tagged
 
-from ..models.l10n_vn_ibhxh_agent import ONLINE_SECONDS
+from ..models.const import ONLINE_SECONDS
 from .backstage import Backstage, Computer
 from .companies import ManyCompanies
 from .patience import PatientBrowserCase

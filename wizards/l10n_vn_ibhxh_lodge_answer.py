@@ -4,7 +4,7 @@ from datetime import timedelta
 from odoo import fields, models
 from odoo.exceptions import UserError
 
-from ..models.l10n_vn_ibhxh_registration import ACTIVATION_HOURS
+from ..models.const import ACTIVATION_HOURS
 from .l10n_vn_ibhxh_lodge import clean_number
 
 CODE = re.compile(r"[A-Z0-9]{10}")

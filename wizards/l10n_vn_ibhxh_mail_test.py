@@ -4,7 +4,7 @@ from odoo import api, fields, models
 from odoo.exceptions import UserError
 from odoo.tools.translate import LazyTranslate
 
-from ..models.l10n_vn_ibhxh_mail import PATTERNS_PARAMETER
+from ..models.const import PATTERNS_PARAMETER
 from ..tools import vss_mail
 
 _lt = LazyTranslate(__name__)

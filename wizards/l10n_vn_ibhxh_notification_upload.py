@@ -4,7 +4,7 @@ import binascii
 from odoo import api, fields, models
 from odoo.exceptions import UserError
 
-from ..models.l10n_vn_ibhxh_notification import MAX_BYTES
+from ..models.const import MAX_NOTIFICATION_BYTES
 from ..tools import notification
 
 
@@ -39,7 +39,7 @@ class L10n_Vn_IbhxhNotificationUpload(models.TransientModel):
             content = base64.b64decode(self.with_context(bin_size=False).file or b"", validate=True)
         except binascii.Error as error:
             raise UserError(self.env._("The file did not arrive whole. Choose it again.")) from error
-        if len(content) > MAX_BYTES:
+        if len(content) > MAX_NOTIFICATION_BYTES:
             raise UserError(self.env._("The file is larger than 5 MB, so it is no 01/TB-GD. Choose the XML file."))
         return content
 

@@ -1,8 +1,8 @@
 from odoo import api, fields, models
 from odoo.exceptions import UserError
 
-from ..models.l10n_vn_ibhxh_form import FORMS
-from ..models.l10n_vn_ibhxh_registration import OPEN_STATES, STOP_REASONS, contact_error
+from ..models.const import FORMS, OPEN_STATES, STOP_REASONS
+from ..models.contact_error import contact_error
 from ..tools import contact
 
 

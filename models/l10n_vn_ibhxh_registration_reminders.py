@@ -4,41 +4,23 @@ from odoo import api, fields, models
 from odoo.fields import Domain
 
 from . import reminders
-from .l10n_vn_ibhxh_registration_follow import ACTIVATION_HOURS
+from .const import ACTIVATION_HOURS, ANSWER_OFF, CODE_HOURS, UNSENT_HOURS
 from .vietnam_time import UTC, VIETNAM, day_in_vietnam, in_vietnam
 
 SATURDAY = 5
 
 
-class L10n_Vn_IbhxhRegistrationDeadlines(models.Model):
+class L10n_Vn_IbhxhRegistrationReminders(models.AbstractModel):
     """Reminders on registrations, each given once: the code ends soon, VSS is late, a dossier does not get away."""
 
-    _inherit = "l10n_vn_ibhxh.registration"
-
-    answer_due_at = fields.Datetime(
-        string="VSS answers until", readonly=True, copy=False, help="Counted in working days of the company's calendar."
-    )
-    answer_reminded = fields.Boolean(readonly=True, copy=False)
-    unsent_reminded = fields.Boolean(readonly=True, copy=False)
-
-    _answer_due = models.Index("(answer_due_at) WHERE state = 'sent' AND answer_reminded IS NOT TRUE")
-    _code_due = models.Index("(activation_expires_at) WHERE state = 'to_activate' AND activation_reminded IS NOT TRUE")
-    _unsent = models.Index("(attempted_at) WHERE state = 'to_send' AND unsent_reminded IS NOT TRUE")
-
-    def _cron_follow(self):
-        """Reminders first: they need no network, and a slow gateway must not hold them up."""
-        is_finished = self._remind()
-        result = super()._cron_follow()
-        if not is_finished:
-            # The time of this run is over: the scheduler goes on at once instead of at the next regular turn.
-            self.env["ir.cron"]._commit_progress(remaining=1)
-        return result
+    _name = "l10n_vn_ibhxh.registration.reminders"
+    _description = "Reminders of BHXH registrations"
 
     def _remind(self):
         """Give every reminder that is due, to whoever is responsible; return whether there was time for all."""
         now = fields.Datetime.now()
         finished = []
-        hours = reminders.number(self.env, reminders.CODE_HOURS)
+        hours = reminders.number(self.env, CODE_HOURS)
         if hours:
             domain = (
                 Domain("state", "=", "to_activate")
@@ -47,14 +29,14 @@ class L10n_Vn_IbhxhRegistrationDeadlines(models.Model):
                 & Domain("activation_expires_at", ">", now)
             )
             finished.append(reminders.in_batches(self, domain, self._remind_code))
-        if not reminders.is_set(self.env, reminders.ANSWER_OFF):
+        if not reminders.is_set(self.env, ANSWER_OFF):
             domain = (
                 Domain("state", "=", "sent")
                 & Domain("answer_reminded", "=", False)
                 & Domain("answer_due_at", "<=", now)
             )
             finished.append(reminders.in_batches(self, domain, self._remind_answer))
-        hours = reminders.number(self.env, reminders.UNSENT_HOURS)
+        hours = reminders.number(self.env, UNSENT_HOURS)
         if hours:
             domain = (
                 Domain("state", "=", "to_send")
@@ -65,7 +47,7 @@ class L10n_Vn_IbhxhRegistrationDeadlines(models.Model):
         finished.append(self.env["res.company"].sudo()._l10n_vn_ibhxh_remind())
         return all(finished)
 
-    # -- the code ends soon ------------------------------------------------------------------------------------------
+    # -- the code ends soon --------------------------------------------------------------------------------------------
 
     @api.model
     def _remind_code(self, registrations):
@@ -86,15 +68,7 @@ class L10n_Vn_IbhxhRegistrationDeadlines(models.Model):
             ),
         )
 
-    # -- VSS is late -------------------------------------------------------------------------------------------------
-
-    def _on_received(self):
-        """From here VSS has its working days."""
-        for registration in self.sudo():
-            registration.write(
-                {"answer_due_at": registration._answer_due(registration.submitted_at), "answer_reminded": False}
-            )
-        return super()._on_received()
+    # -- VSS is late ---------------------------------------------------------------------------------------------------
 
     def _answer_due(self, submitted_at):
         """Return the UTC time by which VSS has to answer: the end of the last working day that it may take.
@@ -149,7 +123,7 @@ class L10n_Vn_IbhxhRegistrationDeadlines(models.Model):
             ),
         )
 
-    # -- it does not get away ----------------------------------------------------------------------------------------
+    # -- it does not get away ------------------------------------------------------------------------------------------
 
     @api.model
     def _remind_unsent(self, registrations):

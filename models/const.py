@@ -1,0 +1,91 @@
+"""What several of the models share: states and their moves, selections, limits and names.
+
+Nothing here depends on a model, so that no model has to import another one.
+"""
+
+FORMS = [("04", "04 - Register"), ("05", "05 - Amend"), ("06", "06 - Stop")]
+
+# -- a registration's life ---------------------------------------------------------------------------------------------
+
+STATES = [
+    ("draft", "Draft"),
+    ("to_sign", "Waiting for the token"),
+    ("to_send", "Signed"),
+    ("sent", "Sent"),
+    ("to_activate", "To activate"),
+    ("confirmed", "Confirmed"),
+    ("expired", "Expired"),
+    ("rejected", "Rejected"),
+    ("cancelled", "Cancelled"),
+]
+OPEN_STATES = ("draft", "to_sign", "to_send", "sent", "to_activate")
+# VSS has the dossier, and something is still to come of it.
+FOLLOWED = ("sent", "to_activate")
+
+# The one table of allowed moves. An expired registration still takes a late code or a late confirmation.
+TRANSITIONS = {
+    "draft": {"to_sign", "cancelled"},
+    "to_sign": {"draft", "to_send", "cancelled"},
+    "to_send": {"sent", "rejected", "cancelled"},
+    # Back to `to_send`: VSS failed for a reason that passes, and the dossier is sent anew.
+    "sent": {"to_activate", "confirmed", "expired", "rejected", "to_send"},
+    "to_activate": {"confirmed", "expired", "rejected"},
+    "expired": {"to_activate", "confirmed"},
+    "confirmed": set(),
+    "rejected": set(),
+    "cancelled": set(),
+}
+
+# The life of an activation code, as VSS states it.
+ACTIVATION_HOURS = 24
+RETRY_MINUTES = (1, 5, 15, 60)
+
+STOP_REASONS = [
+    ("1", "E-mail change"),
+    ("2", "Unit data change"),
+    ("3", "Certificate change"),
+    ("4", "The software lacks procedures"),
+    ("5", "The software is inconvenient"),
+    ("6", "Poor support"),
+    ("7", "Moving to another I-VAN"),
+    ("8", "Unit dissolved"),
+    ("9", "Other"),
+]
+
+# -- batches -----------------------------------------------------------------------------------------------------------
+
+# What a batch may give to companies that have none of their own, and the company's own fields for it.
+LACKED = {
+    "provider_id": ("l10n_vn_ibhxh_provider_id",),
+    "agency_id": ("l10n_vn_ibhxh_agency_id",),
+    "email": ("l10n_vn_ibhxh_email", "email"),
+    "phone": ("l10n_vn_ibhxh_phone", "phone"),
+}
+
+# -- computers with tokens ---------------------------------------------------------------------------------------------
+
+AGENT_KEY_SCOPE = "l10n_vn_ibhxh.agent"
+# Longer than two idle polls: one lost request does not make a computer look switched off.
+ONLINE_SECONDS = 90
+# Signed documents in one call; their rows stay locked until the last of them is verified.
+MAX_DELIVERIES = 20
+
+# -- mails and notifications -------------------------------------------------------------------------------------------
+
+# Keys under which a mail's source, and the user who handed it in, travel with Odoo's dictionary of a parsed mail.
+SOURCE_KEY = "l10n_vn_ibhxh_source"
+HANDED_IN_KEY = "l10n_vn_ibhxh_handed_in_by"
+MAX_NOTIFICATION_BYTES = 5 * 2**20
+
+# -- records and parameters by name ------------------------------------------------------------------------------------
+
+TODO = "mail.mail_activity_data_todo"
+PATTERNS_PARAMETER = "l10n_vn_ibhxh.mail_patterns"
+TRUST_PARAMETER = "l10n_vn_ibhxh.vss_certificates"
+# Name of the parameter, its default; 0 or an empty list switches the reminder off.
+CODE_HOURS = ("l10n_vn_ibhxh.remind_code_hours", 6)
+UNSENT_HOURS = ("l10n_vn_ibhxh.remind_unsent_hours", 4)
+CERTIFICATE_DAYS = ("l10n_vn_ibhxh.remind_certificate_days", "60 30 7")
+# Switches, off by default: they switch a reminder off.
+ANSWER_OFF = "l10n_vn_ibhxh.remind_answer_off"
+NEWER_CERTIFICATE_OFF = "l10n_vn_ibhxh.remind_newer_certificate_off"

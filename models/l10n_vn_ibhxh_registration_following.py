@@ -1,0 +1,237 @@
+import logging
+import time
+from datetime import timedelta
+
+from odoo import fields, models
+from odoo.exceptions import UserError
+from odoo.fields import Domain
+from psycopg2 import OperationalError
+
+from ..tools import gateways
+from . import jobs, reminders
+from .const import ACTIVATION_HOURS, FOLLOWED, TRANSITIONS
+
+_logger = logging.getLogger(__name__)
+
+# How long until the next look at the gateway, by the age of the submission (both in minutes).
+POLL_MINUTES = ((10, 1), (120, 5), (24 * 60, 30))
+POLL_MINUTES_LATER = 120
+BATCH = 1000
+# Each batch has some statements of its own, and its rows stay locked for a second per thousand.
+EXPIRE_BATCH = 3000
+# What a gateway answers that has never heard of a dossier.
+UNHEARD = object()
+
+
+class L10n_Vn_IbhxhRegistrationFollowing(models.AbstractModel):
+    """Following what was sent, by asking the I-VANs' gateways, until VSS has decided or the code's time is over.
+
+    Where there is a job queue, jobs ask; everywhere else the scheduled action does.
+    """
+
+    _name = "l10n_vn_ibhxh.registration.following"
+    _description = "Following of BHXH registrations"
+
+    def action_resend_code(self):
+        """Ask the gateway to have the activation code mailed again."""
+        self.ensure_one()
+        self.check_access("write")
+        gateway = self.provider_id._gateway()
+        if not gateway.can_resend:
+            raise UserError(
+                self.env._(
+                    "%(provider)s cannot send the code again. Register again for a new one.",
+                    provider=self.provider_id.name,
+                )
+            )
+        try:
+            gateway.resend_code(self.client_reference)
+        except gateways.Refused as refusal:
+            raise UserError(refusal.description or refusal.code) from refusal
+        except gateways.GatewayError as error:
+            raise UserError(
+                self.env._("The I-VAN's gateway cannot be reached just now. Try again in a few minutes.")
+            ) from error
+        return True
+
+    def action_refresh(self):
+        """Ask the gateway now how far VSS is."""
+        for registration in self:
+            registration.check_access("write")
+            if registration.can_submit and registration.state in ("sent", "to_activate", "expired"):
+                registration.sudo()._poll()
+        return True
+
+    def _cron_follow(self):
+        """Remind, expire codes, return lapsed signing leases, ask the gateways; batch by batch, each committed by
+        itself."""
+        # Reminders first: they need no network, and a slow gateway must not hold them up.
+        is_finished = self._remind()
+        self.env["l10n_vn_ibhxh.signing.request"]._return_lapsed()
+        self.env["l10n_vn_ibhxh.mail"]._process_held()
+        now = fields.Datetime.now()
+        polled = self._delay_polling(self._to_poll_domain(now))
+        self.env["ir.cron"]._commit_progress(
+            remaining=self.search_count(polled) + self.search_count(self._to_expire_domain(now))
+        )
+        self._poll_batches(polled)
+        self._expire_due(now)
+        if not is_finished:
+            # The time of this run is over: the scheduler goes on at once instead of at the next regular turn.
+            self.env["ir.cron"]._commit_progress(remaining=1)
+
+    def _to_poll_domain(self, now):
+        return (
+            Domain("state", "in", FOLLOWED)
+            & Domain("poll_at", "<=", now)
+            & Domain("provider_id.gateway", "!=", "manual")
+        )
+
+    def _to_expire_domain(self, now):
+        return Domain("state", "in", FOLLOWED) & Domain("activation_expires_at", "<=", now)
+
+    def _expire_due(self, now):
+        """Expire the codes whose time was over at `now`, the time (UTC) at which the gateways began to be asked.
+
+        VSS may have confirmed in the meantime: what the gateway was not asked about yet is not declared expired.
+        """
+        asked = (
+            Domain("poll_at", "=", False) | Domain("poll_at", ">", now) | Domain("provider_id.gateway", "=", "manual")
+        )
+        domain = self._to_expire_domain(now) & asked
+        reminders.in_batches(self, domain, lambda records: records._expire(), size=EXPIRE_BATCH)
+
+    def _delay_polling(self, domain):
+        """Have the gateways asked about registrations in `domain` by jobs; return the domain of what is left.
+
+        One job for each I-VAN, so that a gateway that does not answer keeps only its own registrations waiting.
+        """
+        if not jobs.are_used(self.env):
+            return domain
+        rows = self._read_group(domain, ["provider_id"])
+        providers = self.env["l10n_vn_ibhxh.provider"].union(*(provider for (provider,) in rows))
+        # Only these: what becomes due from now on waits for its own job.
+        left = providers - jobs.delay(providers, "_job_poll", also_begun=False)
+        return domain & Domain("provider_id", "in", left.ids)
+
+    def _poll_batches(self, domain, seconds=float("inf")):
+        """Ask the gateways about everything in `domain`, until the time of this run is over; return whether it was not.
+
+        No row is locked while a gateway is asked, and what it says is stored batch by batch. Lost in a crash are only
+        questions, which are asked again. `seconds` limits a run outside of a scheduled action, whose time is limited.
+        """
+        stop = time.monotonic() + seconds
+        last_id = 0
+        while True:
+            left = min(self.env["ir.cron"]._commit_progress(), stop - time.monotonic())
+            found = self.search(domain & Domain("id", ">", last_id), limit=BATCH, order="id")
+            if not found:
+                return True
+            answers = found._ask_gateways(time.monotonic() + left)
+            last_id = max(answers, default=0)
+            # A transaction of its own: it sees what others did while the gateways were asked.
+            self.env["ir.cron"]._commit_progress()
+            records = self.browse(answers).try_lock_for_update().filtered_domain(domain)
+            try:
+                reminders.each(records, lambda some, answers=answers: some._take_answers(answers))
+            except OperationalError:
+                self.env.cr.rollback()
+                _logger.info("Somebody was at BHXH registrations that were polled; they are asked about again")
+            is_over = not self.env["ir.cron"]._commit_progress(len(answers)) or time.monotonic() > stop
+            if is_over or len(answers) < len(found):
+                return False
+
+    def _ask_gateways(self, end):
+        """Return `{id: Progress}` of what the gateways say, None where one gives no answer.
+
+        The first is asked in any case; no more are asked after `end` (seconds, `time.monotonic`).
+        """
+        adapters = {}
+        answers = {}
+        for registration in self:
+            if answers and time.monotonic() > end:
+                break
+            provider = registration.provider_id
+            try:
+                if provider not in adapters:
+                    adapters[provider] = provider._gateway()
+                progress = adapters[provider].progress(registration.client_reference)
+                answers[registration.id] = UNHEARD if progress is None else progress
+            except gateways.GatewayError as error:
+                _logger.info("No progress for BHXH registration %s: %s", registration.id, type(error).__name__)
+                answers[registration.id] = None
+            except Exception:
+                _logger.exception("Asking about BHXH registration %s failed", registration.id)
+                answers[registration.id] = None
+        return answers
+
+    def _take_answers(self, answers):
+        """Store what `_ask_gateways` returned about these locked registrations."""
+        for registration in self:
+            registration.poll_at = registration._next_poll()
+            if answers[registration.id]:
+                registration._for_reader()._take_answer(answers[registration.id])
+
+    def _poll(self):
+        """Ask the gateway once and take over what it says; a gateway that does not answer is asked again later."""
+        self.ensure_one()
+        locked = self.try_lock_for_update()
+        if not locked:
+            return
+        self.poll_at = self._next_poll()
+        try:
+            progress = self.provider_id._gateway().progress(self.client_reference)
+        except gateways.GatewayError as error:
+            _logger.info("No progress for BHXH registration %s: %s", self.id, type(error).__name__)
+            return
+        self._take_answer(UNHEARD if progress is None else progress)
+
+    def _take_answer(self, progress):
+        if progress is UNHEARD:
+            self._schedule_todo(
+                self.env._("The I-VAN does not know this dossier"),
+                self.env._("Odoo holds its receipt, yet the gateway has never heard of it. Ask the I-VAN."),
+            )
+        else:
+            self._apply_progress(progress)
+
+    def _next_poll(self):
+        age = (fields.Datetime.now() - (self.submitted_at or fields.Datetime.now())).total_seconds() / 60
+        minutes = next((step for limit, step in POLL_MINUTES if age < limit), POLL_MINUTES_LATER)
+        return fields.Datetime.now() + timedelta(minutes=minutes)
+
+    def _apply_progress(self, progress):
+        """Store the steps and follow VSS's state; states that Odoo does not know leave ours as it is."""
+        self._store_steps(progress.steps)
+        if progress.dossier_number and progress.dossier_number != self.dossier_number:
+            self.sudo().dossier_number = progress.dossier_number
+        if progress.state == "rejected" and "rejected" in TRANSITIONS[self.state]:
+            failed = next((step for step in reversed(progress.steps) if not step.passed), None)
+            self._on_refused(failed.code if failed else "", failed.description if failed else "", progress.holder)
+        elif progress.state == "confirmed" and "confirmed" in TRANSITIONS[self.state]:
+            confirmed = [step.at for step in progress.steps if step.at]
+            self._confirm(max(confirmed).replace(tzinfo=None) if confirmed else fields.Datetime.now())
+        elif progress.state in ("received", "processing") and self.state == "sent" and not self.activation_received_at:
+            # VSS has not answered yet, so no code can be running out.
+            self.sudo().activation_expires_at = fields.Datetime.now() + timedelta(hours=ACTIVATION_HOURS)
+        if progress.notification:
+            # After what the gateway says itself.
+            self.env["l10n_vn_ibhxh.notification"]._from_gateway(progress.notification, self)
+
+    def _store_steps(self, steps):
+        existing = {step.number: step for step in self.sudo().step_ids}
+        for step in steps:
+            vals = {
+                "date": step.at.replace(tzinfo=None) if step.at else False,
+                "code": step.code,
+                "description": step.description,
+                "passed": step.passed,
+            }
+            if step.number in existing:
+                record = existing[step.number]
+                if any(record[name] != value for name, value in vals.items()):
+                    record.write(vals)
+            else:
+                self.env["l10n_vn_ibhxh.registration.step"].sudo().create(
+                    {"registration_id": self.id, "number": step.number, **vals}
+                )

@@ -1,0 +1,32 @@
+"""The scripts of `migrations/`, each from the state before it; `./run package` upgrades whole releases."""
+
+import runpy
+from pathlib import Path
+
+from odoo.tests import TransactionCase, tagged
+
+MIGRATIONS = Path(__file__).parent.parent / "migrations"
+
+
+@tagged("post_install", "-at_install")
+class TestMigrations(TransactionCase):
+    def _migrate(self, script, times=2):
+        """Run a script, named as `version/file`, as often as an upgrade that is repeated does."""
+        migrate = runpy.run_path(str(MIGRATIONS / script))["migrate"]
+        for _time in range(times):
+            migrate(self.env.cr, "19.0.1.0.0")
+
+    def _indexes(self):
+        self.env.cr.execute("SELECT indexname FROM pg_indexes WHERE tablename = 'l10n_vn_ibhxh_registration'")
+        return {name for (name,) in self.env.cr.fetchall()}
+
+    def test_poll_index_is_renamed(self):
+        before = self._indexes()
+        self.assertIn("l10n_vn_ibhxh_registration_poll_due", before)
+        self.env.cr.execute("ALTER INDEX l10n_vn_ibhxh_registration_poll_due RENAME TO l10n_vn_ibhxh_registration_poll")
+        self._migrate("19.0.2.0.0/pre-rename-poll-index.py")
+        self.assertEqual(self._indexes(), before)
+
+    def test_reminders_of_late_answers_have_their_index(self):
+        """Its name was that of a method, so that it was never made."""
+        self.assertIn("l10n_vn_ibhxh_registration_answer_overdue", self._indexes())
