@@ -42,6 +42,7 @@ from . import (
     test_tools_notification,
     test_tools_preflight,
     test_tools_signature,
+    test_tools_signature_layouts,
     test_tools_signature_xmlsec,
     test_tools_untrusted_xml,
     test_tools_validation,

@@ -1,5 +1,6 @@
 """VSS's notification 01/TB-GD."""
 
+import base64
 from datetime import date
 
 from odoo.tests import BaseCase, tagged
@@ -115,6 +116,57 @@ class TestNotificationSignature(BaseCase):
         node = signing.Signature(self.certificate, key_name="vss").xml(signing.canonical(xml)).encode()
         for place in (b"\n%s\t", b"%s\n\t", b"\n\t%s"):
             self.assertEqual(self.verdict(xml.replace(b"\n\t", place % node)).state, "valid")
+
+    def test_d15_layouts_of_really_signed_files(self):
+        """Parts of Object in no namespace, or all of it; SigningTime in a foreign one, without Z (domain.md §3)."""
+        stamp = '<SigningTime xmlns="http://example.org/#signatureProperties">{}</SigningTime>'
+        properties = (
+            '<SignatureProperties xmlns=""><SignatureProperty Target="#sigid">'
+            f"{stamp.format('2026-03-02T03:04:05')}</SignatureProperty></SignatureProperties>"
+        )
+        layouts = (
+            f'<Object Id="proid">{properties}</Object>',
+            f'<Object Id="proid" xmlns="">{properties}</Object>',
+            f'<Object Id="proid">{properties.replace("05</", "05Z</")}</Object>',
+        )
+        for objects in layouts:
+            verdict = self.verdict(self.sign(mails.notification(), objects=objects))
+            self.assertEqual((verdict.state, verdict.code), ("valid", ""), objects)
+            self.assertEqual(verdict.signed_at is not None, "Z</" in objects)
+
+    def test_d15_subject_in_the_order_of_dotnet(self):
+        subject = "C=VN, S=Hà Nội, CN=BHXH Việt Nam, OID.0.9.2342.19200300.100.1.1=MST:0100109106"
+        data = f"<X509Data><X509SubjectName>{subject}</X509SubjectName><X509Certificate>"
+        key_info = (
+            f"<KeyInfo>{data}{base64.b64encode(self.certificate).decode()}</X509Certificate></X509Data></KeyInfo>"
+        )
+        for order in (key_info, key_info.replace(subject, ", ".join(reversed(subject.split(", "))))):
+            self.assertEqual(self.verdict(self.sign(mails.notification(), key_info=order)).state, "valid")
+
+    def test_d15_is_still_strict_on_what_the_signature_covers(self):
+        unqualified = self.signed.replace(b"<SignedInfo>", b'<SignedInfo xmlns="">')
+        object_ = '<Object xmlns=""><BHXH>x</BHXH></Object>'
+        for xml in (unqualified, self.sign(mails.notification(), objects=object_)):
+            self.assertEqual(self.verdict(xml).code, "malformed")
+
+    def test_s16_never_raises(self):
+        bent = self.signed.replace(b"<BHXH>", b"<BHXH xmlns:n='u'>")
+        self.assertEqual((self.verdict(bent).state, self.verdict(bent).code), ("unsupported", "malformed"))
+
+    def test_s16_certificates_that_cannot_be_read(self):
+        """Parts of a certificate are read on access only: each of these is well-formed ASN.1 around a fault."""
+        for der in signing.odd_certificates("vss"):
+            with self.subTest(der=der[:40].hex()):
+                xml = self.sign(mails.notification(), x509=base64.b64encode(der).decode())
+                self.assertEqual(self.verdict(xml).code, "wrong_certificate")
+
+    def test_s3_canonicalisation_bomb(self):
+        namespaces = b" ".join(b'xmlns:n%d="urn:%d"' % (number, number) for number in range(1500))
+        bomb = self.signed.replace(b"<BHXH>", b"<BHXH " + namespaces + b">" + b"<a/>" * 1000)
+        self.assertEqual(self.verdict(bomb).state, "unsupported")
+        with self.assertRaises(notification.NotificationError) as caught:
+            notification.read(bomb)
+        self.assertEqual(caught.exception.code, "too_complex")
 
     def test_unsigned(self):
         self.assertEqual(self.verdict(mails.notification()).state, "none")

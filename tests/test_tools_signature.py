@@ -213,6 +213,18 @@ class TestContent(SignatureCase):
         self.assert_refused("invalid", self.resigned(digest=digest[:8]))
         self.assert_refused("invalid", self.resigned(digest=b""))
 
+    def test_s3_canonicalisation_bomb(self):
+        """28 KB of namespaces kept a worker busy for seconds, with the request's row locked."""
+        bomb = b"<a " + b" ".join(b'xmlns:n%d="urn:%d"' % (number, number) for number in range(800)) + b">"
+        bomb += b"<b/>" * 2_000 + b"</a>"
+        with self.assertRaisesRegex(signature.SignatureError, "too_complex"):
+            self.verify(self.signed.replace(b"<NoiDung>", bomb + b"<NoiDung>"))
+
+    def test_s16_what_cannot_be_canonicalised_is_refused(self):
+        for part in (b"<NoiDung>", b"<CKy_Dvi>", b"<KeyInfo>", b"<SignedInfo>"):
+            bent = part[:-1] + b" xmlns:n='u'>"
+            self.assert_refused("malformed", self.signed.replace(part, bent))
+
     def test_blanks_between_elements_are_content(self):
         self.assert_refused("content_changed", self.signed.replace(b"<MaCoQuan>", b"\n<MaCoQuan>"))
 
@@ -363,6 +375,20 @@ class TestSignatureElement(SignatureCase):
         text = etree.fromstring(self.signed).findtext(f".//{{{DS}}}SignatureValue").encode()
         for junk in (b"!!!!" + text, text + b"=", "ă".encode(), text[:-3]):
             self.assert_refused("malformed", self.signed.replace(text, junk))
+
+    def test_s20_only_the_four_blanks_of_xml_stand_in_base64(self):
+        for blank in ("&#xA0;", "&#x85;", "&#x2003;", "&#x2028;", "\u00a0"):
+            self.assert_refused("malformed", self.signed.replace(b"<DigestValue>", b"<DigestValue>" + blank.encode()))
+        self.verify(self.signed.replace(b"<SignatureValue>", b"<SignatureValue>&#xD;&#xA;\t "))
+
+    def test_s20_blanks_between_the_parts(self):
+        bent = self.signed.replace(b"<KeyInfo>", b"<KeyInfo>&#xA0;")
+        self.assert_refused("malformed", bent)
+        self.assert_refused("malformed", self.signed.replace(b"<X509Data>", b"<X509Data>trusted"))
+        self.assert_refused("malformed", self.signed.replace(b"</KeyInfo>", b"</KeyInfo>&#x2003;"))
+
+    def test_signing_time_is_no_place_for_a_text(self):
+        self.assert_refused("malformed", self.resigned(signing_time="x" * 65))
 
     def test_elements_inside_of_values(self):
         for name in (b"SignatureValue", b"DigestValue", b"X509Certificate"):

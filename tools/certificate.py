@@ -17,6 +17,14 @@ from cryptography.x509.oid import AuthorityInformationAccessOID, ExtensionOID, N
 from . import tax_code as tax_codes
 
 MAX_BYTES = 64 * 1024
+_FAULTS = (
+    ValueError,
+    TypeError,
+    UnsupportedAlgorithm,
+    x509.DuplicateExtension,
+    x509.InvalidVersion,
+    x509.UnsupportedGeneralNameType,
+)
 
 
 class CertificateError(ValueError):
@@ -65,7 +73,7 @@ def load(der: bytes) -> CertificateInfo:
         raise CertificateError(f"certificate of {len(der)} bytes, at most {MAX_BYTES} are read")
     try:
         return _read(der)
-    except (ValueError, TypeError, UnsupportedAlgorithm, x509.DuplicateExtension, x509.InvalidVersion) as error:
+    except _FAULTS as error:
         raise CertificateError(f"not a readable X.509 certificate: {error}") from None
 
 

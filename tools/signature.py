@@ -6,6 +6,9 @@ one ``Signature`` as the only child of ``Hoso/CKy_Dvi``, one ``Reference URI=""`
 transform, C14N 1.0, RSA with SHA-256 or stronger. What is left to compute is the digest of the document without that
 element and one RSA check over SignedInfo with the key of the chosen certificate; KeyInfo is compared, never trusted.
 
+Really signed files hold their claimed time in elements of no namespace; it is not covered by the signature, so both
+layouts are read.
+
 signxml is not used for this: with a default namespace, as in this layout, lxml's inclusive canonicalisation of an inner
 element writes ``xmlns=""`` and signxml then refuses good signatures; it also costs twice a bare xmlsec verification.
 The tests hold this module against xmlsec1, another implementation.
@@ -27,6 +30,7 @@ from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from lxml import etree
 
 from . import untrusted_xml
+from .certificate import CertificateError, load
 
 DS = "http://www.w3.org/2000/09/xmldsig#"
 C14N = "http://www.w3.org/TR/2001/REC-xml-c14n-20010315"
@@ -42,7 +46,12 @@ _METHODS: dict[str, hashes.HashAlgorithm] = {
 }
 _DIGESTS = {_XENC + "sha256": "sha256", _MORE + "sha384": "sha384", _XENC + "sha512": "sha512"}
 _SIGNATURE = f"{{{DS}}}Signature"
+_XML = "{http://www.w3.org/XML/1998/namespace}"
 _ATTRIBUTES = {"Id", "Target", "URI"}
+# What the signature does not cover may stand in no namespace, as in really signed files.
+_UNQUALIFIED = {"Object", "SignatureProperties", "SignatureProperty"}
+_MAX_TIME = 64
+_drop_blanks = dict.fromkeys(map(ord, untrusted_xml.BLANKS))
 _KEY_INFO = {f"{{{DS}}}{name}" for name in ("KeyName", "KeyValue", "X509Data")}
 _X509_DATA = {f"{{{DS}}}{name}" for name in ("X509SubjectName", "X509IssuerSerial", "X509SKI", "X509Certificate")}
 _TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z")
@@ -78,7 +87,7 @@ def verify(signed: bytes, unsigned: bytes, certificate_der: bytes, *, at: dateti
     ``at`` (aware, default now) is the time at which the certificate must be valid. Chain and revocation are
     validation.check_chain's business. Raises SignatureError.
     """
-    root, wanted = _parsed(signed), _parsed(unsigned)
+    root, expected = _parsed(signed), _parsed(unsigned)
     signature = _only_signature(root)
     _check_place(root, signature)
     shape = _Shape(signature)
@@ -87,11 +96,9 @@ def verify(signed: bytes, unsigned: bytes, certificate_der: bytes, *, at: dateti
         raise SignatureError("wrong_certificate", "the document names another certificate than the chosen one")
     if any(list(element.nsmap.values()) != [DS] for element in shape.signed_info.iter()):
         raise SignatureError("malformed", "SignedInfo is in other namespaces than its own")
-    # With that one namespace exclusive C14N gives the bytes of the inclusive one; lxml's inclusive one is wrong for an
-    # inner element with an inherited default namespace.
-    signed_info = etree.tostring(shape.signed_info, method="c14n", exclusive=True)
+    signed_info = _canonical_inside(shape.signed_info)
     content = _without(root, signature)
-    if content != etree.tostring(wanted, method="c14n"):
+    if content != _canonical(expected):
         raise SignatureError("content_changed", "the document is not the one that was to be signed")
     return _checked(shape, certificate, key, signed_info, content)
 
@@ -106,8 +113,7 @@ def verify_enveloped(xml: bytes, *, at: datetime) -> tuple[SignatureInfo, bytes]
     signature = _only_signature(root)
     shape = _Shape(signature)
     certificate, key = _certificate(shape.certificate, at)
-    # Written out and read again, the element carries the namespaces around it, as inclusive C14N wants them.
-    signed_info = etree.tostring(etree.fromstring(etree.tostring(shape.signed_info, with_tail=False)), method="c14n")
+    signed_info = _canonical_inside(shape.signed_info)
     return _checked(shape, certificate, key, signed_info, _without(root, signature)), shape.certificate
 
 
@@ -144,7 +150,32 @@ def _without(root: etree._Element, signature: etree._Element) -> bytes:
     elif signature.tail:
         place.text = (place.text or "") + signature.tail
     place.remove(signature)
-    return etree.tostring(root, method="c14n")
+    return _canonical(root)
+
+
+def _canonical(root: etree._Element) -> bytes:
+    """C14N 1.0 of a whole document. Raises SignatureError."""
+    try:
+        return etree.tostring(root, method="c14n")
+    except etree.LxmlError as error:
+        raise SignatureError("malformed", f"not canonicalisable: {error}") from None
+
+
+def _canonical_inside(element: etree._Element) -> bytes:
+    """C14N 1.0 of one element where it stands: with the namespaces and the ``xml:`` attributes of what is around it.
+
+    lxml itself forgets both, and writes ``xmlns=""`` for a default namespace that is inherited. Written out and read
+    again, the element has the namespaces.
+    """
+    try:
+        alone = etree.fromstring(etree.tostring(element, with_tail=False))
+    except etree.LxmlError as error:
+        raise SignatureError("malformed", f"not canonicalisable: {error}") from None
+    for ancestor in element.iterancestors():
+        for name, value in ancestor.attrib.items():
+            if str(name).startswith(_XML) and name not in alone.attrib:
+                alone.set(name, value)
+    return _canonical(alone)
 
 
 def _parsed(xml: bytes) -> etree._Element:
@@ -174,10 +205,11 @@ def _check_place(root: etree._Element, signature: etree._Element) -> None:
 
 def _certificate(der: bytes, at: datetime) -> tuple[x509.Certificate, rsa.RSAPublicKey]:
     try:
+        load(der)  # reads all of it: some faults show only on access
         certificate = x509.load_der_x509_certificate(der)
         key = certificate.public_key()
-    except (ValueError, UnsupportedAlgorithm, x509.InvalidVersion) as error:
-        raise SignatureError("wrong_certificate", f"the chosen certificate is not readable: {error}") from None
+    except (CertificateError, ValueError, UnsupportedAlgorithm) as error:
+        raise SignatureError("wrong_certificate", f"the certificate is not readable: {error}") from None
     if not isinstance(key, rsa.RSAPublicKey) or key.key_size < MIN_RSA_BITS:
         raise SignatureError("weak_algorithm", f"the key is not RSA of at least {MIN_RSA_BITS} bits")
     if not certificate.not_valid_before_utc <= at <= certificate.not_valid_after_utc:
@@ -226,10 +258,11 @@ class _Shape:
         self.digest = _base64(value)
 
     def _read_key_info(self, key_info: etree._Element) -> tuple[bytes, tuple[int, int] | None]:
-        if any(part.tag not in _KEY_INFO for part in key_info):
+        x509_data = key_info.findall(f"{{{DS}}}X509Data")
+        x509_parts = [part for data in x509_data for part in data]
+        if any(part.tag not in _KEY_INFO for part in key_info) or _holds_text(key_info):
             raise SignatureError("malformed", "KeyInfo holds more than KeyName, KeyValue and X509Data")
-        x509_parts = [part for data in key_info.findall(f"{{{DS}}}X509Data") for part in data]
-        if any(part.tag not in _X509_DATA for part in x509_parts):
+        if any(part.tag not in _X509_DATA for part in x509_parts) or any(map(_holds_text, x509_data)):
             raise SignatureError("malformed", "X509Data is not of the expected shape")
         certificates = [part for part in x509_parts if part.tag == f"{{{DS}}}X509Certificate"]
         if len(certificates) != 1:
@@ -249,7 +282,9 @@ class _Shape:
         times = list(signature_property)
         if len(times) != 1 or etree.QName(times[0]).localname != "SigningTime" or len(times[0]):
             raise SignatureError("malformed", "Object holds more than the signing time")
-        text = (times[0].text or "").strip()
+        text = (times[0].text or "").strip(untrusted_xml.BLANKS)
+        if len(text) > _MAX_TIME:
+            raise SignatureError("malformed", "the signing time is not a time")
         if not _TIME.fullmatch(text):
             return None
         try:
@@ -260,11 +295,10 @@ class _Shape:
     def _children(self, element: etree._Element, *names: str, optional: int = 0) -> list[etree._Element]:
         """The children, which must be exactly ``names`` (the last ``optional`` ones may lack), in ds, with no text."""
         children = list(element)
-        found = [child.tag for child in children]
+        found = [f"{{{DS}}}{child.tag}" if child.tag in _UNQUALIFIED else child.tag for child in children]
         expected = [f"{{{DS}}}{name}" for name in names]
-        texts = [element.text, *(child.tail for child in children)]
         fits = found in (expected, expected[: len(expected) - optional]) and set(element.attrib) <= _ATTRIBUTES
-        if not fits or any(text and text.strip() for text in texts):
+        if not fits or _holds_text(element):
             raise SignatureError("malformed", f"{etree.QName(element).localname} is not of the expected shape")
         return children
 
@@ -275,8 +309,14 @@ class _Shape:
         return str(element.get("Algorithm"))
 
 
+def _holds_text(element: etree._Element) -> bool:
+    """Whether something but blanks stands between the children."""
+    texts = [element.text, *(child.tail for child in element)]
+    return any(text and text.strip(untrusted_xml.BLANKS) for text in texts)
+
+
 def _base64(element: etree._Element) -> bytes:
-    text = "".join((element.text or "").split())
+    text = (element.text or "").translate(_drop_blanks)
     try:
         if len(element):
             raise ValueError

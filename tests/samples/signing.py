@@ -70,6 +70,22 @@ def certificate(
     return builder.sign(key("ca"), hashes.SHA256()).public_bytes(Encoding.DER)
 
 
+def odd_certificates(name: str = "unit") -> list[bytes]:
+    """DER of certificates of the key ``name``, well-formed around a fault that shows only when a part is read."""
+    faults = (
+        (x509.ExtensionOID.AUTHORITY_INFORMATION_ACCESS, "300e300c06082b06010505073001a300"),  # an x400Address
+        (x509.ExtensionOID.CRL_DISTRIBUTION_POINTS, "30083006a004a002a300"),
+        (
+            x509.ExtensionOID.AUTHORITY_INFORMATION_ACCESS,
+            "300f300d06082b06010505073001870101",
+        ),  # IP of a byte
+        (x509.ExtensionOID.KEY_USAGE, "0500"),
+        (x509.ExtensionOID.EXTENDED_KEY_USAGE, "0500"),
+        (x509.ExtensionOID.BASIC_CONSTRAINTS, "30"),
+    )
+    return [certificate(name, extensions=(x509.UnrecognizedExtension(oid, bytes.fromhex(raw)),)) for oid, raw in faults]
+
+
 def data(**changes: object) -> dossier.DossierData:
     """The content of a registration, with ``changes``."""
     values: dict[str, object] = {
