@@ -112,6 +112,15 @@ class TestCertificate(BaseCase):
         with self.assertRaisesRegex(certificate.CertificateError, "at most 65536"):
             certificate.load(b"0" * 65537)
 
+    def test_s16_faults_that_show_on_access(self):
+        """A computer that reports such a certificate must be answered, and so must a person who uploads it."""
+        good = signing.certificate(serial=8)
+        for der in signing.odd_certificates():
+            with self.assertRaises(certificate.CertificateError):
+                certificate.load(der)
+            with self.assertRaises(certificate.CertificateError):
+                certificate.load_upload(_pem(good) + _pem(der))
+
     def test_uploads(self):
         der = signing.certificate()
         other = signing.certificate(serial=7)

@@ -102,7 +102,7 @@ def load_upload(content: bytes) -> CertificateInfo:
 def _is_authority(certificate: x509.Certificate) -> bool:
     try:
         return certificate.extensions.get_extension_for_class(x509.BasicConstraints).value.ca
-    except (x509.ExtensionNotFound, x509.DuplicateExtension, ValueError):
+    except (x509.ExtensionNotFound, *_FAULTS):
         return False
 
 
