@@ -7,7 +7,7 @@ from odoo.tools import format_date
 
 from ..tools import preflight
 from .const import OPEN_STATES
-from .l10n_vn_ibhxh_preflight_texts import TEXTS
+from .preflight_texts import TEXTS
 
 INPUTS = (
     "company_id",

@@ -1,12 +1,41 @@
+from datetime import timedelta
+
 from odoo import api, fields, models
-from odoo.exceptions import ValidationError
+from odoo.exceptions import AccessError, UserError, ValidationError
+from odoo.fields import Domain
+from odoo.tools import SQL
 
 from ..tools import contact
-from . import bulk
+from . import bulk, reminders
+from .const import CERTIFICATE_DAYS, NEWER_CERTIFICATE_OFF, OPEN_STATES
 from .contact_error import contact_error
+from .vietnam_time import day_in_vietnam
+
+# A new certificate takes its authority some days, and VSS has to hear of it by form 05 while the old one still signs.
+RENEW_DAYS = 60
+
+NEXT_BY_STATE = {
+    "draft": "sign",
+    "to_sign": "pin",
+    "to_send": "wait",
+    "sent": "wait",
+    "to_activate": "activate",
+    "expired": "again",
+    "rejected": "again",
+}
+
+
+def _e164(phone):
+    """Return a phone number as it is stored; what is none stays as it was typed."""
+    try:
+        return contact.phone(phone or "")
+    except contact.ContactError:
+        return phone
 
 
 class ResCompany(models.Model):
+    """What VSS has on record of a company, where its registration stands, and what it may do next."""
+
     _inherit = "res.company"
 
     l10n_vn_ibhxh_state = fields.Selection(
@@ -45,6 +74,50 @@ class ResCompany(models.Model):
     l10n_vn_ibhxh_tax_code = fields.Char(
         compute="_compute_l10n_vn_ibhxh_tax_code", store=True, index="btree_not_null", export_string_translation=False
     )
+    l10n_vn_ibhxh_newer_certificate_id = fields.Many2one(
+        "l10n_vn_ibhxh.certificate",
+        string="Newer certificate on the token",
+        copy=False,
+        readonly=True,
+        index="btree_not_null",
+        help="Valid, reported by a computer, and not the one that VSS has on record: form 05 is due (error CE014).",
+    )
+    l10n_vn_ibhxh_is_earlier = fields.Boolean(
+        string="Registered before Odoo",
+        copy=False,
+        readonly=True,
+        help="A manager vouches that VSS confirmed this company through another program.",
+    )
+    l10n_vn_ibhxh_reminded_days = fields.Integer(
+        copy=False,
+        readonly=True,
+        export_string_translation=False,
+        help="Days before the certificate's end for which a reminder was given last; 0: none yet.",
+    )
+    l10n_vn_ibhxh_registration_state = fields.Selection(
+        related="l10n_vn_ibhxh_registration_id.state", string="Latest registration"
+    )
+    l10n_vn_ibhxh_activation_seconds_left = fields.Integer(
+        related="l10n_vn_ibhxh_registration_id.activation_seconds_left", export_string_translation=False
+    )
+    l10n_vn_ibhxh_certificate_not_after = fields.Datetime(
+        string="Certificate valid until", related="l10n_vn_ibhxh_certificate_id.not_after"
+    )
+    l10n_vn_ibhxh_next_action = fields.Selection(
+        [
+            ("register", "Register"),
+            ("sign", "Check and sign"),
+            ("pin", "Enter the PIN at the token's computer"),
+            ("wait", "Wait for VSS"),
+            ("activate", "Enter the code on the portal"),
+            ("again", "Register again"),
+            ("amend", "Tell VSS of the new certificate"),
+            ("renew", "Renew the certificate, then amend"),
+            ("none", "Nothing to do"),
+        ],
+        string="Next action",
+        compute="_compute_l10n_vn_ibhxh_next_action",
+    )
 
     @api.depends("vat")
     def _compute_l10n_vn_ibhxh_tax_code(self):
@@ -77,6 +150,8 @@ class ResCompany(models.Model):
                 ["|", ("tax_code", "in", tax_codes), ("company_ids", "in", self.ids)]
             )._update_companies()
         return result
+
+    # -- what VSS has on record ----------------------------------------------------------------------------------------
 
     def _l10n_vn_ibhxh_update_state(self):
         """Derive the company's status from its registrations.
@@ -118,7 +193,10 @@ class ResCompany(models.Model):
         return (current.id if isinstance(current, models.BaseModel) else current) != value
 
     def _l10n_vn_ibhxh_confirmed_vals(self, registration):
-        """Return what VSS now has on record, by the last registration that it confirmed."""
+        """Return what VSS now has on record, by the last registration that it confirmed.
+
+        A certificate that VSS now has on record is no longer the newer one, and its end is announced afresh.
+        """
         vals = {
             "l10n_vn_ibhxh_confirmed_at": registration.confirmed_at,
             "l10n_vn_ibhxh_provider_id": registration.provider_id.id,
@@ -126,7 +204,269 @@ class ResCompany(models.Model):
             "l10n_vn_ibhxh_certificate_id": registration.certificate_id.id,
             "l10n_vn_ibhxh_email": registration.email,
             "l10n_vn_ibhxh_phone": registration.phone,
+            "l10n_vn_ibhxh_is_earlier": False,
         }
         if registration.unit_code:
             vals["l10n_vn_ibhxh_unit_code"] = registration.unit_code
+        if registration.certificate_id != self.l10n_vn_ibhxh_certificate_id:
+            vals.update(l10n_vn_ibhxh_newer_certificate_id=False, l10n_vn_ibhxh_reminded_days=0)
         return vals
+
+    def _l10n_vn_ibhxh_note_earlier(self, vals):
+        """Note what VSS confirmed through another program; `vals` are the company's own fields."""
+        self.sudo().write({**vals, "l10n_vn_ibhxh_state": "confirmed", "l10n_vn_ibhxh_is_earlier": True})
+        self.partner_id.sudo()._message_log(body=self.env._("Noted as registered with BHXH before Odoo."))
+
+    def action_l10n_vn_ibhxh_forget_earlier(self):
+        """Take back that the company was registered before Odoo; managers only, and only while nothing relies on it."""
+        self.ensure_one()
+        self.check_access("read")
+        if not self.env.user.has_group("l10n_vn_ibhxh.group_l10n_vn_ibhxh_manager") or self not in self.env.companies:
+            raise AccessError(self.env._("Only a BHXH manager of this company can take that back."))
+        if not self.l10n_vn_ibhxh_is_earlier or self._l10n_vn_ibhxh_open_registration():
+            raise UserError(
+                self.env._("This cannot be taken back: a registration is under way, or VSS has confirmed one since.")
+            )
+        self.sudo().write(
+            {
+                "l10n_vn_ibhxh_is_earlier": False,
+                "l10n_vn_ibhxh_confirmed_at": False,
+                "l10n_vn_ibhxh_certificate_id": False,
+                "l10n_vn_ibhxh_newer_certificate_id": False,
+            }
+        )
+        self.sudo()._l10n_vn_ibhxh_update_state()
+        self.partner_id.sudo()._message_log(body=self.env._("No longer noted as registered with BHXH before Odoo."))
+        return True
+
+    # -- what comes next -----------------------------------------------------------------------------------------------
+
+    def _l10n_vn_ibhxh_offered_forms(self):
+        """Return the forms that may be sent next: a confirmed company amends or stops, every other one registers."""
+        return ["05", "06"] if self.l10n_vn_ibhxh_state == "confirmed" else ["04"]
+
+    def _l10n_vn_ibhxh_open_registration(self):
+        """Return the registrations that are under way (one per company at most)."""
+        return self.env["l10n_vn_ibhxh.registration"].search(
+            [("company_id", "in", self.ids), ("state", "in", OPEN_STATES)]
+        )
+
+    def _l10n_vn_ibhxh_changes(self, source):
+        """Return in Vietnamese, one sentence each, what `source` (wizard or draft) changes of VSS's record."""
+        changes = []
+        old, new = self.l10n_vn_ibhxh_certificate_id, source.certificate_id
+        if new and new._origin != old:
+            sentence = f"chứng thư số mới số {new.serial} do {new.issuer_name} cấp"
+            if new.not_before and new.not_after:
+                sentence += f", hiệu lực từ {day_in_vietnam(new.not_before)} đến {day_in_vietnam(new.not_after)}"
+            changes.append(f"Thay đổi chứng thư số: {self._l10n_vn_ibhxh_old(old.serial)}{sentence}.")
+        for label, before, after in (
+            ("thư điện tử", self.l10n_vn_ibhxh_email, source.email),
+            ("điện thoại", self.l10n_vn_ibhxh_phone, _e164(source.phone)),
+            ("cơ quan BHXH", self.l10n_vn_ibhxh_agency_id.display_name, source.agency_id.display_name),
+        ):
+            if after and after != before:
+                changes.append(f"Thay đổi {label}: {self._l10n_vn_ibhxh_old(before)}{after}.")
+        return changes
+
+    def _l10n_vn_ibhxh_old(self, value):
+        return f"từ {value} thành " if value else ""
+
+    @api.depends(
+        "l10n_vn_ibhxh_state",
+        "l10n_vn_ibhxh_registration_id.state",
+        "l10n_vn_ibhxh_certificate_id.not_after",
+        "l10n_vn_ibhxh_newer_certificate_id",
+    )
+    def _compute_l10n_vn_ibhxh_next_action(self):
+        soon = fields.Datetime.now() + timedelta(days=RENEW_DAYS)
+        for company in self.sudo():
+            action = NEXT_BY_STATE.get(company.l10n_vn_ibhxh_registration_id.state)
+            if not action:
+                action = company._l10n_vn_ibhxh_action_at_rest(soon)
+            company.l10n_vn_ibhxh_next_action = action
+
+    def _l10n_vn_ibhxh_action_at_rest(self, soon):
+        """Return the next action of a company with nothing under way; a certificate is renewed before `soon` (UTC)."""
+        if self.l10n_vn_ibhxh_state == "stopped":
+            return "none"
+        if self.l10n_vn_ibhxh_state != "confirmed":
+            return "register"
+        if self.l10n_vn_ibhxh_newer_certificate_id:
+            return "amend"
+        not_after = self.l10n_vn_ibhxh_certificate_id.not_after
+        return "renew" if not_after and not_after < soon else "none"
+
+    def action_l10n_vn_ibhxh_next(self):
+        """Open what the next action is done in: the latest registration, or the wizard for a new one."""
+        self.ensure_one()
+        self.check_access("read")
+        if self.l10n_vn_ibhxh_next_action in ("register", "amend", "renew"):
+            wizard = self.env["ir.actions.act_window"]._for_xml_id(
+                "l10n_vn_ibhxh.l10n_vn_ibhxh_registration_wizard_action"
+            )
+            return {**wizard, "context": {"default_company_id": self.id}}
+        if self.l10n_vn_ibhxh_registration_id:
+            return self.l10n_vn_ibhxh_registration_id._get_records_action()
+        return self._l10n_vn_ibhxh_open()
+
+    def _l10n_vn_ibhxh_check_chosen(self):
+        """Raise `AccessError` unless the user may read these companies and has chosen them in the company switcher."""
+        self.check_access("read")
+        foreign = self - self.env.companies
+        if foreign:
+            raise AccessError(
+                self.env._(
+                    "Choose these companies in the company switcher first: %(names)s.",
+                    names=", ".join(foreign.mapped("name")),
+                )
+            )
+
+    def _l10n_vn_ibhxh_open(self):
+        """Return the action that opens the company's own form."""
+        self.ensure_one()
+        view = self.env.ref("l10n_vn_ibhxh.res_company_view_form_l10n_vn_ibhxh_overview")
+        return {
+            "type": "ir.actions.act_window",
+            "res_model": self._name,
+            "res_id": self.id,
+            "views": [(view.id, "form")],
+        }
+
+    # -- reminders: the certificate ends, or the token holds a newer one -----------------------------------------------
+
+    @api.model
+    def _l10n_vn_ibhxh_remind(self):
+        """Give every reminder that is due; return whether there was time for all."""
+        finished = []
+        now = fields.Datetime.now()
+        confirmed = Domain("l10n_vn_ibhxh_state", "=", "confirmed")
+        for days in reminders.numbers(self.env, CERTIFICATE_DAYS):
+            # The nearest first: whoever was reminded of 7 days is not reminded of 30 any more.
+            domain = (
+                confirmed
+                & Domain("l10n_vn_ibhxh_certificate_id.not_after", "<=", now + timedelta(days=days))
+                & (Domain("l10n_vn_ibhxh_reminded_days", "=", 0) | Domain("l10n_vn_ibhxh_reminded_days", ">", days))
+            )
+            finished.append(
+                reminders.in_batches(
+                    self, domain, lambda companies, days=days: self._l10n_vn_ibhxh_remind_end(companies, days)
+                )
+            )
+        if not reminders.is_set(self.env, NEWER_CERTIFICATE_OFF):
+            self._l10n_vn_ibhxh_forget_newer(now)
+            newer = self._l10n_vn_ibhxh_find_newer(now)
+            finished.append(
+                reminders.in_batches(
+                    self,
+                    confirmed & Domain("id", "in", list(newer)),
+                    lambda companies: self._l10n_vn_ibhxh_remind_newer(companies, newer),
+                )
+            )
+        return all(finished)
+
+    @api.model
+    def _l10n_vn_ibhxh_schedule(self, companies, texts):
+        """Give the responsible person of each company's last confirmed registration an activity there.
+
+        `texts(company)` returns what `reminders.schedule` wants. A company that was confirmed before Odoo knew it gets
+        the activity on its contact.
+        """
+        registrations = self.env["l10n_vn_ibhxh.registration"].sudo()
+        last = dict(
+            registrations._read_group(
+                [("company_id", "in", companies.ids), ("state", "=", "confirmed")], ["company_id"], ["id:max"]
+            )
+        )
+        today = fields.Date.context_today(self)
+        inbox_user = self.env["l10n_vn_ibhxh.mail"]._inbox_user()
+        rows = []
+        for company in companies:
+            registration = registrations.browse(last.get(company))
+            record = registration or company.partner_id
+            rows.append((record, registration.user_id or inbox_user, texts(company), today))
+        reminders.schedule(self.env, rows)
+
+    @api.model
+    def _l10n_vn_ibhxh_remind_end(self, companies, days):
+        companies.write({"l10n_vn_ibhxh_reminded_days": days})
+        self._l10n_vn_ibhxh_schedule(companies, lambda company: company._l10n_vn_ibhxh_end_texts)
+
+    def _l10n_vn_ibhxh_end_texts(self, env):
+        certificate = self.l10n_vn_ibhxh_certificate_id
+        return (
+            env._(
+                "%(company)s: the certificate at VSS ends on %(date)s",
+                company=self.name,
+                date=day_in_vietnam(certificate.not_after),
+            ),
+            env._(
+                "Renew it with %(issuer)s in time. As soon as the token holds the new one, send form 05, or VSS "
+                "refuses what is signed with it (CE014).",
+                issuer=certificate.issuer_name,
+            ),
+        )
+
+    @api.model
+    def _l10n_vn_ibhxh_find_newer(self, now):
+        """Return `{company id: certificate id}` of confirmed companies for which a computer has reported a certificate
+        that is valid `now` (UTC) and ends later than the one at VSS, as far as nobody was told of it yet."""
+        self.env.flush_all()
+        rows = self.env.execute_query(
+            SQL(
+                """
+                SELECT DISTINCT ON (company.id) company.id, newer.id
+                  FROM res_company company
+                  JOIN l10n_vn_ibhxh_certificate known ON known.id = company.l10n_vn_ibhxh_certificate_id
+                  JOIN l10n_vn_ibhxh_certificate_company_rel own ON own.company_id = company.id
+                  JOIN l10n_vn_ibhxh_certificate newer ON newer.id = own.certificate_id
+                 WHERE company.l10n_vn_ibhxh_state = 'confirmed'
+                   AND newer.not_after > known.not_after
+                   AND newer.not_before <= %(now)s
+                   AND newer.not_after > %(now)s
+                   AND EXISTS (
+                       SELECT FROM l10n_vn_ibhxh_agent_certificate_rel report
+                         JOIN l10n_vn_ibhxh_agent agent ON agent.id = report.agent_id AND agent.revoked IS NOT TRUE
+                        WHERE report.certificate_id = newer.id
+                       )
+                 ORDER BY company.id, newer.not_after DESC, newer.id DESC
+                """,
+                now=now,
+            )
+        )
+        found = dict(rows)
+        told = self.browse(found).filtered(
+            lambda company: company.l10n_vn_ibhxh_newer_certificate_id.id == found[company.id]
+        )
+        return {company_id: found[company_id] for company_id in found.keys() - set(told.ids)}
+
+    @api.model
+    def _l10n_vn_ibhxh_remind_newer(self, companies, newer):
+        # Another worker may have told of some of them before the rows were locked.
+        companies = companies.filtered(
+            lambda company: company.l10n_vn_ibhxh_newer_certificate_id.id != newer[company.id]
+        )
+        by_certificate = companies.grouped(lambda company: newer[company.id])
+        for certificate_id, group in by_certificate.items():
+            group.write({"l10n_vn_ibhxh_newer_certificate_id": certificate_id})
+        self._l10n_vn_ibhxh_schedule(companies, lambda company: company._l10n_vn_ibhxh_newer_texts)
+
+    def _l10n_vn_ibhxh_newer_texts(self, env):
+        return (
+            env._("%(company)s: the token holds a newer certificate than VSS knows", company=self.name),
+            env._(
+                "VSS refuses what is signed with it (CE014) until it knows it. Press “Amend with the new certificate”: "
+                "form 05 is filled in already, only the PIN is needed."
+            ),
+        )
+
+    @api.model
+    def _l10n_vn_ibhxh_forget_newer(self, now):
+        """A newer certificate that has ended itself, or whose company stopped, is no news any more."""
+        self.search(
+            Domain("l10n_vn_ibhxh_newer_certificate_id", "!=", False)
+            & (
+                Domain("l10n_vn_ibhxh_newer_certificate_id.not_after", "<", now)
+                | Domain("l10n_vn_ibhxh_state", "!=", "confirmed")
+            )
+        ).write({"l10n_vn_ibhxh_newer_certificate_id": False})

@@ -1,5 +1,4 @@
 import base64
-from datetime import timedelta, timezone
 
 from cryptography import x509 as crypto_x509
 from cryptography.hazmat.primitives.serialization import Encoding
@@ -7,11 +6,6 @@ from odoo import api, fields, models
 from odoo.exceptions import UserError
 
 from ..tools import certificate as x509
-from ..tools import fetching, validation
-
-MODES = ("soft", "hard", "off")
-# A verdict this fresh is not asked for anew when a signature is requested; a person's “Check now” always asks.
-FRESH_MINUTES = 60
 
 
 class L10n_Vn_IbhxhTrustedRoot(models.Model):
@@ -88,53 +82,3 @@ class L10n_Vn_IbhxhTrustedRoot(models.Model):
                 self.env._("This file holds no certificate. Upload one certificate as .cer, .crt, .der or .pem.")
             ) from error
         return content
-
-
-class L10n_Vn_IbhxhCertificate(models.Model):
-    """Adds the verdict on chain and revocation."""
-
-    _inherit = "l10n_vn_ibhxh.certificate"
-
-    trust_checked_at = fields.Datetime(string="Chain checked", readonly=True)
-    trust_findings = fields.Json(readonly=True, export_string_translation=False)
-
-    @api.model
-    def _trust_mode(self):
-        """Return how chain and revocation count: `soft` (unknown warns), `hard` (unknown blocks) or `off`."""
-        mode = self.env["ir.config_parameter"].sudo().get_param("l10n_vn_ibhxh.trust_mode")
-        return mode if mode in MODES else "soft"
-
-    @api.model
-    def _trust_fetch(self):
-        """Return how revocation addresses are asked (`tools.fetching.Fetch`), bounded in time and size."""
-        return fetching.over_http()
-
-    def _fresh_trust(self):
-        """Return the findings of the last hour as `[{level, code, detail}]`, or None when there are none."""
-        self.ensure_one()
-        kept = self.sudo()
-        fresh = kept.trust_checked_at and kept.trust_checked_at > fields.Datetime.now() - timedelta(
-            minutes=FRESH_MINUTES
-        )
-        same_mode = fresh and kept.trust_findings["mode"] == self._trust_mode()
-        return kept.trust_findings["findings"] if same_mode else None
-
-    def _check_trust(self):
-        """Check chain and revocation over the network; return and keep the findings. Never call this from a compute."""
-        self.ensure_one()
-        mode = self._trust_mode()
-        if mode == "off":
-            return []
-        now = fields.Datetime.now()
-        trusted = self.env["l10n_vn_ibhxh.trusted.root"].sudo().search([("active", "=", True)])
-        findings = validation.check_chain(
-            self._der(),
-            [root._der() for root in trusted if root.is_root],
-            [root._der() for root in trusted if not root.is_root],
-            at=now.replace(tzinfo=timezone.utc),
-            mode=mode,
-            fetch=self._trust_fetch(),
-        )
-        found = [{"level": f.level, "code": f"trust_{f.code}", "detail": f.detail} for f in findings]
-        self.sudo().write({"trust_checked_at": now, "trust_findings": {"mode": mode, "findings": found}})
-        return found
