@@ -37,6 +37,7 @@ from . import (
     test_tools_contact,
     test_tools_dossier,
     test_tools_fuzz,
+    test_tools_gateway_answers,
     test_tools_gateways,
     test_tools_mail,
     test_tools_notification,

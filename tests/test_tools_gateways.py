@@ -1,21 +1,26 @@
 """The HTTP gateway against a server that behaves, misbehaves or is not there; the other adapters; the registry."""
 
 import base64
+import gzip
 import hashlib
 import json
 import logging
 import socket
+import ssl
+import stat
 import tempfile
 import traceback
+import zlib
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from unittest.mock import patch
 
+from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, Encoding, PrivateFormat
 from odoo.tests import BaseCase, tagged
 
 from ..tools import gateways
 from ..tools.gateways import transport
-from .samples import http_server
+from .samples import http_server, signing
 from .samples.http_server import FaultyServer, reply
 from .samples.signing import NOW
 
@@ -204,15 +209,46 @@ class TestCertainlyNotAccepted(ServerCase):
         body = {"code": "SE999", "description": "Hệ thống tạm ngưng"}
         error = self.submitted(reply(503, body, headers={"Retry-After": "120"}))
         self.assertEqual((type(error), error.retry_after), (gateways.Unreachable, 120))
-        for header in ("Mon, 02 Mar 2026 03:04:05 GMT", "-1", "²"):
+        for header, seconds in (("Mon, 02 Mar 2026 03:04:05 GMT", 0), ("-1", None), ("²", None)):
             error = self.submitted(reply(503, body, headers={"Retry-After": header.encode().decode("latin-1")}))
-            self.assertEqual((type(error), error.retry_after), (gateways.Unreachable, None))
+            self.assertEqual((type(error), error.retry_after), (gateways.Unreachable, seconds))
         self.assertEqual(self.submitted(reply(429, {}, headers={"Retry-After": "999999999"})).retry_after, 86400)
 
     def test_wrong_address_or_credentials(self):
         for status in (401, 403, 404, 405, 407):
             error = self.submitted(reply(status, raw=b"<html>not a gateway</html>"))
             self.assertIsInstance(error, gateways.Misconfigured, status)
+
+    def test_o9_redirects_are_not_followed_and_named(self):
+        with FaultyServer(reply(200, RECEIPT)) as other:
+            for status in (301, 302, 303, 307, 308):
+                answer = reply(status, {}, headers={"Location": other.url + "/dossiers"})
+                for error in (self.submitted(answer), self.asked(answer)):
+                    self.assertIsInstance(error, gateways.Misconfigured)
+                    self.assertEqual((error.reason, error.detail), (gateways.Reason.REDIRECT, "127.0.0.1"))
+        self.assertEqual(other.requests, [])
+        for location in ("", "/elsewhere", "https://[::1", "http://a<b>.example/", "https://u:p@x.example/"):
+            error = self.submitted(reply(302, {}, headers={"Location": location}))
+            self.assertEqual(error.reason, gateways.Reason.REDIRECT)
+            self.assertIn(error.detail, ("", "x.example"))
+
+    def test_o2_retry_after_in_seconds_and_as_a_date(self):
+        """B4, O2: at POST and GET, from whatever answer, of at most a day; a date by the gateway's own clock."""
+        date = "Mon, 02 Mar 2026 03:14:05 GMT"
+        for header, seconds in (
+            ({"Retry-After": "600"}, 600),
+            ({"Retry-After": "0"}, 0),
+            ({"Retry-After": date, "Date": "Mon, 02 Mar 2026 03:04:05 GMT"}, 600),
+            ({"Retry-After": date, "Date": "Mon, 02 Mar 2026 03:24:05 GMT"}, 0),
+            ({"Retry-After": "Fri, 31 Dec 9999 23:59:59 GMT"}, 86400),
+            ({"Retry-After": "Monday"}, None),
+            ({}, None),
+        ):
+            for status in (429, 503, 500, 502):
+                answer = reply(status, {"code": "SE999", "description": ""}, headers=header)
+                with self.subTest(str(header), status=status):
+                    self.assertEqual(self.submitted(answer).retry_after, seconds)
+                    self.assertEqual(self.asked(answer).retry_after, seconds)
 
 
 @tagged("post_install_l10n", "post_install", "-at_install")
@@ -238,16 +274,10 @@ class TestUnknownOutcome(ServerCase):
             self.assert_unknown(reply(status, {"code": "x", "description": ""}))
         self.assert_unknown(reply(503, raw=b"<html>proxy</html>"))
 
-    def test_redirects_are_not_followed(self):
-        with FaultyServer(reply(200, RECEIPT)) as other:
-            for status in (301, 302, 303, 307, 308):
-                self.assert_unknown(reply(status, {}, headers={"Location": other.url + "/dossiers"}))
-        self.assertEqual(other.requests, [])
-
     def test_garbage(self):
         texts = (b"", b"OK", b"<html>", b"\xff\xfe", b"[]", b"null", b"1", b"NaN", b"[" * 100_000, b'{"a": Infinity}')
         for raw in texts:
-            for status in (200, 201, 422):
+            for status in (200, 201):
                 self.assert_unknown(reply(status, raw=raw))
         self.assert_unknown(lambda connection: connection.sendall(b"\0\1\2\3\r\n\r\n"))
 
@@ -262,51 +292,27 @@ class TestUnknownOutcome(ServerCase):
         padding = b" " * transport.MAX_REPLY_BYTES
         self.assert_unknown(reply(201, raw=json.dumps(RECEIPT).encode() + padding))
 
-    def test_compressed_reply_is_not_unpacked(self):
-        self.assert_unknown(reply(201, RECEIPT, headers={"Content-Encoding": "gzip"}))
+    def test_o3_packed_answers_are_unpacked_within_bounds(self):
+        content = json.dumps(RECEIPT).encode()
+        for encoding, packed in (("gzip", gzip.compress(content)), ("deflate", zlib.compress(content))):
+            receipt = self.submitted(reply(201, raw=packed, headers={"Content-Encoding": encoding}))
+            self.assertEqual(receipt.dossier_number, "03706/2026/07906")
+        bomb = gzip.compress(b" " * (transport.MAX_REPLY_BYTES + 1))
+        self.assert_unknown(reply(200, raw=bomb, headers={"Content-Encoding": "gzip"}))
+        self.assert_unknown(reply(200, raw=gzip.compress(content)[:-9], headers={"Content-Encoding": "gzip"}))
+        self.assert_unknown(reply(200, raw=content, headers={"Content-Encoding": "gzip"}))
+        error = self.submitted(reply(201, raw=content, headers={"Content-Encoding": "br"}))
+        self.assertEqual((error.reason, error.detail), (gateways.Reason.COMPRESSION, "br"))
 
-    def test_receipt_that_lacks_or_bends_something(self):
-        for name in ("client_reference", "accepted_at"):
-            self.assert_receipt_unknown({key: value for key, value in RECEIPT.items() if key != name})
-        for change in (
-            {"client_reference": "6f2c1c0e-8f2b-4a53-9a52-000000000000"},
-            {"client_reference": 7},
-            {"accepted_at": "2026-03-02T03:04:05"},
-            {"accepted_at": "2026-03-02T03:04:05+07:00"},
-            {"accepted_at": "2026-02-31T03:04:05Z"},
-            {"accepted_at": 1772420645},
-            {"dossier_number": 3706},
-            {"dossier_number": "x" * 5000},
-        ):
-            self.assert_receipt_unknown({**RECEIPT, **change})
-
-    def assert_receipt_unknown(self, body):
-        result = self.submitted(reply(201, body))
-        self.assertIs(type(result), gateways.UnknownOutcome, body)
-
-    def test_progress_that_lacks_or_bends_something(self):
-        step = PROGRESS["steps"][0]
-        for change in (
-            {"state": "new"},
-            {"state": None},
-            {"needs_activation": "yes"},
-            {"needs_activation": None},
-            {"steps": None},
-            {"steps": [step] * 101},
-            {"steps": ["x"]},
-            {"steps": [{**step, "step": "1"}]},
-            {"steps": [{**step, "step": True}]},
-            {"steps": [{**step, "step": 0}]},
-            {"steps": [{**step, "passed": 1}]},
-            {"steps": [{**step, "at": None}]},
-            {"holder": "Viettel"},
-            {"holder": {"code": "00050"}},
-            {"notification": "not base64!"},
-            {"notification": 5},
-            {"client_reference": "other"},
-        ):
-            with self.subTest(change=str(change)[:60]):
-                self.assertIs(type(self.asked(reply(200, {**PROGRESS, **change}))), gateways.UnknownOutcome)
+    def test_receipt_of_another_dossier(self):
+        """Only the reference proves that the answer is about this dossier: `progress` decides then."""
+        for reference in ("6f2c1c0e-8f2b-4a53-9a52-000000000000", 7, None, "", "x" * 5000, ["a"], "\0"):
+            body = {**RECEIPT, "client_reference": reference}
+            error = self.submitted(reply(201, body))
+            self.assertIs(type(error), gateways.UnknownOutcome, body)
+            self.assertEqual((error.reason, error.detail), (gateways.Reason.MEMBER, "client_reference"))
+        self.assertIs(type(self.submitted(reply(201, {}))), gateways.UnknownOutcome)
+        self.assertIs(type(self.asked(reply(200, {**PROGRESS, "client_reference": "other"}))), gateways.UnknownOutcome)
 
 
 @tagged("post_install_l10n", "post_install", "-at_install")
@@ -407,6 +413,112 @@ class TestTls(BaseCase):
             with server, self.assertRaises(gateways.UnknownOutcome):
                 gateway(server, verify=self.bundle, timeout=(seconds, 0.2)).submit(DOSSIER, REFERENCE)
             self.assertEqual(len(server.requests), 1)
+
+    def refused(self, **settings):
+        """The error of an exchange with the server of `bundle`, or of making the gateway."""
+        with FaultyServer(reply(201, RECEIPT), certificate=self.bundle) as server:
+            try:
+                return gateway(server, **settings).submit(DOSSIER, REFERENCE)
+            except gateways.GatewayError as error:
+                self.assertEqual(server.requests, [])
+                return error
+
+    def test_o9_reason_of_tls_is_named(self):
+        folder = Path(self.bundle).parent
+        for name, settings, reason in (
+            ("issuer", {}, gateways.Reason.TLS_ISSUER),
+            ("expired", {"days": (-3, -1)}, gateways.Reason.TLS_EXPIRED),
+            ("future", {"days": (1, 3)}, gateways.Reason.TLS_EXPIRED),
+            ("other address", {"address": "127.0.0.2"}, gateways.Reason.TLS_NAME),
+        ):
+            pem = http_server.self_signed(**settings)
+            (folder / name).write_bytes(pem)
+            ca = "" if name == "issuer" else split(pem)[1]
+            with FaultyServer(reply(201, RECEIPT), certificate=str(folder / name)) as server:
+                for call in (lambda made: made.submit(DOSSIER, REFERENCE), lambda made: made.progress(REFERENCE)):
+                    with self.subTest(name), self.assertRaises(gateways.Misconfigured) as caught:
+                        call(gateway(server, ca=ca))
+                    self.assertEqual(caught.exception.reason, reason)
+                    self.assertTrue(caught.exception.detail)
+            self.assertEqual(server.requests, [])
+
+    def test_o9_plain_http_behind_https(self):
+        with FaultyServer(reply(200, PROGRESS)) as server:
+            url = server.url.replace("http://", "https://")
+            answer = reply(400, raw=b"")
+            server.answer = answer
+            with self.assertRaises(gateways.Unreachable):
+                gateway(url, timeout=(1, 1)).submit(DOSSIER, REFERENCE)
+
+    def test_o9_certificates_of_a_gateways_own(self):
+        """Only the named authorities are trusted then, whatever the environment says."""
+        certificate = split(Path(self.bundle).read_bytes())[1]
+        self.assertEqual(self.refused(ca=certificate).dossier_number, "03706/2026/07906")
+        stranger = split(http_server.self_signed(key_name="stranger", address="127.0.0.2"))[1]
+        with patch.dict("os.environ", REQUESTS_CA_BUNDLE=self.bundle, CURL_CA_BUNDLE=self.bundle):
+            self.assertEqual(self.refused(ca=stranger).reason, gateways.Reason.TLS_ISSUER)
+            self.assertEqual(self.refused(ca=stranger + certificate).dossier_number, "03706/2026/07906")
+        for ca in ("no PEM", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", " ", "à"):
+            error = self.refused(ca=ca)
+            self.assertEqual((type(error), error.reason), (gateways.Misconfigured, gateways.Reason.TLS_ISSUER), ca)
+
+    def test_o9_client_certificate(self):
+        key, certificate = split(http_server.self_signed(key_name="client"))
+        other_key, other = split(http_server.self_signed(key_name="stranger"))
+        ca = split(Path(self.bundle).read_bytes())[1]
+        with FaultyServer(reply(201, RECEIPT), certificate=self.bundle, client_ca=certificate) as server:
+            made = gateway(server, ca=ca, certificate=certificate, key=key)
+            self.assertEqual(made.submit(DOSSIER, REFERENCE).dossier_number, "03706/2026/07906")
+            self.assertEqual(len(server.requests), 1)
+            for settings in ({}, {"certificate": other, "key": other_key}):
+                with self.assertRaises(gateways.GatewayError) as caught:
+                    gateway(server, ca=ca, **settings).submit(DOSSIER, REFERENCE)
+                # The server may have hung up before its alert was read.
+                reasons = (gateways.Reason.CLIENT_CERTIFICATE, gateways.Reason.CONNECTION, gateways.Reason.LOST)
+                self.assertIn(caught.exception.reason, reasons)
+            self.assertEqual(len(server.requests), 1)
+
+    def test_o9_unusable_client_certificates(self):
+        key, certificate = split(http_server.self_signed(key_name="client"))
+        other_key = split(http_server.self_signed(key_name="stranger"))[0]
+        encrypted = signing.key("client").private_bytes(
+            Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(b"password")
+        )
+        for pair in (
+            (certificate, ""),
+            ("", key),
+            (certificate, other_key),
+            (certificate, encrypted.decode()),
+            (certificate, "-"),
+            ("à", key),
+        ):
+            error = self.refused(certificate=pair[0], key=pair[1])
+            self.assertEqual((type(error), error.reason), (gateways.Misconfigured, gateways.Reason.CLIENT_CERTIFICATE))
+            self.assertNotIn("PRIVATE", "".join(traceback.format_exception(error)))
+
+    def test_o9_no_key_is_left_on_disk(self):
+        """While OpenSSL reads it, only our own user may."""
+        key, certificate = split(http_server.self_signed(key_name="client"))
+        load = ssl.SSLContext.load_cert_chain
+        seen = []
+
+        def noting(context, path, *args, **kwargs):
+            seen.extend((path, stat.S_IMODE(path.stat().st_mode), stat.S_IMODE(path.parent.stat().st_mode)))
+            return load(context, path, *args, **kwargs)
+
+        with patch.object(ssl.SSLContext, "load_cert_chain", noting):
+            gateway("https://gateway.example.com", certificate=certificate, key=key)
+            with self.assertRaises(gateways.Misconfigured):
+                gateway("https://gateway.example.com", certificate=certificate, key=key[:-60])
+        for path, mode, folder_mode in (seen[:3], seen[3:]):
+            self.assertEqual((mode, folder_mode), (0o600, 0o700))
+            self.assertFalse(path.parent.exists())
+
+
+def split(pem):
+    """Key and certificate of `self_signed()` as texts."""
+    key, begin, rest = pem.decode().partition("-----BEGIN CERTIFICATE-----")
+    return key, begin + rest
 
 
 @tagged("post_install_l10n", "post_install", "-at_install")

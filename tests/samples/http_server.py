@@ -36,14 +36,17 @@ class Request:
 class FaultyServer:
     """Use as a context manager; ``answer`` decides what the connection gets, ``requests`` collects what came.
 
-    ``certificate``: path of a PEM file with key and certificate, to speak TLS.
+    ``certificate``: path of a PEM file with key and certificate, to speak TLS. ``client_ca``: PEM of who must have
+    issued the client's certificate, which is asked for then.
     """
 
-    def __init__(self, answer: Answer, certificate: str | None = None) -> None:
+    def __init__(self, answer: Answer, certificate: str | None = None, client_ca: str | None = None) -> None:
         self._tls = None
         if certificate:
-            self._tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+            self._tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cadata=client_ca)
             self._tls.load_cert_chain(certificate)
+            if client_ca:
+                self._tls.verify_mode = ssl.CERT_REQUIRED
         self.answer = answer
         self.requests: list[Request] = []
         self._stopping = threading.Event()
@@ -123,14 +126,15 @@ def drip(connection: socket.socket) -> None:
             continue
 
 
-def self_signed() -> bytes:
-    """PEM of a key and of a certificate for 127.0.0.1, valid around now."""
-    key = signing.key("tls")
+def self_signed(*, address: str = "127.0.0.1", days: tuple[int, int] = (-1, 1), key_name: str = "tls") -> bytes:
+    """PEM of a key and of its own certificate for an address, valid for these days around now."""
+    key = signing.key(key_name)
     now = datetime.now(timezone.utc)
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "127.0.0.1")])
-    alternative = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))])
+    start, end = (now + timedelta(days=count) for count in days)
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, address)])
+    alternative = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address(address))])
     certificate = (
-        x509.CertificateBuilder(name, name, key.public_key(), 1, now - timedelta(days=1), now + timedelta(days=1))
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number(), start, end)
         .add_extension(alternative, critical=False)
         .sign(key, hashes.SHA256())
     )

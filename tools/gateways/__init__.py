@@ -2,12 +2,15 @@
 
 from . import http, manual, sandbox
 from .base import (
+    Fault,
+    FaultKind,
     Gateway,
     GatewayError,
     GatewayHealth,
     Holder,
     Misconfigured,
     Progress,
+    Reason,
     Receipt,
     Refused,
     SignedDossier,
@@ -19,12 +22,15 @@ from .base import (
 from .registry import make, names, register
 
 __all__ = [
+    "Fault",
+    "FaultKind",
     "Gateway",
     "GatewayError",
     "GatewayHealth",
     "Holder",
     "Misconfigured",
     "Progress",
+    "Reason",
     "Receipt",
     "Refused",
     "SignedDossier",

@@ -6,45 +6,119 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
+from enum import Enum
 from typing import Any, ClassVar, Literal
 
 State = Literal["received", "processing", "accepted", "rejected", "confirmed"]
 
 
-class GatewayError(Exception):
-    """Something about a gateway went wrong. No text of these errors ever holds a secret or a dossier's content."""
+class Reason(str, Enum):
+    """Why an exchange with a gateway failed, for programs; the models have a sentence for each."""
 
-    def __init__(self, message: str) -> None:
+    ADDRESS = "address"
+    CREDENTIALS = "credentials"
+    FORBIDDEN = "forbidden"
+    NOT_FOUND = "not_found"
+    PROXY = "proxy"
+    REDIRECT = "redirect"
+    TLS_EXPIRED = "tls_expired"
+    TLS_NAME = "tls_name"
+    TLS_ISSUER = "tls_issuer"
+    TLS = "tls"
+    CLIENT_CERTIFICATE = "client_certificate"
+    CONNECTION = "connection"
+    DOWN = "down"
+    BUSY = "busy"
+    TIMEOUT = "timeout"
+    LOST = "lost"
+    STATUS = "status"
+    TOO_LARGE = "too_large"
+    COMPRESSION = "compression"
+    ENCODING = "encoding"
+    JSON = "json"
+    MEMBER = "member"
+
+
+class FaultKind(str, Enum):
+    """What is wrong with a member of an answer."""
+
+    MISSING = "missing"
+    TYPE = "type"
+    VALUE = "value"
+    LENGTH = "length"
+    CHARACTERS = "characters"
+    TIME = "time"
+    ZONE = "zone"
+    REPEATED = "repeated"
+    COUNT = "count"
+
+
+@dataclass(frozen=True)
+class Fault:
+    """A member of an answer that is not as agreed, such as ``steps[2].at``; never its content."""
+
+    member: str
+    kind: FaultKind
+
+    def __str__(self) -> str:
+        return f"{self.member} ({self.kind.value})"
+
+
+class GatewayError(Exception):
+    """Something about a gateway went wrong. No text of these errors ever holds a secret or a dossier's content.
+
+    ``message`` is English, for logs. ``reason`` and ``detail`` (a status, a host, a member, OpenSSL's own words) are
+    what a sentence in the reader's language is made of. ``retry_after``: seconds that the gateway asked to wait.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        retry_after: int | None = None,
+        *,
+        reason: Reason | None = None,
+        detail: str = "",
+        faults: tuple[Fault, ...] = (),
+    ) -> None:
         super().__init__(message)
         self.message = message
+        self.retry_after = retry_after
+        self.reason = reason
+        self.detail = detail
+        self.faults = faults
 
 
 class Refused(GatewayError):
-    """The dossier was refused for good, with VSS's or the gateway's ``code``; sending the same again is pointless.
+    """The dossier was refused for good; sending the same again is pointless.
 
-    ``holder`` names the I-VAN that has the unit now, where the gateway says so.
+    ``code`` and ``description`` are VSS's, or the gateway's own where ``by_gateway``; both may be empty. ``holder``
+    names the I-VAN that has the unit now, where the gateway says so. ``status`` is the HTTP status, where there is one.
     """
 
-    def __init__(self, code: str, description: str, holder: str | None = None) -> None:
-        super().__init__(f"{code}: {description}" if description else code)
+    def __init__(
+        self,
+        code: str,
+        description: str,
+        holder: str | None = None,
+        *,
+        by_gateway: bool = False,
+        status: int | None = None,
+        faults: tuple[Fault, ...] = (),
+    ) -> None:
+        super().__init__(f"{code}: {description}" if description else code or "refused", faults=faults)
         self.code = code
         self.description = description
         self.holder = holder
+        self.by_gateway = by_gateway
+        self.status = status
 
 
 class Unreachable(GatewayError):
-    """Certainly not accepted: connection refused, DNS, TLS failure, or the gateway said that it is down.
-
-    ``retry_after`` is the gateway's own wish in seconds, if it named one.
-    """
-
-    def __init__(self, message: str, retry_after: int | None = None) -> None:
-        super().__init__(message)
-        self.retry_after = retry_after
+    """Certainly not accepted: connection refused, DNS, TLS failure, or the gateway said that it is down."""
 
 
 class Misconfigured(Unreachable):
-    """Certainly not accepted because address or credentials are wrong; a person must correct the settings."""
+    """Certainly not accepted because address, certificates or credentials are wrong; a person must correct them."""
 
 
 class UnknownOutcome(GatewayError):
@@ -74,14 +148,15 @@ class Receipt:
     accepted_at: datetime
     dossier_number: str | None
     raw: dict[str, Any] = field(repr=False)
+    faults: tuple[Fault, ...] = ()
 
 
 @dataclass(frozen=True)
 class Step:
-    """One result step; ``at`` is aware UTC."""
+    """One result step; ``at`` is aware UTC, None when the gateway named no time that can be."""
 
     number: int
-    at: datetime
+    at: datetime | None
     code: str
     description: str
     passed: bool
@@ -100,14 +175,18 @@ class Holder:
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a dossier is. Iterates as its steps. ``notification`` is the XML of a 01/TB-GD, unverified."""
+    """How far a dossier is. Iterates as its steps. ``notification`` is the XML of a 01/TB-GD, unverified.
 
-    state: State
+    ``state`` is None when the gateway named none of the contract's; ``faults`` says what else could not be read.
+    """
+
+    state: State | None
     dossier_number: str | None
     steps: tuple[Step, ...]
     holder: str | None = None
     needs_activation: bool = False
     notification: bytes | None = field(default=None, repr=False)
+    faults: tuple[Fault, ...] = ()
 
     def __iter__(self) -> Iterator[Step]:
         return iter(self.steps)
@@ -115,11 +194,18 @@ class Progress:
 
 @dataclass(frozen=True)
 class GatewayHealth:
-    """Result of ``check``. ``clock_skew_seconds`` is the gateway's clock minus ours, None when not known."""
+    """Result of ``check``. ``clock_skew_seconds`` is the gateway's clock minus ours, None when not known.
+
+    ``message`` is for logs: the organisation that the gateway takes the client for, or why it is not well, which
+    ``error`` says for programs.
+    """
 
     ok: bool
     clock_skew_seconds: float | None
     message: str
+    error: GatewayError | None = None
+    provider_code: str | None = None
+    faults: tuple[Fault, ...] = ()
 
 
 class Gateway(ABC):

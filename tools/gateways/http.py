@@ -22,6 +22,7 @@ from .base import (
     GatewayHealth,
     Misconfigured,
     Progress,
+    Reason,
     Receipt,
     Refused,
     SignedDossier,
@@ -31,11 +32,15 @@ from .base import (
 from .registry import register
 
 _MISCONFIGURED = {
-    401: "the gateway does not accept the client code and secret",
-    403: "the gateway does not let this client in",
-    405: "the address is not that of a gateway",
-    407: "the proxy asks for credentials",
+    401: (Reason.CREDENTIALS, "the gateway does not accept the client code and secret"),
+    403: (Reason.FORBIDDEN, "the gateway does not let this client in"),
+    404: (Reason.NOT_FOUND, "nothing is found at this address: is it the gateway's?"),
+    405: (Reason.NOT_FOUND, "the address is not that of a gateway"),
+    407: (Reason.PROXY, "the proxy asks for credentials"),
+    410: (Reason.NOT_FOUND, "the gateway is no longer at this address"),
 }
+# 4xx that say nothing about the request's content: it may be sent again as it is.
+_PASSING = (408, 425)
 
 
 def is_loopback(url: str) -> bool:
@@ -52,8 +57,9 @@ class HttpGateway(Gateway):
     """A gateway that implements the written contract.
 
     ``base_url`` as in ``https://host/ivan/v1`` (plain http to a loopback address only), ``timeout`` is (connect, whole
-    reply) in seconds, ``verify`` True or the path of a CA bundle. ``session``: a requests.Session with settings of its
-    own (proxies, certificates). Raises Misconfigured for an address that cannot be one.
+    reply) in seconds, ``verify`` True or the path of a CA bundle. ``ca``: PEM of the only authorities that are trusted;
+    ``certificate`` and ``key``: PEM of the client's own. ``session``: a requests.Session with settings of its own
+    (proxies). Raises Misconfigured for an address that cannot be one and for PEM that cannot be read.
     """
 
     def __init__(
@@ -64,6 +70,9 @@ class HttpGateway(Gateway):
         *,
         timeout: tuple[float, float] = (5, 30),
         verify: bool | str = True,
+        ca: str = "",
+        certificate: str = "",
+        key: str = "",
         session: requests.Session | None = None,
     ) -> None:
         self._base_url = _checked_url(base_url)
@@ -71,7 +80,10 @@ class HttpGateway(Gateway):
         session = session or requests.Session()
         if is_loopback(self._base_url):
             session.trust_env = False  # a proxy named in the environment is not on the way to this computer
-        self._transport = transport.Transport(session, connect=timeout[0], total=timeout[1], verify=verify)
+        context = transport.tls_context(ca, certificate, key) if ca or certificate or key else None
+        self._transport = transport.Transport(
+            session, connect=timeout[0], total=timeout[1], verify=verify, context=context
+        )
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self._base_url!r})"
@@ -91,7 +103,7 @@ class HttpGateway(Gateway):
         reply = self._call("POST", "/dossiers", body=body, headers={"Idempotency-Key": reference})
         if reply.status in (200, 201):
             return replies.receipt(reply, reference)
-        raise _failure(reply)
+        raise _refusal(reply) or _failure(reply)
 
     def progress(self, client_reference: str) -> Progress | None:
         """See Gateway.progress. Only a 404 that says ``not_found`` in the contract's words means never heard of."""
@@ -99,7 +111,7 @@ class HttpGateway(Gateway):
         reply = self._call("GET", f"/dossiers/{reference}")
         if reply.status == 200:
             return replies.progress(reply, reference)
-        if reply.status == 404 and replies.is_problem(reply) and replies.problem(reply).code == "not_found":
+        if _is_not_found(reply):
             return None
         raise _failure(reply)
 
@@ -107,7 +119,7 @@ class HttpGateway(Gateway):
         """See Gateway.resend_code. Raises Refused (``not_found``, ``not_waiting``)."""
         reply = self._call("POST", f"/dossiers/{_checked_reference(client_reference)}/resend-code", body={})
         if reply.status != 202:
-            raise _failure(reply)
+            raise _refusal(reply, is_not_found=_is_not_found(reply)) or _failure(reply)
 
     def check(self) -> GatewayHealth:
         """See Gateway.check. The skew counts half of the round trip as the way back."""
@@ -118,12 +130,14 @@ class HttpGateway(Gateway):
                 raise _failure(reply)
             health = replies.health(reply)
         except GatewayError as error:
-            return GatewayHealth(ok=False, clock_skew_seconds=None, message=error.message)
+            return GatewayHealth(ok=False, clock_skew_seconds=None, message=error.message, error=error)
         middle = before + (datetime.now(timezone.utc) - before) / 2
         return GatewayHealth(
             ok=health.status == "ok",
-            clock_skew_seconds=round((health.time - middle).total_seconds(), 3),
-            message=health.provider,
+            clock_skew_seconds=round((health.time - middle).total_seconds(), 3) if health.time else None,
+            message=health.provider or health.status,
+            provider_code=health.provider_code,
+            faults=health.faults,
         )
 
     def _call(
@@ -136,21 +150,44 @@ class HttpGateway(Gateway):
         return self._transport.call(method, self._base_url + path, headers=sent, body=content, auth=self._auth)
 
 
+def _is_not_found(reply: transport.Reply) -> bool:
+    """Whether the gateway has never heard of a reference, in the contract's words: other 404s are a wrong address."""
+    return reply.status == 404 and replies.problem(reply).code == "not_found"
+
+
+def _refusal(reply: transport.Reply, *, is_not_found: bool = False) -> Refused | None:
+    """The refusal that a reply to a POST means, readable or not: 422 is VSS's, others are the gateway's own."""
+    if not 400 <= reply.status < 500 or reply.status in _PASSING or reply.status == 429:
+        return None
+    if reply.status in _MISCONFIGURED and not is_not_found:
+        return None
+    problem = replies.problem(reply)
+    return Refused(
+        problem.code,
+        problem.description,
+        problem.holder,
+        by_gateway=reply.status != 422,
+        status=reply.status,
+        faults=problem.faults,
+    )
+
+
 def _failure(reply: transport.Reply) -> GatewayError:
-    """The error that a reply which is no success means."""
-    if reply.status in _MISCONFIGURED:
-        return Misconfigured(_MISCONFIGURED[reply.status])
-    if reply.status in (429, 503):
-        # Only the contract's own answer proves that nothing was accepted; a proxy's 503 may come after the fact.
-        if reply.status == 429 or replies.problem(reply).code == "SE999":
-            return Unreachable("the gateway says that the service is down for now", reply.retry_after)
-        return UnknownOutcome("503 without the code SE999")
-    if reply.status == 404 and not replies.is_problem(reply):
-        return Misconfigured("nothing is found at this address: is it the gateway's?")
-    if 400 <= reply.status < 500:
-        problem = replies.problem(reply)
-        return Refused(problem.code, problem.description, problem.holder)
-    return UnknownOutcome(f"unexpected answer {reply.status}")
+    """The error that a reply which is neither success nor refusal means."""
+    status, wait = reply.status, reply.retry_after
+    if status in _MISCONFIGURED:
+        reason, message = _MISCONFIGURED[status]
+        return Misconfigured(message, wait, reason=reason, detail=str(status))
+    if 300 <= status < 400:
+        return Misconfigured(
+            f"the gateway redirects elsewhere ({status})", wait, reason=Reason.REDIRECT, detail=reply.redirected_to
+        )
+    if status == 429:
+        return Unreachable("the gateway asks for fewer requests", wait, reason=Reason.BUSY)
+    # Only the contract's own answer proves that nothing was accepted; a proxy's 503 may come after the fact.
+    if status == 503 and replies.problem(reply).code == "SE999":
+        return Unreachable("the gateway says that the service is down for now", wait, reason=Reason.DOWN)
+    return UnknownOutcome(f"unexpected answer {status}", wait, reason=Reason.STATUS, detail=str(status))
 
 
 def _checked_url(base_url: str) -> str:
@@ -158,11 +195,13 @@ def _checked_url(base_url: str) -> str:
         parts = urlsplit(base_url.strip())
         has_port = parts.port is None or parts.port > 0
     except ValueError:
-        raise Misconfigured("the gateway's address is not a URL") from None
+        raise Misconfigured("the gateway's address is not a URL", reason=Reason.ADDRESS) from None
     if parts.username or parts.password or parts.query or parts.fragment or not parts.hostname or not has_port:
-        raise Misconfigured("the gateway's address must be https://host[:port]/path, without credentials")
+        raise Misconfigured(
+            "the gateway's address must be https://host[:port]/path, without credentials", reason=Reason.ADDRESS
+        )
     if parts.scheme != "https" and not (parts.scheme == "http" and is_loopback(base_url)):
-        raise Misconfigured("the gateway's address must begin with https://")
+        raise Misconfigured("the gateway's address must begin with https://", reason=Reason.ADDRESS)
     return parts.geturl().rstrip("/")
 
 

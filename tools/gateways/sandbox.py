@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from .base import Misconfigured
+from .base import Misconfigured, Reason
 from .http import HttpGateway, is_loopback
 from .registry import register
 
@@ -16,4 +16,6 @@ class SandboxGateway(HttpGateway):
     def __init__(self, base_url: str, client_id: str, secret: str, **settings: Any) -> None:
         super().__init__(base_url, client_id, secret, **settings)
         if not is_loopback(base_url):
-            raise Misconfigured("the sandbox is reached on this computer only (127.0.0.1, ::1 or localhost)")
+            raise Misconfigured(
+                "the sandbox is reached on this computer only (127.0.0.1, ::1 or localhost)", reason=Reason.ADDRESS
+            )
