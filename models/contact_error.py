@@ -8,7 +8,9 @@ CONTACT_ERRORS = {
         "“%(value)s” is not a phone number. Enter a Vietnamese number such as 0912 345 678, or +<country code>…"
     ),
     "unit_code": _lt("“%(value)s” is not a unit code. It has letters and digits only, e.g. TZH490L."),
-    "tax_code": _lt("“%(value)s” is not a tax code. Enter 10 digits, or 10-3 digits for a branch."),
+    "tax_code": _lt(
+        "“%(value)s” is not a tax code. Enter 10 digits, 10-3 for a branch, or the 12 of a household business."
+    ),
     "empty": _lt("Fill in e-mail and phone: VSS needs both."),
 }
 

@@ -7,7 +7,9 @@ from odoo.tools import format_date
 
 from ..tools import certificate as x509
 from ..tools import fetching, validation
-from .vietnam_time import in_vietnam
+from ..tools import preflight as checks
+from .preflight_texts import TEXTS
+from .vietnam_time import date_in_vietnam
 
 TRUST_MODES = ("soft", "hard", "off")
 # A verdict this fresh is not asked for anew when a signature is requested; a person's “Check now” always asks.
@@ -17,7 +19,7 @@ TRUST_MINUTES = 60
 class L10n_Vn_IbhxhCertificate(models.Model):
     """The public certificate of a token: the DER bytes and what is parsed from them. Never a key.
 
-    Tax codes come from the subject's UID (`MST:…`), see reference RFC 4519 `uid`; the serial is upper-case
+    Tax codes come from the subject's UID (`MST:…`, `CCCD:…`), RFC 4519 `uid`; the serial is upper-case
     hexadecimal; both validity limits are UTC.
     """
 
@@ -88,8 +90,12 @@ class L10n_Vn_IbhxhCertificate(models.Model):
     @api.depends_context("lang")
     def _compute_display_name(self):
         for certificate in self:
-            until = format_date(self.env, certificate.not_after and in_vietnam(certificate.not_after).date()) or "?"
+            until = certificate._day(certificate.not_after) or "?"
             certificate.display_name = f"{certificate.name} · {certificate.issuer_name or '?'} · {until}"
+
+    def _day(self, moment):
+        """Return the day of a naive UTC datetime in Viet Nam as the reader writes days, empty without one."""
+        return format_date(self.env, moment and date_in_vietnam(moment))
 
     @api.model
     def _from_der(self, der_list):
@@ -155,23 +161,15 @@ class L10n_Vn_IbhxhCertificate(models.Model):
     def _check_usable_for(self, company):
         """Raise `UserError` with the reason and the cure when `company` may not sign with this certificate now."""
         self.ensure_one()
-        info = self._info()
-        if not x509.matches_tax_code(info, company.vat or ""):
-            raise UserError(
-                self.env._(
-                    "This certificate belongs to tax code %(certificate)s, the company %(company)s has %(vat)s. Plug "
-                    "in the company's own token, or correct the company's tax code.",
-                    certificate=", ".join(info.tax_codes) or self.env._("(none)"),
-                    company=company.name,
-                    vat=company.vat or self.env._("(none)"),
-                )
-            )
+        owner = checks.check_owner(self._info(), company.vat or "")
+        if owner.level == "blocking":
+            raise UserError(self.env._(TEXTS[owner.code]) % owner.values)  # pylint: disable=gettext-variable
         now = fields.Datetime.now()
         if now > self.not_after:
             raise UserError(
                 self.env._(
                     "The certificate expired on %(date)s. Renew it with %(issuer)s, or choose another one.",
-                    date=self.not_after.date(),
+                    date=self._day(self.not_after),
                     issuer=self.issuer_name,
                 )
             )
@@ -179,7 +177,7 @@ class L10n_Vn_IbhxhCertificate(models.Model):
             raise UserError(
                 self.env._(
                     "The certificate is valid from %(date)s only. Wait until then, or choose another one.",
-                    date=self.not_before.date(),
+                    date=self._day(self.not_before),
                 )
             )
         if company not in self.sudo().company_ids:

@@ -8,6 +8,7 @@ from odoo.tools import format_date
 from ..tools import preflight
 from .const import OPEN_STATES
 from .preflight_texts import TEXTS
+from .vietnam_time import date_in_vietnam
 
 INPUTS = (
     "company_id",
@@ -65,7 +66,8 @@ class L10n_Vn_IbhxhPreflight(models.AbstractModel):
         values = dict(finding.values)
         for name in ("from", "to"):
             if values.get(name):
-                values[name] = format_date(self.env, datetime.fromisoformat(values[name]).date())
+                moment = datetime.fromisoformat(values[name]).replace(tzinfo=None)
+                values[name] = format_date(self.env, date_in_vietnam(moment))
         text = self.env._(TEXTS[finding.code])  # pylint: disable=gettext-variable
         return {
             "check": finding.check,

@@ -9,6 +9,7 @@ from ..tools import contact, dossier
 from . import bulk, reminders
 from .const import ACTIVATION_HOURS, FORMS, STATES, STOP_REASONS, TODO, TRANSITIONS
 from .contact_error import contact_error
+from .vietnam_time import date_in_vietnam, today_in_vietnam
 
 # The dossier itself is Vietnamese, whatever language its author works in.
 STOP_REASON_TEXTS = {
@@ -435,7 +436,7 @@ class L10n_Vn_IbhxhRegistration(models.Model):
         self.ensure_one()
         company = self.company_id
         partner = company.partner_id
-        today = fields.Date.context_today(self.with_context(tz="Asia/Ho_Chi_Minh"))
+        today = today_in_vietnam()
         address = ", ".join(filter(None, [partner.street, partner.street2, partner.city, partner.state_id.name]))
         data = {
             "agency_name": self.agency_id.name,
@@ -459,8 +460,8 @@ class L10n_Vn_IbhxhRegistration(models.Model):
                 old_certificate_serial=self.old_certificate_id.serial or "",
                 new_certificate_serial=info.serial,
                 new_certificate_issuer=info.issuer_name,
-                new_certificate_from=info.not_before.date(),
-                new_certificate_to=info.not_after.date(),
+                new_certificate_from=date_in_vietnam(self.certificate_id.not_before),
+                new_certificate_to=date_in_vietnam(self.certificate_id.not_after),
                 change_text=self.change_text,
             )
         elif self.form == "06":
@@ -560,7 +561,7 @@ class L10n_Vn_IbhxhRegistration(models.Model):
 
     def _signing_title(self):
         self.ensure_one()
-        official = self.env["l10n_vn_ibhxh.form"].sudo()._get(self.form, fields.Date.context_today(self))
+        official = self.env["l10n_vn_ibhxh.form"].sudo()._get(self.form, today_in_vietnam())
         return f"{official.number or self.form} · {self.company_id.name}"
 
     def _on_signed(self, signed_document):
@@ -685,7 +686,7 @@ class L10n_Vn_IbhxhRegistration(models.Model):
         self._schedule_todo(
             self.env._("Enter the activation code on the VSS portal"),
             self.env._("The code is on the registration. It lives 24 hours."),
-            deadline=fields.Date.to_date(vals["activation_expires_at"]),
+            deadline=date_in_vietnam(vals["activation_expires_at"]),
         )
         self.env.ref("l10n_vn_ibhxh.ir_cron_l10n_vn_ibhxh_follow")._trigger(at=vals["activation_expires_at"])
 

@@ -8,7 +8,7 @@ from odoo.exceptions import UserError
 from odoo.fields import Domain
 
 from ..tools import dossier
-from .vietnam_time import in_vietnam
+from .vietnam_time import date_in_vietnam, in_vietnam
 
 _logger = logging.getLogger(__name__)
 
@@ -116,7 +116,10 @@ class L10n_Vn_IbhxhRegistrationPrint(models.AbstractModel):
         return [
             ("Số chứng thư", certificate.serial),
             ("Tổ chức cung cấp chứng thư", certificate.issuer_name),
-            ("Hiệu lực", self._print_period(certificate.not_before, certificate.not_after)),
+            (
+                "Hiệu lực",
+                self._print_period(date_in_vietnam(certificate.not_before), date_in_vietnam(certificate.not_after)),
+            ),
         ]
 
     def _print_period(self, start, end):

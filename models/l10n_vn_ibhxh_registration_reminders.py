@@ -5,7 +5,7 @@ from odoo.fields import Domain
 
 from . import reminders
 from .const import ACTIVATION_HOURS, ANSWER_OFF, CODE_HOURS, UNSENT_HOURS
-from .vietnam_time import UTC, VIETNAM, day_in_vietnam, in_vietnam
+from .vietnam_time import UTC, VIETNAM, date_in_vietnam, day_in_vietnam, in_vietnam
 
 SATURDAY = 5
 
@@ -54,7 +54,7 @@ class L10n_Vn_IbhxhRegistrationReminders(models.AbstractModel):
         registrations.sudo().write({"activation_reminded": True})
         reminders.schedule(
             self.env,
-            [(r, r.user_id, r._code_texts, fields.Date.to_date(r.activation_expires_at)) for r in registrations],
+            [(r, r.user_id, r._code_texts, date_in_vietnam(r.activation_expires_at)) for r in registrations],
         )
 
     def _code_texts(self, env):

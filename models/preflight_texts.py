@@ -25,7 +25,7 @@ TEXTS = {
     ),
     "owner_branch": _lt(
         "The certificate belongs to tax code %(certificate)s, the company has %(company)s: the branch suffix "
-        "differs. Use the branch's own token, or correct the company's tax code."
+        "differs, which VSS refuses with CE013. Use the branch's own token, or correct the company's tax code."
     ),
     "owner_other": _lt(
         "This certificate belongs to tax code %(certificate)s, the company has %(company)s. Plug in the company's "
@@ -47,7 +47,9 @@ TEXTS = {
     ),
     "tax_code_ok": _lt("The company's tax code is %(tax_code)s."),
     "tax_code_empty": _lt("The company has no tax code. Enter it on the company first."),
-    "tax_code_invalid": _lt("“%(tax_code)s” is not a tax code. Enter 10 digits, or 10-3 digits for a branch."),
+    "tax_code_invalid": _lt(
+        "“%(tax_code)s” is not a tax code. Enter 10 digits, 10-3 for a branch, or the 12 of a household business."
+    ),
     "tax_code_checksum": _lt(
         "The company's tax code %(tax_code)s does not look right. Compare it with the tax office's."
     ),

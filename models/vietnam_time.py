@@ -2,6 +2,8 @@
 
 from zoneinfo import ZoneInfo
 
+from odoo import fields
+
 VIETNAM = ZoneInfo("Asia/Ho_Chi_Minh")
 UTC = ZoneInfo("UTC")
 
@@ -17,6 +19,16 @@ def in_vietnam(moment):
         return moment.replace(tzinfo=VIETNAM)
 
 
+def date_in_vietnam(moment):
+    """Return the day of a naive UTC datetime in Viet Nam."""
+    return in_vietnam(moment).date()
+
+
+def today_in_vietnam():
+    """Return the day that it is in Viet Nam now, wherever the user is."""
+    return date_in_vietnam(fields.Datetime.now())
+
+
 def day_in_vietnam(moment):
     """Return the day of a naive UTC datetime in Viet Nam, dd/MM/yyyy, as dossiers write it."""
-    return in_vietnam(moment).strftime("%d/%m/%Y")
+    return date_in_vietnam(moment).strftime("%d/%m/%Y")

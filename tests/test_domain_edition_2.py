@@ -3,10 +3,16 @@
 Each docstring names the line and where the fact comes from.
 """
 
+import base64
+from datetime import date, datetime, timezone
+
 from cryptography.x509.oid import NameOID
-from odoo.tests import BaseCase, tagged
+from odoo import fields
+from odoo.exceptions import UserError
+from odoo.tests import BaseCase, freeze_time, tagged
 
 from ..tools import certificate, contact, dossier, preflight, tax_code
+from .common import IbhxhCommon
 from .samples import signing
 
 HOUSEHOLD = "001099012345"
@@ -151,3 +157,66 @@ class TestTypedContact(BaseCase):
         self.assertEqual(contact.national_phone("+6562211234"), "+6562211234")
         xml = dossier.build("04", signing.data(phone=contact.national_phone("+84901234567")))
         self.assertEqual(dossier.validate("04", xml), [])
+
+
+@tagged("post_install_l10n", "post_install", "-at_install")
+class TestHouseholdBusiness(IbhxhCommon):
+    """§7: a company of 12 digits is anybody else's equal."""
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.company.vat = HOUSEHOLD
+        cls.der = cls._new_certificate(uids=(f"CCCD:{HOUSEHOLD}",), serial=12)
+        cls.certificate = cls._plug_in(cls.agent, cls.der) & cls.env["l10n_vn_ibhxh.certificate"].search(
+            [("tax_code", "=", HOUSEHOLD)]
+        )
+
+    def test_d12_from_the_token_to_the_dossier(self):
+        self.assertEqual(self.certificate.company_ids, self.company)
+        registration = self._sent()
+        content = dossier.read(base64.b64decode(registration.signed_document))[1]
+        self.assertEqual((registration.state, content.tax_code), ("sent", HOUSEHOLD))
+        self.assertIn(HOUSEHOLD, str(registration._prepare_print_values()))
+
+    def test_d13_vat_with_the_country(self):
+        self.company.vat = f"VN{HOUSEHOLD}"
+        self.assertEqual(self.company.l10n_vn_ibhxh_tax_code, HOUSEHOLD)
+        self.assertEqual(self._sent().state, "sent")
+
+
+@tagged("post_install_l10n", "post_install", "-at_install")
+class TestDays(IbhxhCommon):
+    """B12: days are those of Viet Nam, whoever looks and wherever the server is."""
+
+    def test_b12_a_certificate_that_begins_at_midnight_in_viet_nam(self):
+        der = self._new_certificate(
+            serial=77,
+            not_before=datetime(2026, 1, 1, 17, tzinfo=timezone.utc),
+            not_after=datetime(2029, 1, 1, 16, 59, 59, tzinfo=timezone.utc),
+        )
+        self.certificate = self._plug_in(self.agent, self.der, der) - self.certificate
+        self.company.write({"l10n_vn_ibhxh_state": "confirmed", "l10n_vn_ibhxh_confirmed_at": "2026-01-01"})
+        wizard = self._wizard(form="05", certificate_id=self.certificate.id)
+        validity = next(row for row in wizard.preflight if row["check"] == "validity")
+        self.assertIn("01/01/2029", validity["text"])
+        registration = self.env["l10n_vn_ibhxh.registration"].browse(wizard.action_register()["res_id"])
+        content = dossier.read(base64.b64decode(registration.document))[1]
+        self.assertEqual(
+            (content.new_certificate_from, content.new_certificate_to), (date(2026, 1, 2), date(2029, 1, 1))
+        )
+        self.assertIn("Từ 02/01/2026 đến 01/01/2029", str(registration._prepare_print_values()))
+        with self._later(days=3000), self.assertRaises(UserError) as caught:
+            self.certificate.with_context(lang="en_US")._check_usable_for(self.company)
+        self.assertIn("01/01/2029", str(caught.exception))
+
+    def test_b12_one_day_for_dossier_and_title(self):
+        """03:00 in Viet Nam is still yesterday in UTC and in the user's own zone."""
+        self.user.tz = "America/New_York"
+        with freeze_time("2026-03-02 20:00:00"):
+            registration = self._register()
+            self.assertEqual(dossier.read(base64.b64decode(registration.document))[1].prepared_on, date(2026, 3, 3))
+            registration._move("to_send")
+            registration.sudo()._on_accepted(fields.Datetime.now(), "03706/2026/001")
+            registration.sudo()._activate("BV2VLHCKRA", False, fields.Datetime.now())
+            self.assertEqual(registration.sudo().activity_ids.date_deadline, date(2026, 3, 4))
