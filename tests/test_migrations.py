@@ -30,3 +30,26 @@ class TestMigrations(TransactionCase):
     def test_reminders_of_late_answers_have_their_index(self):
         """Its name was that of a method, so that it was never made."""
         self.assertIn("l10n_vn_ibhxh_registration_answer_overdue", self._indexes())
+
+    def test_views_on_the_merged_ones_build_on_the_form(self):
+        views = self.env["ir.ui.view"]
+        form = self.env.ref("l10n_vn_ibhxh.l10n_vn_ibhxh_registration_view_form")
+        name = "l10n_vn_ibhxh_registration_view_form_lifecycle"
+
+        def extend(parent, arch):
+            return views.create({"name": "x", "model": form.model, "inherit_id": parent.id, "arch": arch})
+
+        merged = extend(form, '<field name="dossier_number" position="after"><field name="retry_count"/></field>')
+        self.env["ir.model.data"].create(
+            {"module": "l10n_vn_ibhxh", "name": name, "model": views._name, "res_id": merged.id}
+        )
+        custom = extend(merged, '<field name="answer_due_at" position="after"><field name="signed_at"/></field>')
+        self.env.flush_all()
+        self._migrate("19.0.2.0.0/pre-one-registration-form.py")
+        self.env.invalidate_all()
+        self.env.registry.clear_all_caches()
+        self.assertFalse(merged.exists())
+        self.assertFalse(self.env.ref(f"l10n_vn_ibhxh.{name}", raise_if_not_found=False))
+        self.assertEqual(custom.inherit_id, form)
+        arch = form.get_combined_arch()
+        self.assertIn('name="signed_at"', arch.partition('name="answer_due_at"')[2].partition("/>")[2][:120])
