@@ -5,12 +5,13 @@ import logging
 from functools import wraps
 
 from odoo import http
-from odoo.exceptions import AccessDenied, LockError
+from odoo.exceptions import LockError
 from odoo.fields import Domain
 from odoo.http import request
 from psycopg2 import OperationalError
 
 from ..models.const import MAX_DELIVERIES
+from ..tools.throttle import Throttle, source
 
 _logger = logging.getLogger(__name__)
 
@@ -21,13 +22,15 @@ MAX_TOKENS = 32
 MAX_CLAIM = 500
 DEFAULT_CLAIM = 20
 MAX_ID = 2**31 - 1
-WRONG_CODE = "wrong pairing code"
+# Wrong pairing codes by address. Log-ins are counted by Odoo: neither count lifts the other or suffers from it.
+wrong_codes = Throttle(10, 600)
 STATUS = {
     "bad_request": 400,
     "invalid_code": 403,
     "not_found": 404,
     "already_done": 409,
     "lease_lost": 409,
+    "not_json": 415,
     "rejected": 422,
     "throttled": 429,
     "server_error": 503,
@@ -77,6 +80,9 @@ def _agent():
 
 
 def _body():
+    # Any web page may have a browser post text or a form here, but JSON only where CORS allows it, which is nowhere.
+    if request.httprequest.mimetype != "application/json":
+        raise ProtocolError("not_json")
     try:
         body = json.loads(request.httprequest.get_data() or b"{}")
     except (ValueError, RecursionError) as error:
@@ -150,7 +156,7 @@ class AgentController(http.Controller):
 
     @http.route(f"{PREFIX}/pair", **{**ROUTE, "auth": "public"})
     def pair(self):
-        """Exchange a one-time code for the computer's id and key. Throttled by address, as logins are."""
+        """Exchange a one-time code for the computer's id and key. Wrong codes are throttled by address."""
         try:
             body = _body()
             agent, key = self._pair(
@@ -170,15 +176,20 @@ class AgentController(http.Controller):
         )
 
     def _pair(self, *args):
+        guesser = (request.env.cr.dbname, source(request.httprequest.remote_addr))
+        if not wrong_codes.enter(guesser):
+            raise ProtocolError("throttled")
+        paired = is_wrong = None
         try:
-            with request.env["res.users"]._assert_can_auth(user="l10n_vn_ibhxh.pair"):
-                paired = request.env["l10n_vn_ibhxh.agent"].sudo()._pair(*args)
-                if not paired:
-                    # Odoo counts this as a failed login of the address, and throttles by that count.
-                    raise AccessDenied(WRONG_CODE)
-                return paired
-        except AccessDenied as error:
-            raise ProtocolError("invalid_code" if error.args == (WRONG_CODE,) else "throttled") from error
+            paired = request.env["l10n_vn_ibhxh.agent"].sudo()._pair(*args)
+            is_wrong = not paired
+        finally:
+            if not is_wrong:
+                wrong_codes.take_back(guesser)
+        if is_wrong:
+            _logger.info("Wrong pairing code from %s", request.httprequest.remote_addr)
+            raise ProtocolError("invalid_code")
+        return paired
 
     @http.route(f"{PREFIX}/heartbeat", **ROUTE)
     @endpoint

@@ -22,11 +22,12 @@ MAX_TOKENS = 32
 
 ERRORS = {
     "bad_request": _lt("The program on the computer sent something Odoo cannot read. Update ibhxh-agent."),
+    "not_json": _lt("The program on the computer sent something Odoo cannot read. Update ibhxh-agent."),
     "invalid_key": _lt("The computer's key is not valid or has ended. Pair this computer again."),
     "wrong_device": _lt("This key does not belong to this computer. Pair this computer again."),
     "revoked": _lt("This computer was revoked in Odoo. Pair it again if that was not meant."),
     "invalid_code": _lt("The pairing code is wrong or older than 10 minutes. Make a new one in Odoo."),
-    "throttled": _lt("Too many attempts. Wait a minute, then try again."),
+    "throttled": _lt("Too many wrong codes came from this address. Wait ten minutes, then try again."),
     "not_found": _lt("There is no such signing request for this computer."),
     "lease_lost": _lt("Another computer took over this signing request, or it was withdrawn."),
     "already_done": _lt("This document was signed already. Nothing more needs to be done."),

@@ -45,6 +45,7 @@ from . import (
     test_tools_signature,
     test_tools_signature_layouts,
     test_tools_signature_xmlsec,
+    test_tools_throttle,
     test_tools_untrusted_xml,
     test_tools_validation,
     test_tours,
