@@ -19,6 +19,7 @@ from . import (
     test_hoot,
     test_lifelines,
     test_live,
+    test_load_order,
     test_mail_patterns,
     test_mailbox,
     test_manual,
