@@ -3,6 +3,8 @@
 Nothing here depends on a model, so that no model has to import another one.
 """
 
+import re
+
 FORMS = [("04", "04 - Register"), ("05", "05 - Amend"), ("06", "06 - Stop")]
 
 # -- a registration's life ---------------------------------------------------------------------------------------------
@@ -38,6 +40,7 @@ TRANSITIONS = {
 
 # The life of an activation code, as VSS states it.
 ACTIVATION_HOURS = 24
+ACTIVATION_CODE = re.compile(r"[A-Z0-9]{10}")
 RETRY_MINUTES = (1, 5, 15, 60)
 
 STOP_REASONS = [

@@ -177,3 +177,9 @@ class TestDossier(BaseCase):
     def test_a_moment_is_written_as_its_day(self):
         xml = dossier.build("04", signing.data(prepared_on=datetime(2026, 3, 2, 23, 59)))
         self.assertIn(b"<NgayLap>02/03/2026</NgayLap>", xml)
+
+    def test_number_as_it_is_typed(self):
+        self.assertEqual(dossier.read_number(" 03706 / 2026/07906\n"), "03706/2026/07906")
+        self.assertTrue(dossier.NUMBER.fullmatch("03706/2026/07906"))
+        for nothing in (None, "", " \t"):
+            self.assertIsNone(dossier.read_number(nothing))

@@ -6,6 +6,7 @@ One table of fields drives the builder and the reader, so an element's name is w
 from __future__ import annotations
 
 import base64
+import re
 import threading
 import unicodedata
 from dataclasses import dataclass
@@ -19,8 +20,15 @@ from . import untrusted_xml
 
 FILE_NAMES = {"04": "04_DK-IVAN.xml", "05": "05_SD-IVAN.xml", "06": "06_NG-IVAN.xml"}
 DATE_FORMAT = "%d/%m/%Y"
+# How VSS numbers dossiers, as far as seen; others are doubted, not refused.
+NUMBER = re.compile(r"[0-9]{5}/20[0-9]{2}/[0-9]{3,5}")
 _XSD_FOLDER = Path(__file__).parent / "xsd"
 _validating = threading.Lock()
+
+
+def read_number(text: str | None) -> str | None:
+    """Return a dossier number as people type it, without blanks, or None when there is none."""
+    return re.sub(r"\s", "", text or "") or None
 
 
 class DossierError(ValueError):

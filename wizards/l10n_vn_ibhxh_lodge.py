@@ -1,14 +1,7 @@
-import re
-
 from odoo import api, fields, models
 from odoo.exceptions import UserError
 
-DOSSIER_NUMBER = re.compile(r"[0-9]{5}/20[0-9]{2}/[0-9]{3,5}")
-
-
-def clean_number(text):
-    """Return a dossier number as typed, without blanks, or False."""
-    return re.sub(r"\s", "", text or "") or False
+from ..tools import dossier
 
 
 class L10n_Vn_IbhxhLodge(models.TransientModel):
@@ -27,10 +20,10 @@ class L10n_Vn_IbhxhLodge(models.TransientModel):
     @api.depends("dossier_number")
     def _compute_number_warning(self):
         for wizard in self:
-            number = clean_number(wizard.dossier_number)
+            number = dossier.read_number(wizard.dossier_number)
             wizard.number_warning = (
                 self.env._("Usual numbers look like 03706/2026/07906. Compare it with the portal once more.")
-                if number and not DOSSIER_NUMBER.fullmatch(number)
+                if number and not dossier.NUMBER.fullmatch(number)
                 else False
             )
 
@@ -43,7 +36,7 @@ class L10n_Vn_IbhxhLodge(models.TransientModel):
             raise UserError(self.env._("“Lodged at” lies in the future. Enter when you lodged it."))
         if self.lodged_at.replace(second=59) < registration.signed_at:
             raise UserError(self.env._("“Lodged at” lies before the dossier was signed. Enter when you lodged it."))
-        registration.sudo()._on_accepted(self.lodged_at, clean_number(self.dossier_number))
+        registration.sudo()._on_accepted(self.lodged_at, dossier.read_number(self.dossier_number))
         registration._note_step(self.lodged_at, self.env._("Lodged by hand on the portal"))
         registration._message_log(
             body=self.env._("%(user)s states to have lodged the dossier on the portal.", user=self.env.user.name)

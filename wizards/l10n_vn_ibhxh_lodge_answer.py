@@ -1,13 +1,10 @@
-import re
 from datetime import timedelta
 
 from odoo import fields, models
 from odoo.exceptions import UserError
 
-from ..models.const import ACTIVATION_HOURS
-from .l10n_vn_ibhxh_lodge import clean_number
-
-CODE = re.compile(r"[A-Z0-9]{10}")
+from ..models.const import ACTIVATION_CODE, ACTIVATION_HOURS
+from ..tools import dossier
 
 
 class L10n_Vn_IbhxhLodgeAnswer(models.TransientModel):
@@ -42,8 +39,8 @@ class L10n_Vn_IbhxhLodgeAnswer(models.TransientModel):
         registration._check_by_hand(("sent", "to_activate", "expired"))
         if self.answered_at > fields.Datetime.now():
             raise UserError(self.env._("“Answered at” lies in the future. Enter when VSS answered."))
-        if clean_number(self.dossier_number):
-            registration.sudo().dossier_number = clean_number(self.dossier_number)
+        if dossier.read_number(self.dossier_number):
+            registration.sudo().dossier_number = dossier.read_number(self.dossier_number)
         getattr(self, f"_record_{self.answer}")(registration.sudo())
         labels = dict(self._fields["answer"]._description_selection(self.env))
         is_refused = self.answer == "refused"
@@ -66,7 +63,7 @@ class L10n_Vn_IbhxhLodgeAnswer(models.TransientModel):
 
     def _record_code(self, registration):
         code = (self.activation_code or "").strip().upper()
-        if not CODE.fullmatch(code):
+        if not ACTIVATION_CODE.fullmatch(code):
             raise UserError(
                 self.env._(
                     "An activation code has 10 capital letters and digits, e.g. BV2VLHCKRA. Copy it from the mail."

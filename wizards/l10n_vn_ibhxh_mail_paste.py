@@ -1,11 +1,8 @@
-import re
-
 from odoo import fields, models
 from odoo.exceptions import UserError
 
+from ..models.const import ACTIVATION_CODE
 from ..tools import vss_mail
-
-BARE_CODE = re.compile(r"[A-Z0-9]{10}")
 
 
 class L10n_Vn_IbhxhMailPaste(models.TransientModel):
@@ -24,7 +21,7 @@ class L10n_Vn_IbhxhMailPaste(models.TransientModel):
         registration.check_access("write")
         reading = vss_mail.read_text(self.text, self.env["l10n_vn_ibhxh.mail"]._patterns())
         bare_code = self.text.strip().upper()
-        codes = (bare_code,) if BARE_CODE.fullmatch(bare_code) else reading.codes
+        codes = (bare_code,) if ACTIVATION_CODE.fullmatch(bare_code) else reading.codes
         links = [url for url in reading.urls if registration.provider_id._is_portal_link(url)]
         if len(codes) > 1 or len(links) > 1:
             raise UserError(
