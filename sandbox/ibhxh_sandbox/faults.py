@@ -1,21 +1,25 @@
-"""Bad weather on the wire: switches that spoil the answers of the gateway, some of them after the work was done."""
+"""Switches that spoil the answers of the gateway, some of them after the work was done."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import gzip
+import json
 import secrets
 import socket
 import struct
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 from aiohttp import web
 
 ENDPOINTS = ("health", "submit", "progress", "resend_code", "portal", "any")
 KINDS = {
     "outage": "503 SE999 with Retry-After",
-    "status": "the HTTP status in `status`, with a plain text body",
+    "status": "the HTTP status in `status`, with a plain text body and Retry-After from `retry_after` (text, optional)",
+    "odd": "the proper answer with the members of `members` in place of its own, in `encoding` (utf-8, utf-16, gzip …)",
     "timeout": "no answer for `seconds`, then the connection is closed",
     "delay": "the proper answer, `seconds` later",
     "reset": "the connection is reset",
@@ -29,6 +33,7 @@ KINDS = {
     "redirect": "302 to `location`",
 }
 """Kind of fault -> what the client sees."""
+ENCODINGS = ("utf-8", "utf-8-sig", "utf-16", "gzip")
 BEFORE_ONLY = ("outage",)
 """What claims that nothing was accepted never follows real work."""
 
@@ -47,6 +52,9 @@ class Fault:
     status: int = 500
     size: int = 64 * 2**20
     location: str = "http://127.0.0.1:9/"
+    retry_after: str = ""
+    members: dict[str, Any] = field(default_factory=dict)
+    encoding: str = "utf-8"
 
     def __post_init__(self) -> None:
         for name, least in (("count", 1), ("skip", 0), ("seconds", 0), ("status", 200), ("size", 0)):
@@ -55,6 +63,8 @@ class Fault:
                 raise ValueError(f"{name} must be a number from {least}")
         if self.endpoint not in ENDPOINTS or self.kind not in KINDS or self.when not in ("before", "after"):
             raise ValueError(f"unknown fault: {self.endpoint} {self.kind} {self.when}")
+        if not isinstance(self.members, dict) or self.encoding not in ENCODINGS:
+            raise ValueError(f"members must be an object, encoding one of {', '.join(ENCODINGS)}")
         if self.when == "after" and self.kind in BEFORE_ONLY:
             raise ValueError(f"{self.kind} can only come before the work")
 
@@ -89,11 +99,22 @@ async def spoil(fault: Fault, request: web.Request, handler: Handler) -> web.Str
         await asyncio.sleep(fault.seconds)
         return await handler(request)
     answer = b'{"code": "00"}'
+    if fault.kind == "odd":
+        return _odd(fault, await handler(request))
     if fault.when == "after":
         done = await handler(request)
         if isinstance(done, web.Response) and isinstance(done.body, bytes):
             answer = done.body
     return await _ANSWERS[fault.kind](fault, request, answer)
+
+
+def _odd(fault: Fault, done: web.StreamResponse) -> web.StreamResponse:
+    if not isinstance(done, web.Response) or not isinstance(done.body, bytes):
+        return done
+    text = json.dumps({**json.loads(done.body), **fault.members})
+    headers = {"Content-Encoding": "gzip"} if fault.encoding == "gzip" else {}
+    body = gzip.compress(text.encode()) if fault.encoding == "gzip" else text.encode(fault.encoding)
+    return web.Response(body=body, status=done.status, content_type="application/json", headers=headers)
 
 
 async def _outage(fault: Fault, request: web.Request, answer: bytes) -> web.StreamResponse:
@@ -102,7 +123,8 @@ async def _outage(fault: Fault, request: web.Request, answer: bytes) -> web.Stre
 
 
 async def _status(fault: Fault, request: web.Request, answer: bytes) -> web.StreamResponse:
-    return web.Response(status=fault.status, text="upstream error\n")
+    headers = {"Retry-After": fault.retry_after} if fault.retry_after else {}
+    return web.Response(status=fault.status, text="upstream error\n", headers=headers)
 
 
 async def _timeout(fault: Fault, request: web.Request, answer: bytes) -> web.StreamResponse:

@@ -11,7 +11,7 @@ from .web_control import Control
 from .web_gateway import MAX_BODY, Gateway, answer
 from .web_portal import Portal
 
-_CODES = {401: "unauthorized", 404: "not_found", 405: "method_not_allowed", 413: "too_large"}
+_CODES = {401: "unauthorized", 404: "unknown_path", 405: "method_not_allowed", 413: "too_large"}
 
 
 def make_app(sandbox: Sandbox) -> web.Application:

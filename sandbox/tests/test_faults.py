@@ -1,13 +1,15 @@
 """The fault switches of the gateway: what the client sees, and what was carried out all the same."""
 
+import json
 import socket
 import time
+import uuid
 
 import pytest
 import requests
 from requests.exceptions import ChunkedEncodingError, ConnectionError, ReadTimeout
 
-from ibhxh_sandbox.faults import KINDS
+from ibhxh_sandbox.faults import ENCODINGS, KINDS
 
 
 def switch(sandbox, kind, endpoint="submit", **options):
@@ -35,6 +37,33 @@ def test_status(sandbox, status, when):
 
     assert response.status_code == status
     assert len(sandbox.control("dossiers")) == (when == "after")
+
+
+@pytest.mark.parametrize("retry_after", ["600", "Mon, 02 Mar 2026 03:14:05 GMT"])
+@pytest.mark.parametrize("endpoint", ["submit", "progress"])
+def test_status_with_retry_after(sandbox, endpoint, retry_after):
+    switch(sandbox, "status", endpoint, status=429, retry_after=retry_after)
+    response = sandbox.submit() if endpoint == "submit" else sandbox.call("GET", f"/dossiers/{uuid.uuid4()}")
+    assert (response.status_code, response.headers["Retry-After"]) == (429, retry_after)
+
+
+@pytest.mark.parametrize("encoding", ENCODINGS)
+def test_odd_answers(sandbox, encoding):
+    """The work is done, and the answer has a member of another kind or comes in another encoding."""
+    switch(sandbox, "odd", members={"accepted_at": 7}, encoding=encoding)
+
+    response = sandbox.submit()
+
+    assert response.status_code == 201
+    raw = response.content  # unpacked where it was packed
+    assert json.loads(raw.decode("utf-8" if encoding == "gzip" else encoding))["accepted_at"] == 7
+    assert len(sandbox.control("dossiers")) == 1
+
+
+def test_odd_answers_are_checked(sandbox):
+    for options in ({"members": []}, {"encoding": "utf-7"}):
+        body = {"endpoint": "submit", "kind": "odd", **options}
+        assert requests.post(f"{sandbox.origin}/_sandbox/faults", json=body, timeout=60).status_code == 400
 
 
 def test_a_time_out_after_acceptance_leaves_the_dossier_accepted(sandbox):

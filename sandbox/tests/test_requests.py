@@ -99,7 +99,8 @@ def test_a_reference_that_is_no_uuid_is_a_bad_request(sandbox):
 
 
 def test_unknown_paths_and_methods_answer_in_json(sandbox):
-    assert sandbox.call("GET", "/nothing").json()["code"] == "not_found"
+    response = sandbox.call("GET", "/nothing")
+    assert (response.status_code, response.json()["code"]) == (404, "unknown_path")
     response = sandbox.call("DELETE", "/dossiers")
     assert (response.status_code, response.json()["code"]) == (405, "method_not_allowed")
     assert response.headers["Allow"] == "POST"

@@ -4,11 +4,13 @@
         pytest tests/contract
 
 `IVAN_SUBMISSION` is a request body of `POST /dossiers` for form 04 that the server accepts as often as it is sent with
-a new reference (a unit that has not confirmed yet). Without `IVAN_BASE_URL` the tests start a sandbox.
+a new reference (a unit that has not confirmed yet). Without `IVAN_BASE_URL` the tests start a sandbox, and after it a
+server that was written from docs/gateway.md and openapi.json alone (second_server.py).
 """
 
 import base64
 import hashlib
+import importlib.util
 import json
 import os
 import threading
@@ -32,6 +34,14 @@ from schemathesis.specs.openapi.checks import (
     unsupported_method,
 )
 
+from ibhxh_sandbox import example
+
+# The folder is no package: pytest imports these files by their paths.
+_spec = importlib.util.spec_from_file_location("second_server", Path(__file__).with_name("second_server.py"))
+second_server_module = importlib.util.module_from_spec(_spec)
+_spec.loader.exec_module(second_server_module)
+
+SECOND_SECRET = "mật khẩu thứ hai"
 CONTRACT = json.loads((resources.files("ibhxh_sandbox") / "openapi.json").read_text(encoding="utf-8"))
 PROGRESS = "/dossiers/{client_reference}"
 RESEND = f"{PROGRESS}/resend-code"
@@ -74,15 +84,31 @@ class Server:
 
 
 @pytest.fixture
+def second_server(tmp_path):
+    """The address of the server that was written from the documents alone."""
+    running = second_server_module.serve(0, "00001", SECOND_SECRET, tmp_path / "data.sqlite")
+    thread = threading.Thread(target=running.serve_forever)
+    thread.start()
+    yield f"http://127.0.0.1:{running.server_address[1]}"
+    running.shutdown()
+    thread.join()
+    running.server_close()
+
+
+@pytest.fixture(params=["yours"] if os.environ.get("IVAN_BASE_URL") else ["sandbox", "second server"])
 def server(request):
-    base_url = os.environ.get("IVAN_BASE_URL")
-    if base_url:
+    if request.param == "yours":
         return Server(
-            base_url,
+            os.environ["IVAN_BASE_URL"],
             os.environ["IVAN_CLIENT_ID"],
             Path(os.environ["IVAN_SECRET_FILE"]).read_text(encoding="utf-8").strip(),
             json.loads(Path(os.environ["IVAN_SUBMISSION"]).read_text(encoding="utf-8")),
         )
+    if request.param == "second server":
+        origin = request.getfixturevalue("second_server")
+        document = example.sign(example.unsigned("04", None), example.make_identity())
+        body = example.request_body("04", document, None)
+        return Server(f"{origin}/ivan/v1", "00001", SECOND_SECRET, body)
     sandbox = request.getfixturevalue("sandbox")
     user, secret = sandbox.auth
     return Server(f"{sandbox.origin}/ivan/v1", user, secret.decode(), sandbox.body())
@@ -191,3 +217,78 @@ def test_a_dossier_of_more_than_5_mib_is_too_large(server):
 def test_a_code_that_nobody_waits_for_is_not_resent(server):
     unknown = server.call("POST", RESEND.format(client_reference=uuid.uuid4()), RESEND)
     assert (unknown.status_code, unknown.json()["code"]) == (404, "not_found")
+
+
+def test_an_unknown_path_is_not_an_unknown_dossier(server):
+    """A client with a wrong address must not read “never heard of that dossier”, after which it may send again."""
+    for path in (f"/v2/dossiers/{uuid.uuid4()}", f"/dossiers/{uuid.uuid4()}/more", "/nothing", "/dossiers/"):
+        response = requests.get(server.base_url + path, auth=server.auth, timeout=60)
+        assert response.status_code == 404
+        assert response.json()["code"] != "not_found"
+
+
+def test_the_same_document_as_another_form_is_a_conflict(server):
+    reference = str(uuid.uuid4())
+    server.submit(client_reference=reference)
+
+    response = server.submit(client_reference=reference, form="05")
+
+    assert (response.status_code, response.json()["code"]) == (409, "conflict")
+    assert server.progress(reference).json()["form"] == "04"
+
+
+def test_a_document_of_another_form_is_refused(server):
+    response = server.submit(form="06")
+    assert (response.status_code, response.json()["code"]) == (422, "CE009")
+
+
+def test_members_are_looked_at_before_the_reference(server):
+    reference = str(uuid.uuid4())
+    server.submit(client_reference=reference)
+    for change in ({"sha256": "0" * 64}, {"agency_code": ""}, {"document": "?"}):
+        assert server.submit(client_reference=reference, **change).status_code == 400
+
+
+def test_what_contradicts_the_document_is_a_bad_request(server):
+    for change in ({"agency_code": "99999"}, {"tax_code": "0100109107"}):
+        response = server.submit(**change)
+        assert (response.status_code, response.json()["code"]) == (400, "bad_request")
+
+
+def test_a_tax_code_counts_with_or_without_its_dash(server):
+    tax_code = server.submission["tax_code"]
+    assert server.submit(tax_code=f"{tax_code[:10]}-{tax_code[10:]}".rstrip("-")).status_code == 201
+
+
+def test_the_header_has_to_be_there_and_the_same(server):
+    body = {**server.submission, "client_reference": str(uuid.uuid4())}
+    for headers in ({}, {"Idempotency-Key": str(uuid.uuid4())}):
+        response = server.call("POST", "/dossiers", json=body, headers=headers)
+        assert (response.status_code, response.json()["code"]) == (400, "bad_request")
+
+
+def test_another_media_type_is_not_read(server):
+    headers = {"Idempotency-Key": str(uuid.uuid4()), "Content-Type": "text/plain"}
+    response = server.call("POST", "/dossiers", data=b"{}", headers=headers)
+    assert (response.status_code, response.json()["code"]) == (415, "unsupported_media_type")
+
+
+def test_resending_takes_any_body(server):
+    reference = server.submit().json()["client_reference"]
+    for options in ({}, {"json": {}}, {"data": b"?"}):
+        response = server.call("POST", RESEND.format(client_reference=reference), RESEND, **options)
+        assert response.status_code in (202, 409)
+
+
+def test_answers_are_plain_utf_8(server):
+    response = server.progress(server.submit().json()["client_reference"])
+    assert response.content.startswith(b"{")
+    response.content.decode("utf-8")
+    assert "Content-Encoding" not in response.headers
+
+
+def test_steps_are_numbered_in_order_and_stay(server):
+    reference = server.submit().json()["client_reference"]
+    first, second = (server.progress(reference).json()["steps"] for _ in range(2))
+    assert [step["step"] for step in first] == list(range(1, len(first) + 1))
+    assert second[: len(first)] == first
