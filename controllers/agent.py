@@ -18,6 +18,7 @@ _logger = logging.getLogger(__name__)
 PREFIX = "/l10n_vn_ibhxh/agent/v1"
 MAX_BODY_BYTES = 8 * 2**20
 MAX_CERTIFICATE_BYTES = 64 * 2**10
+MAX_CERTIFICATES = 64
 MAX_TOKENS = 32
 MAX_CLAIM = 500
 DEFAULT_CLAIM = 20
@@ -194,7 +195,7 @@ class AgentController(http.Controller):
     @http.route(f"{PREFIX}/heartbeat", **ROUTE)
     @endpoint
     def heartbeat(self, agent, body):
-        ders = [_base64(value, MAX_CERTIFICATE_BYTES) for value in _strings(body, "certificates", 64)]
+        ders = [_base64(value, MAX_CERTIFICATE_BYTES) for value in _strings(body, "certificates", MAX_CERTIFICATES)]
         return agent._heartbeat(ders, _tokens(body), _text(body, "version", 32))
 
     @http.route(f"{PREFIX}/requests/claim", **ROUTE)

@@ -17,8 +17,6 @@ POLL_BUSY_SECONDS = 2
 POLL_IDLE_SECONDS = 30
 KEY_DAYS = 90
 KEY_RENEW_DAYS = 30
-MAX_CERTIFICATES = 64
-MAX_TOKENS = 32
 
 ERRORS = {
     "bad_request": _lt("The program on the computer sent something Odoo cannot read. Update ibhxh-agent."),
@@ -240,11 +238,10 @@ class L10n_Vn_IbhxhAgent(models.Model):
         """Take note of what is plugged in and return the answer of the protocol (times in seconds)."""
         self.ensure_one()
         agent = self.sudo()
-        certificates = self.env["l10n_vn_ibhxh.certificate"]._from_der(ders[:MAX_CERTIFICATES])
+        certificates = self.env["l10n_vn_ibhxh.certificate"]._from_der(ders)
         vals = {"last_seen_at": fields.Datetime.now()}
         if version and version != agent.version:
             vals["version"] = version[:32]
-        tokens = tokens[:MAX_TOKENS]
         if tokens != agent.tokens:
             vals["tokens"] = tokens
         new = certificates - agent.certificate_ids

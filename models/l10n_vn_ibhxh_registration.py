@@ -6,7 +6,7 @@ from odoo import api, fields, models
 from odoo.exceptions import AccessError, UserError, ValidationError
 
 from ..tools import contact, dossier
-from . import bulk, reminders
+from . import reminders
 from .const import ACTIVATION_HOURS, FORMS, STATES, STOP_REASONS, TODO, TRANSITIONS
 from .contact_error import contact_error
 from .vietnam_time import date_in_vietnam, today_in_vietnam
@@ -385,7 +385,7 @@ class L10n_Vn_IbhxhRegistration(models.Model):
         records = self.sudo()
         if len(records) > 1:
             records._log_move(state)
-            bulk.write_same(records.with_context(mail_notrack=True), {"state": state, **vals})
+            records.with_context(mail_notrack=True).write({"state": state, **vals})
         else:
             records.write({"state": state, **vals})
         self.company_id.sudo()._l10n_vn_ibhxh_update_state()

@@ -55,8 +55,6 @@ class L10n_Vn_IbhxhRegistrationRemedy(models.AbstractModel):
         return self._open_wizard(self.form)
 
     def _cure_retry(self):
-        if self.state == "to_send":
-            return self.action_send()
         return self._open_wizard(self.form)
 
     def action_amend(self):

@@ -6,7 +6,7 @@ from odoo.fields import Domain
 from odoo.tools import SQL
 
 from ..tools import contact
-from . import bulk, reminders
+from . import reminders
 from .const import CERTIFICATE_DAYS, NEWER_CERTIFICATE_OFF, OPEN_STATES
 from .contact_error import contact_error
 from .vietnam_time import day_in_vietnam
@@ -186,7 +186,7 @@ class ResCompany(models.Model):
                 changed.setdefault(tuple(vals.items()), []).append(company.id)
         # Companies that change in the same way are written together: expiry concerns hundreds at once.
         for items, ids in changed.items():
-            bulk.write_same(self.browse(ids), dict(items))
+            self.browse(ids).write(dict(items))
 
     def _l10n_vn_ibhxh_differs(self, name, value):
         current = self[name]

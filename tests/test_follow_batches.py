@@ -7,7 +7,7 @@ from odoo import fields
 from odoo.tests import tagged
 from odoo.tools import mute_logger
 
-from ..models import bulk, reminders
+from ..models import reminders
 from ..tools import gateways
 from .common import progress
 from .companies import ManyCompanies
@@ -51,15 +51,14 @@ class TestFollowBatches(ManyCompanies):
             self.assertEqual(registration.activity_ids.summary, "The activation code has expired")
             self.assertIn("To activate → Expired", registration.message_ids[0].body)
 
-    def test_very_many_expire_as_many_do(self):
-        """Beyond what the ORM writes by one statement, one statement of ours does it."""
+    def test_expiry_of_many_reaches_their_batches(self):
         registrations = self._waiting(3, activation_code="BV2VLHCKRA")
         batch = self.env["l10n_vn_ibhxh.batch"].sudo().create({"user_id": self.user.id})
         lines = batch.line_ids.create(
             [{"batch_id": batch.id, "company_id": r.company_id.id, "registration_id": r.id} for r in registrations]
         )
         self.assertEqual(lines.mapped("registration_state"), ["to_activate"] * 3)
-        with patch.object(bulk, "FEW", 2), self._later(hours=25):
+        with self._later(hours=25):
             self._follow()
             now = fields.Datetime.now()
         self.env.invalidate_all()
@@ -69,26 +68,6 @@ class TestFollowBatches(ManyCompanies):
         self.assertFalse(any(registrations.sudo().mapped("activation_code")))
         for record in (*registrations, *registrations.company_id):
             self.assertEqual((record.write_uid, record.write_date), (self.env.ref("base.user_root"), now))
-
-    def test_same_values_of_any_kind(self):
-        companies = self._new_companies(3)
-        certificate = self.certificate
-        with patch.object(bulk, "FEW", 2):
-            bulk.write_same(
-                companies.sudo(),
-                {
-                    "l10n_vn_ibhxh_certificate_id": certificate.id,
-                    "l10n_vn_ibhxh_provider_id": False,
-                    "l10n_vn_ibhxh_confirmed_at": fields.Datetime.now(),
-                    "l10n_vn_ibhxh_email": "a@example.com",
-                },
-            )
-        self.env.invalidate_all()
-        for company in companies:
-            self.assertEqual(company.l10n_vn_ibhxh_certificate_id, certificate)
-            self.assertFalse(company.l10n_vn_ibhxh_provider_id)
-            self.assertEqual(company.l10n_vn_ibhxh_confirmed_at, fields.Datetime.now())
-            self.assertEqual(company.l10n_vn_ibhxh_email, "a@example.com")
 
     def test_one_that_fails_to_expire_does_not_stop_the_others(self):
         registrations = self._waiting(3)

@@ -31,33 +31,6 @@ class Finding:
     field: str | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
-class Inputs:
-    """What a registration is about to use. Texts are as typed; ``tax_code`` is the company's."""
-
-    certificate: CertificateInfo
-    tax_code: str
-    agency_code: str
-    email: str
-    email_repeated: str | None
-    phone: str
-    unit_code: str | None = None
-
-
-def check(inputs: Inputs, *, at: datetime, warn_days: int = WARN_DAYS) -> list[Finding]:
-    """All pure checks in the order in which a person should cure them. ``at`` is aware; ``warn_days`` are days."""
-    return [
-        check_owner(inputs.certificate, inputs.tax_code),
-        check_validity(inputs.certificate, at=at, warn_days=warn_days),
-        check_key(inputs.certificate),
-        check_tax_code(inputs.tax_code),
-        check_agency(inputs.agency_code),
-        check_unit_code(inputs.unit_code),
-        check_email(inputs.email, inputs.email_repeated),
-        check_phone(inputs.phone),
-    ]
-
-
 def worst(findings: Iterable[Finding]) -> Level:
     """The gravest level among the findings; ``passed`` when there are none."""
     order: tuple[Level, ...] = ("passed", "warning", "blocking")
