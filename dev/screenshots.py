@@ -238,7 +238,7 @@ class _Studio:
         self._save(vss, "mail", height=820)
         vss.goto(row["activation_url"])
         vss.get_by_label("Mã xác nhận").fill(row["activation_code"])
-        button = vss.get_by_role("button", name="Gửi mã xác nhận")
+        button = vss.locator("#form button[type=submit]")
         self._save(vss, "portal", vss.get_by_label("Mã xác nhận"), button, height=740)
         button.click()
         vss.locator("#done:not(:empty)").wait_for()

@@ -204,7 +204,7 @@ class _Run:
         port = free_port()
         self._gateway = f"http://127.0.0.1:{port}/ivan/v1"
         command = [str(VENV / "bin" / "ibhxh-sandbox"), "--port", str(port), "--data", str(FOLDER / "sandbox.sqlite")]
-        command += ["--client-id", CLIENT_ID, "--secret-file", str(secret)]
+        command += ["--client-id", CLIENT_ID, "--secret-file", str(secret), "--set", "weather=fair"]
         self._program("gateway", command, {})
         self._await("the sandbox answering", lambda: _answers(f"http://127.0.0.1:{port}/"), START_SECONDS)
         if self._setting.delay:

@@ -76,13 +76,13 @@ def activate_on_portal(page: Page, link: str, code: str) -> dict[str, str]:
     :return: what the page showed: its fields by caption, and `result`, the sentence at the end (the error when refused)
     """
     page.goto(link)
-    page.get_by_role("heading", name="Thông tin đơn vị").wait_for()
+    page.get_by_label("Mã xác nhận").wait_for()
     shown = {
         row.locator("dt").inner_text().rstrip(":"): row.locator("dd").inner_text()
-        for row in page.locator("#activation dl > div").all()
+        for row in page.locator("#activation dl:visible > div").all()
     }
     page.get_by_label("Mã xác nhận").fill(code)
-    page.get_by_role("button", name="Gửi mã xác nhận").click()
+    page.locator("#form button[type=submit]").click()
     result = page.locator("#done:not(:empty), #code-error:not(:empty)")
     result.first.wait_for()
     return {**shown, "result": result.first.inner_text()}

@@ -133,6 +133,7 @@ class World:
             command += ["--data", str(FOLDER / "sandbox.sqlite"), "--smtp", f"127.0.0.1:{self.mail.port}"]
             command += ["--client-id", CLIENT_ID, "--secret-file", str(secret_file)]
             command += ["--mail-from", f"no-reply@{VSS_SENDER_DOMAIN}"]
+            command += ["--set", "weather=fair", "--set", "edition=seed"]
             self.sandbox = self._program("sandbox", command)
             self.control = SandboxControl(self.sandbox_url)
         self.sandbox.start()

@@ -204,7 +204,8 @@ class World:
             str(self.folder / "sandbox.sqlite"),
         ]
         command += ["--smtp", f"127.0.0.1:{self.mail.port}", "--client-id", CLIENT_ID, "--secret-file", str(secret)]
-        command += ["--mail-from", f"no-reply@{VSS_DOMAIN}"]
+        # Only the mails that a case is about.
+        command += ["--mail-from", f"no-reply@{VSS_DOMAIN}", "--set", "weather=fair", "--set", "edition=seed"]
         self.sandbox = self._program("sandbox", command)
         self.control = Control(self.sandbox_url)
         self.start_sandbox()

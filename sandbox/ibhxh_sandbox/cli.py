@@ -9,12 +9,15 @@ import logging
 import signal
 import socket
 import ssl
+import sys
 from pathlib import Path
 
 from aiohttp import web
 
 from .seed import add_units
 from .server import Client, Options, Sandbox
+from .settings import Settings
+from .store import StoreError
 from .units import Provider
 from .web import make_app
 from .web_gateway import PREFIX
@@ -26,6 +29,15 @@ def _arguments() -> argparse.ArgumentParser:
     parser.add_argument("--port", type=int, default=0, help="port to listen on (0: a free one)")
     parser.add_argument("--data", default=":memory:", metavar="FILE", help="SQLite file that keeps everything")
     parser.add_argument("--smtp", metavar="HOST:PORT", help="mail server; without it mails stay on the mailbox page")
+    parser.add_argument("--smtp-source", metavar="ADDRESS", help="address of this machine that mails are sent from")
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        type=Settings.parse,
+        help="a setting of the control API; may be repeated",
+    )
     parser.add_argument("--client-id", default="sandbox", help="user name of the I-VAN client")
     parser.add_argument("--secret-file", type=Path, required=True, help="file with the I-VAN client's secret")
     parser.add_argument("--provider-code", default="00001", help="the client's I-VAN code (MaIVan)")
@@ -47,7 +59,10 @@ def main(arguments: list[str] | None = None) -> None:
     """Run the sandbox."""
     options = _arguments().parse_args(arguments)
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    asyncio.run(_serve(options))
+    try:
+        asyncio.run(_serve(options))
+    except StoreError as error:
+        sys.exit(f"ibhxh-sandbox: {error}")
 
 
 async def _serve(given: argparse.Namespace) -> None:
@@ -68,6 +83,8 @@ async def _serve(given: argparse.Namespace) -> None:
             clients=clients,
             data=given.data,
             smtp=(smtp_host, int(smtp_port)) if given.smtp else None,
+            smtp_source=given.smtp_source,
+            settings={name: value for setting in given.set for name, value in setting.items()},
             portal_url=(given.portal_url or origin).rstrip("/"),
             sender=given.mail_from,
             control_token=_secret(given.control_token_file) if given.control_token_file else None,

@@ -16,12 +16,12 @@ from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import padding, rsa
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.x509.oid import NameOID
 from lxml import etree
 
-from .signatures import C14N, DS, ENVELOPED
+from . import signing
 
 HEAD: dict[str, str] = {
     "TenCoQuan": "BHXH Thành phố Hà Nội",
@@ -29,12 +29,12 @@ HEAD: dict[str, str] = {
     "LoaiDoiTuong": "1",
     "TenDoiTuong": "Công ty TNHH Ví Dụ",
     "MaSoThue": "0100109106",
-    "DienThoai": "+84912345678",
+    "DienThoai": "0912345678",
     "Email": "ke.toan@vidu.example",
     "NguoiLienHe": "Nguyễn Thị Ví Dụ",
     "DiaChi": "Số 1 phố Ví Dụ, Hà Nội",
     "DiaChiLienHe": "Số 1 phố Ví Dụ, Hà Nội",
-    "DienThoaiLienHe": "+84912345678",
+    "DienThoaiLienHe": "0912345678",
     "NgayLap": "02/03/2026",
     "NgayDangKy": "02/03/2026",
     "MaIVan": "00001",
@@ -71,15 +71,23 @@ class Identity:
 
 
 def make_identity(
-    tax_code: str = HEAD["MaSoThue"], *, start: datetime | None = None, days: int = 36500, bits: int = 2048
+    tax_code: str = HEAD["MaSoThue"],
+    *,
+    start: datetime | None = None,
+    days: int = 36500,
+    bits: int = 2048,
+    uid: str | None = None,
 ) -> Identity:
-    """A new key with a self-signed certificate of the unit `tax_code`, valid from `start` (UTC; else 01/01/2020)."""
+    """A new key with a self-signed certificate of the unit `tax_code`, valid from `start` (UTC; else 01/01/2020).
+
+    `uid` replaces the subject's `MST:<tax_code>`.
+    """
     key = rsa.generate_private_key(public_exponent=65537, key_size=bits)
     name = x509.Name(
         [
             x509.NameAttribute(NameOID.COUNTRY_NAME, "VN"),
             x509.NameAttribute(NameOID.COMMON_NAME, HEAD["TenDoiTuong"]),
-            x509.NameAttribute(NameOID.USER_ID, f"MST:{tax_code}"),
+            x509.NameAttribute(NameOID.USER_ID, uid or f"MST:{tax_code}"),
         ]
     )
     start = start or datetime(2020, 1, 1, tzinfo=timezone.utc)
@@ -107,23 +115,9 @@ def unsigned(form: str, changes: Mapping[str, str] | None = None) -> etree._Elem
     return root
 
 
-def sign(root: etree._Element, identity: Identity) -> bytes:
-    """Append the signature to CKy_Dvi in the layout of the contract; the document as bytes."""
-    digest = base64.b64encode(hashlib.sha256(_c14n(root)).digest()).decode()
-    signature = etree.SubElement(root.find("CKy_Dvi"), _ds("Signature"), nsmap={None: DS}, Id="sigid")
-    info = etree.SubElement(signature, _ds("SignedInfo"))
-    etree.SubElement(info, _ds("CanonicalizationMethod"), Algorithm=C14N)
-    etree.SubElement(info, _ds("SignatureMethod"), Algorithm="http://www.w3.org/2001/04/xmldsig-more#rsa-sha256")
-    reference = etree.SubElement(info, _ds("Reference"), URI="")
-    etree.SubElement(etree.SubElement(reference, _ds("Transforms")), _ds("Transform"), Algorithm=ENVELOPED)
-    etree.SubElement(reference, _ds("DigestMethod"), Algorithm="http://www.w3.org/2001/04/xmlenc#sha256")
-    etree.SubElement(reference, _ds("DigestValue")).text = digest
-    value = identity.key.sign(_c14n(info), padding.PKCS1v15(), hashes.SHA256())
-    etree.SubElement(signature, _ds("SignatureValue")).text = base64.b64encode(value).decode()
-    data = etree.SubElement(etree.SubElement(signature, _ds("KeyInfo")), _ds("X509Data"))
-    etree.SubElement(data, _ds("X509SubjectName")).text = identity.certificate.subject.rfc4514_string()
-    der = identity.certificate.public_bytes(serialization.Encoding.DER)
-    etree.SubElement(data, _ds("X509Certificate")).text = base64.b64encode(der).decode()
+def sign(root: etree._Element, identity: Identity, layout: str = "signed_files") -> bytes:
+    """Append the signature to CKy_Dvi in the layout of really signed files (see `signing`); the document as bytes."""
+    signing.append(root.find("CKy_Dvi"), identity.key, identity.certificate, datetime.now(timezone.utc), layout)
     return to_bytes(root)
 
 
@@ -144,15 +138,6 @@ def request_body(form: str, document: bytes, fields: Mapping[str, str] | None = 
         "document": base64.b64encode(document).decode(),
         "sha256": hashlib.sha256(document).hexdigest(),
     }
-
-
-def _ds(name: str) -> str:
-    return f"{{{DS}}}{name}"
-
-
-def _c14n(element: etree._Element) -> bytes:
-    # Of a part of a tree lxml 6.1 writes a wrong canonical form; of a whole document it is right.
-    return bytes(etree.tostring(etree.fromstring(etree.tostring(element)), method="c14n"))
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -8,7 +8,10 @@ from dataclasses import dataclass
 from email import policy
 from email.message import EmailMessage
 from email.utils import parseaddr
+from html.parser import HTMLParser
 from typing import Any
+
+from .letters import LETTERS
 
 KINDS = (
     "duplicate",
@@ -23,7 +26,6 @@ KINDS = (
     "forwarded_attached",
 )
 """What can be switched on. `out_of_order` holds an activation mail back until the unit's next other mail was sent."""
-LETTERS = ("activation", "confirmation", "rejection")
 
 
 @dataclass
@@ -38,6 +40,11 @@ class Outgoing:
     def recipient(self) -> str:
         """The address of the envelope."""
         return parseaddr(str(self.message["To"]))[1]
+
+    @property
+    def sender(self) -> str:
+        """The sender's address on the envelope."""
+        return parseaddr(str(self.message["From"]))[1]
 
 
 @dataclass
@@ -98,8 +105,8 @@ def _apply(fault: MailFault, outgoing: list[Outgoing]) -> list[Outgoing]:
 def _rewritten(fault: MailFault, message: EmailMessage) -> EmailMessage:
     plain = message.get_body(("plain",))
     html = message.get_body(("html",))
-    text = plain.get_content() if plain else ""
     markup = html.get_content() if html else ""
+    text = plain.get_content() if plain else as_text(markup)
     if fault.kind == "forwarded_attached":
         fresh = _headers(message, fault, "Fwd: ")
         fresh.set_content("Chuyển tiếp thư của cơ quan BHXH.\n")
@@ -140,6 +147,38 @@ def _headers(message: EmailMessage, fault: MailFault, prefix: str) -> EmailMessa
         fresh.replace_header("To", fault.to or str(message["To"]))
         fresh.replace_header("Message-ID", "<forwarded." + str(message["Message-ID"]).lstrip("<"))
     return fresh
+
+
+class _Reader(HTMLParser):
+    """Writes HTML down as a mail program does that shows text only: blocks as lines, addresses of links behind them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.text = ""
+        self._address = ""
+
+    def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
+        if tag == "a":
+            self._address = dict(attributes).get("href") or ""
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag == "a":
+            self.text += f" <{self._address}>"
+        elif tag == "td":
+            self.text += " "
+        elif tag in ("p", "div", "h2", "tr"):
+            self.text += "\n\n"
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+
+def as_text(markup: str) -> str:
+    """The text of a mail that has an HTML half only."""
+    reader = _Reader()
+    reader.feed(markup)
+    reader.close()
+    return reader.text
 
 
 def _without_accents(text: str) -> str:

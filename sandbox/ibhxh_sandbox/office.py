@@ -10,15 +10,17 @@ import hashlib
 import hmac
 import json
 import secrets
-import string
+import uuid
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from . import documents, letters, notification, signatures, units
-from .clock import VIETNAM, Clock, moment, stamp, vietnamese
-from .mail_bytes import to_bytes
-from .mail_faults import MailFaults
+from . import documents, notification, signatures, units
+from .clock import Clock, moment, stamp, vietnamese
+from .codes import new_code
+from .letters.writing import identity
+from .mail_room import MailRoom
 from .problems import Problem, Refusal
 from .settings import Settings
 from .store import Row, Store
@@ -28,6 +30,19 @@ from .vss_key import VssKey
 
 PASSED = "00"
 """The code of a step that was passed. VSS's own is not known; clients look at `passed`."""
+_EMPTY_FIELDS = {
+    "MaCoQuan": "001",
+    "TenCoQuan": "BHXH",
+    "DienThoai": "",
+    "TenDoiTuong": "Đơn vị",
+}
+"""What a person who files elsewhere may leave out here."""
+_UNDEFINED = {
+    "none": (),
+    "dossier": ("dossier_number", "accepted_at"),
+    "all": ("unit_code", "unit_name", "dossier_number", "accepted_at"),
+}
+"""Setting `page_undefined` -> what today's page does not know."""
 
 
 @dataclass(frozen=True)
@@ -42,19 +57,34 @@ class Submission:
     document: bytes
 
 
+@dataclass(frozen=True)
+class Lodging:
+    """A dossier that is filed without this gateway."""
+
+    form: str
+    fields: dict[str, str]
+    """By element name, as in the document: `MaSoThue` and `Email` at least."""
+    unit_code: str | None = None
+    provider: Provider = units.PORTAL
+    """Where it is filed."""
+
+
 class Office:
     """VSS, as far as registration goes, for one or more I-VAN organisations."""
 
     def __init__(self, store: Store, clock: Clock, key: VssKey, *, portal_url: str, sender: str) -> None:
         self.store = store
         self.clock = clock
-        self.portal_url = portal_url
-        self.mail_faults = MailFaults()
         self.verdicts = Verdicts()
         self.settings = Settings()
         self.settings.change(store.get_meta("settings") or {})
+        self.mails = MailRoom(store, clock, self.settings, key, portal_url=portal_url, sender=sender)
         self._key = key
-        self._sender = sender
+
+    def change_settings(self, changes: Mapping[str, Any]) -> None:
+        """Set some switches and keep them. Raises ValueError."""
+        self.settings.change(dict(changes))
+        self.store.set_meta("settings", self.settings.as_json())
 
     # ---- the gateway -------------------------------------------------------------------------------------------
 
@@ -96,7 +126,7 @@ class Office:
         if not self._waits_for_code(row):
             raise Problem(409, "code_expired", "Mã kích hoạt đã hết hạn. Đơn vị cần đăng ký lại.")
         with self.store.transaction():
-            self._post(letters.activation, "activation", row, self._unit(row))
+            self.mails.post("activation", row, self._unit(row))
         return {"sent_at": stamp(self.clock.now())}
 
     # ---- the portal --------------------------------------------------------------------------------------------
@@ -109,15 +139,18 @@ class Office:
         if row["code"] is None and row["state"] != "confirmed":
             raise Problem(410, "replaced", "Đường dẫn này đã được thay bằng lần đăng ký mới hơn của đơn vị.")
         unit, fields = self._unit(row), json.loads(row["fields"])
-        return {
-            "unit_code": unit["unit_code"],
+        today = self.settings.edition == "today"
+        shown = {
+            "unit_code": identity(unit) if today else unit["unit_code"],
             "unit_name": unit["name"],
-            "tax_code": fields["MaSoThue"],
-            "email": fields["Email"],
             "dossier_number": row["dossier_number"],
             "accepted_at": vietnamese(row["accepted_at"]),
-            "state": self._activation_state(row),
         }
+        if today:
+            shown |= dict.fromkeys(_UNDEFINED[self.settings.page_undefined], "undefined")
+        else:
+            shown |= {"tax_code": fields["MaSoThue"], "email": fields["Email"]}
+        return {**shown, "edition": self.settings.edition, "state": self._activation_state(row)}
 
     def activate(self, token: str, code: str, *, reset_password: bool) -> Row:
         """Confirm a registration with the mailed code. Raises Problem 404, 410, 409 (done already) or 422 (wrong)."""
@@ -135,6 +168,42 @@ class Office:
         with self.store.transaction():
             self._confirm(row, reset_password=reset_password)
         return {**shown, "state": "confirmed", "message": "Hoàn tất thủ tục thành công."}
+
+    def lodge(self, lodging: Lodging) -> Row:
+        """File a dossier elsewhere, as a person does at VSS's portal or in an I-VAN's program; the dossier.
+
+        Nobody sees the document or its signature, so none is kept. Raises Refusal.
+        """
+        fields = {**_EMPTY_FIELDS, **lodging.fields}
+        document = documents.Document(lodging.form, None, fields)
+        row: Row = {
+            "client": lodging.provider.code,
+            "client_name": lodging.provider.name,
+            "reference": str(uuid.uuid4()),
+            "form": lodging.form,
+            "agency_code": fields["MaCoQuan"],
+            "tax_code": units.plain_tax_code(fields["MaSoThue"]),
+            "unit_code": lodging.unit_code,
+            "document": b"",
+            "sha256": "",
+            "signer": json.dumps({"fingerprint": None, "serial": None}),
+            "fields": json.dumps(fields),
+            "state": "received",
+            "accepted_at": stamp(self.clock.now()),
+            "steps": json.dumps([_step(1, stamp(self.clock.now()), PASSED, "Đã tiếp nhận hồ sơ.", passed=True)]),
+        }
+        with self.store.transaction():
+            unit = self._judge(document, None, lodging.provider, lodging.unit_code)
+            row["id"] = self.store.insert("dossier", {**row, "unit": unit["id"]})
+            return self._accept(self._reload(row), unit, at_once=True)
+
+    def write_mail(self, reference: str, kind: str, **options: Any) -> None:
+        """Write one more mail about a dossier. Raises KeyError for an unknown dossier or kind of mail."""
+        row = self.store.one("SELECT * FROM dossier WHERE reference = ? ORDER BY id DESC", reference)
+        if row is None:
+            raise KeyError(reference)
+        with self.store.transaction():
+            self.mails.post(kind, row, self._unit(row), **options)
 
     # ---- the clock's work --------------------------------------------------------------------------------------
 
@@ -158,8 +227,9 @@ class Office:
             raise Problem(400, "bad_request", "agency_code hoặc tax_code khác với nội dung hồ sơ.")
         if fields["MaIVan"] != client.code:
             raise documents.structure_error(f"MaIVan phải là {client.code}, mã của tổ chức I-VAN gửi hồ sơ.")
-        if tax_code not in (units.plain_tax_code(code) for code in signer.tax_codes):
-            raise Refusal("SE003", f"Chứng thư số không phải của đơn vị có mã số thuế {fields['MaSoThue']}.")
+        if tax_code not in signer.tax_codes:
+            named = ", ".join(signer.tax_codes) or "không có mã số thuế trong UID"
+            raise Refusal("CE013", f"Mã số thuế trên chứng thư số ({named}) khác với của đơn vị: {fields['MaSoThue']}.")
         return document, signer
 
     def _take_in(
@@ -191,10 +261,11 @@ class Office:
         }
         if delay:
             row["id"] = self.store.insert("dossier", row)
+            self.mails.received(self._reload(row), {})
             return self._reload(row)
         unit = self._judge(document, signer, client, submission.unit_code)
-        row["id"] = self.store.insert("dossier", row)
-        return self._accept(self._reload(row), unit)
+        row["id"] = self.store.insert("dossier", {**row, "unit": unit["id"]})
+        return self._accept(self._reload(row), unit, at_once=True)
 
     def _decide(self, row: Row) -> None:
         document = documents.read(row["form"], row["document"])
@@ -206,36 +277,39 @@ class Office:
         except Refusal as refusal:
             self._reject(row, refusal)
         else:
-            self._accept(row, unit)
+            self.store.update("dossier", "id", row["id"], unit=unit["id"])
+            self._accept(self._reload(row), unit, at_once=False)
 
     def _judge(
-        self, document: documents.Document, signer: signatures.Signer, client: Provider, unit_code: str | None
+        self, document: documents.Document, signer: signatures.Signer | None, client: Provider, unit_code: str | None
     ) -> Row:
         """The unit, when VSS has nothing against the dossier; else raises Refusal."""
         self.verdicts.check()
         unit = units.find_or_create(self.store, document, unit_code)
-        units.check(unit, document, signer, client)
+        units.check(unit, document, signer, client, self.settings)
         return unit
 
-    def _accept(self, row: Row, unit: Row) -> Row:
-        """Number the dossier; then send a code, or confirm at once where none is asked for."""
-        now = self.clock.now()
-        year = now.astimezone(VIETNAM).year
-        number = f"{self.store.next_number(row['agency_code'], year):05}/{year}/{row['agency_code']}"
+    def _accept(self, row: Row, unit: Row, *, at_once: bool) -> Row:
+        """Number the dossier; then send a code, or confirm where none is asked for.
+
+        :param at_once: the dossier was taken in just now
+        """
+        number = self.mails.next_number(row["agency_code"])
         self._advance(row, 2, PASSED, "Hồ sơ hợp lệ, đã được cấp số hồ sơ.", state="accepted", dossier_number=number)
         if row["form"] != "04" and not self.settings.ask_code_for_amend:
-            self._confirm(self._reload(row), reset_password=False)
+            self._confirm(self._reload(row), at_once=at_once)
             return self._reload(row)
         if row["form"] == "04":
             # A unit that registers again is sent a new code; the older one is worth nothing from now on.
-            self.store.update("dossier", "tax_code", row["tax_code"], code=None)
-            self.store.update("unit", "tax_code", row["tax_code"], state="waiting")
-        expires = stamp(now + timedelta(seconds=self.settings.code_seconds))
+            self.store.update("dossier", "unit", unit["id"], code=None)
+            self.store.update("unit", "id", unit["id"], state="waiting")
+        expires = stamp(self.clock.now() + timedelta(seconds=self.settings.code_seconds))
         token = secrets.token_hex(32).upper()
-        self.store.update("dossier", "id", row["id"], code=_new_code(), token=token, code_expires_at=expires)
+        code = new_code(self.settings.code_letters)
+        self.store.update("dossier", "id", row["id"], code=code, token=token, code_expires_at=expires)
         row = self._reload(row)
         self._notify(row, unit)
-        self._post(letters.activation, "activation", row, unit)
+        self.mails.asked(self._reload(row), unit, at_once=at_once)
         return self._reload(row)
 
     def _reject(self, row: Row, refusal: Refusal) -> None:
@@ -245,18 +319,17 @@ class Office:
         unit = self._unit(row) or {"unit_code": row["unit_code"] or "", "name": name}
         row = self._reload(row)
         self._notify(row, unit, refusal)
-        self._post(letters.rejection, "rejection", self._reload(row), unit)
+        self.mails.refused(self._reload(row), unit)
 
-    def _confirm(self, row: Row, *, reset_password: bool) -> None:
+    def _confirm(self, row: Row, *, reset_password: bool = False, at_once: bool = False) -> None:
         provider = Provider(row["client"], row["client_name"])
-        unit = self._unit(row)
-        changes = units.confirmed(unit, row["form"], json.loads(row["fields"]), json.loads(row["signer"]), provider)
-        self.store.update("unit", "tax_code", row["tax_code"], **changes)
+        changes = units.confirmed(row["form"], json.loads(row["fields"]), json.loads(row["signer"]), provider)
+        self.store.update("unit", "id", row["unit"], **changes)
         self.store.update("dossier", "id", row["id"], code=None)
         self._advance(row, 3, PASSED, "BHXH Việt Nam đã xác nhận.", state="confirmed")
-        row = self._reload(row)
+        row, unit = self._reload(row), self._unit(row)
         self._notify(row, unit)
-        self._post(letters.confirmation, "confirmation", self._reload(row), unit, new_password=reset_password)
+        self.mails.confirmed(self._reload(row), unit, at_once=at_once, new_password=reset_password)
 
     def _advance(
         self, row: Row, number: int, code: str, description: str, *, passed: bool = True, **changes: Any
@@ -266,31 +339,8 @@ class Office:
         self.store.update("dossier", "id", row["id"], steps=json.dumps(steps), **changes)
 
     def _notify(self, row: Row, unit: Row, refusal: Refusal | None = None) -> None:
-        xml = notification.build(row, unit, self.clock.now(), refusal, self._key)
+        xml = notification.build(row, unit, self.clock.now(), refusal, self._key, self.settings.notice_layout)
         self.store.update("dossier", "id", row["id"], notification=xml)
-
-    def _post(self, write: letters.Writer, kind: str, row: Row, unit: Row, *, new_password: bool = False) -> None:
-        """Write a mail and put it into the outbox, as the mail faults that are switched on would have it."""
-        now = self.clock.now()
-        page = f"{self.portal_url}/#/kich-hoat/{row['token']}"
-        letter = letters.Letter(row, unit, page, vietnamese(row["code_expires_at"] or stamp(now)), new_password)
-        for outgoing in self.mail_faults.apply(kind, write(letter, self._sender, now)):
-            self.store.insert(
-                "mail",
-                {
-                    "dossier": row["id"],
-                    "kind": kind,
-                    "recipient": outgoing.recipient,
-                    "subject": str(outgoing.message["Subject"]),
-                    "message": to_bytes(outgoing.message),
-                    "created_at": stamp(now),
-                    "due_at": stamp(now + timedelta(seconds=outgoing.late_seconds)),
-                    "held_for": row["tax_code"] if outgoing.after_next else None,
-                },
-            )
-        if kind != "activation":
-            # What was held back to come out of order goes out behind this one.
-            self.store.update("mail", "held_for", row["tax_code"], held_for=None, released=1)
 
     # ---- looking up --------------------------------------------------------------------------------------------
 
@@ -309,7 +359,7 @@ class Office:
         return fresh
 
     def _unit(self, row: Row) -> Row:
-        return self.store.one("SELECT * FROM unit WHERE tax_code = ?", row["tax_code"]) or {}
+        return self.store.one("SELECT * FROM unit WHERE id = ?", row["unit"]) or {}
 
     def _state(self, row: Row) -> str:
         if row["state"] == "received" and row["decide_at"]:
@@ -337,7 +387,3 @@ class Office:
 
 def _step(number: int, at: str, code: str, description: str, *, passed: bool) -> Row:
     return {"step": number, "at": at, "code": code, "description": description, "passed": passed}
-
-
-def _new_code() -> str:
-    return "".join(secrets.choice(string.ascii_uppercase + string.digits) for _ in range(10))

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import smtplib
 from dataclasses import dataclass, field
-from email.utils import parseaddr
 
 from .store import Row
 
@@ -28,12 +27,12 @@ class Round:
     """Why the rest has to wait."""
 
 
-def _send(connection: smtplib.SMTP, sender: str, mail: Row) -> tuple[int, str] | None:
+def _send(connection: smtplib.SMTP, mail: Row) -> tuple[int, str] | None:
     """None when the server took the mail, else its code and words for not taking this one."""
     answer: bytes | str
     options = ["BODY=8BITMIME"] if connection.has_extn("8bitmime") else []
     try:
-        connection.sendmail(parseaddr(sender)[1], [mail["recipient"]], mail["message"], mail_options=options)
+        connection.sendmail(mail["sender"], [mail["recipient"]], mail["message"], mail_options=options)
     except smtplib.SMTPRecipientsRefused as error:
         code, answer = next(iter(error.recipients.values()))
     except smtplib.SMTPResponseException as error:
@@ -43,14 +42,17 @@ def _send(connection: smtplib.SMTP, sender: str, mail: Row) -> tuple[int, str] |
     return code, answer.decode(errors="replace") if isinstance(answer, bytes) else answer
 
 
-def deliver(server: tuple[str, int], sender: str, mails: list[Row]) -> Round:
-    """Send the mails in their order over one connection; blocks, raises nothing for what a mail server may do."""
+def deliver(server: tuple[str, int], mails: list[Row], source: str | None = None) -> Round:
+    """Send the mails in their order over one connection; blocks, raises nothing for what a mail server may do.
+
+    :param source: address of this machine to connect from
+    """
     done = Round()
     try:
-        with smtplib.SMTP(*server, timeout=TIMEOUT) as connection:
+        with smtplib.SMTP(*server, timeout=TIMEOUT, source_address=(source, 0) if source else None) as connection:
             connection.ehlo()
             for mail in mails:
-                refusal = _send(connection, sender, mail)
+                refusal = _send(connection, mail)
                 if refusal is None:
                     done.sent.append(mail["id"])
                 elif refusal[0] >= 500:

@@ -6,12 +6,12 @@ import asyncio
 import contextlib
 import logging
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from . import postman, vss_key
 from .clock import Clock, moment, stamp
@@ -44,6 +44,10 @@ class Options:
     data: Path | str = ":memory:"
     smtp: tuple[str, int] | None = None
     """Where mails go; None: they stay in the sandbox's mailbox page."""
+    smtp_source: str | None = None
+    """Address of this machine that mails are sent from: a mail server can tell the sandbox by it, as SPF does."""
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    """Settings at the start, in place of those in the data file."""
     portal_url: str = ""
     """Public address of the portal in mails."""
     sender: str = "Giao dịch điện tử BHXH (thử nghiệm) <khong-tra-loi@sandbox.example>"
@@ -64,6 +68,8 @@ class Sandbox:
         self._restore_clock()
         self.vss_key = vss_key.load_or_make(self.store)
         self.office = Office(self.store, self.clock, self.vss_key, portal_url=options.portal_url, sender=options.sender)
+        if options.settings:
+            self.office.change_settings(options.settings)
         self._executor = ThreadPoolExecutor(1, thread_name_prefix="office")
         self._wake = asyncio.Event()
 
@@ -113,7 +119,7 @@ class Sandbox:
 
     async def _send_due(self, smtp: tuple[str, int]) -> None:
         while due := await self._in_office(self._due):
-            done = await asyncio.to_thread(postman.deliver, smtp, self.options.sender, due)
+            done = await asyncio.to_thread(postman.deliver, smtp, due, self.options.smtp_source)
             await self._in_office(lambda done=done: self._note(done))  # type: ignore[misc]
             if done.interrupted or not (done.sent or done.refused):
                 _logger.warning("mail not sent, tried again soon: %s", done.interrupted or "the server asks to wait")
@@ -121,7 +127,8 @@ class Sandbox:
 
     def _due(self) -> list[Row]:
         return self.store.all(
-            "SELECT id, recipient, message FROM mail WHERE sent_at IS NULL AND error IS NULL AND held_for IS NULL"
+            "SELECT id, sender, recipient, message FROM mail"
+            " WHERE sent_at IS NULL AND error IS NULL AND held_for IS NULL"
             " AND due_at <= ? ORDER BY due_at, released, id LIMIT ?",
             stamp(self.clock.now()),
             postman.BATCH,

@@ -5,10 +5,22 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
+CHOICES: dict[str, tuple[str, ...]] = {
+    "edition": ("today", "seed"),
+    "page_undefined": ("none", "dossier", "all"),
+    "weather": ("foul", "fair"),
+    "code_letters": ("mixed", "letters", "digits"),
+    "code_layout": ("line", "groups", "cells"),
+    "registered_code": ("CE006", "CE007", "IB16"),
+    "elsewhere_code": ("SE006", "IC1", "CE007"),
+    "notice_layout": ("signed_files", "signed_files_object", "template"),
+}
+"""The values that a setting of text may have; the first is the default."""
+
 
 @dataclass
 class Settings:
-    """Switches of the control API, kept in the data file."""
+    """Switches of the control API and the command line, kept in the data file."""
 
     processing_seconds: int = 0
     """Seconds (of the sandbox's clock) between taking a dossier in and deciding on it; 0 = at once."""
@@ -16,15 +28,44 @@ class Settings:
     """Whether forms 05 and 06 need an activation code as well."""
     code_seconds: int = 24 * 3600
     """Life of an activation code: 24 hours, as the user guide says."""
+    edition: str = "today"
+    """Portal page and mails: as they are today, or as in the user guide of 2017 (domain.md §§1, 6)."""
+    page_undefined: str = "dossier"
+    """What today's page shows as the word `undefined`: nothing, number and time, or all four."""
+    weather: str = "foul"
+    """Whether VSS's other mails come as well, in any order and some of them late (domain.md §6)."""
+    code_letters: str = "mixed"
+    """What new activation codes are made of; of ten upper-case letters and digits, 1 in 26 has letters only."""
+    code_layout: str = "line"
+    """How today's mail shows the code: alone in its line, in groups, or in a table cell for each character."""
+    registered_code: str = "CE006"
+    """VSS's code for a unit that this I-VAN has registered already (domain.md §5)."""
+    elsewhere_code: str = "SE006"
+    """VSS's code for a unit of another I-VAN; the portal's own units are always CE044."""
+    notice_layout: str = "signed_files"
+    """How notifications are signed: as really signed files are (domain.md §3), or from xmlsec's template."""
 
     def change(self, changes: dict[str, Any]) -> None:
-        """Set some of the switches. Raises ValueError on an unknown name or a value of another type."""
+        """Set some of the switches. Raises ValueError on an unknown name or value."""
         known = {field.name: type(getattr(self, field.name)) for field in fields(self)}
         for name, value in changes.items():
-            if type(value) is not known.get(name) or value < 0:
+            allowed = CHOICES.get(name)
+            fits = value in allowed if allowed else type(value) is known.get(name) and value >= 0
+            if not fits:
                 raise ValueError(f"unknown setting or value: {name}")
         for name, value in changes.items():
             setattr(self, name, value)
+
+    @staticmethod
+    def parse(assignment: str) -> dict[str, Any]:
+        """The change that `NAME=VALUE` on the command line means. Raises ValueError."""
+        name, _, text = assignment.partition("=")
+        value: Any = text
+        if name not in CHOICES:
+            value = {"true": True, "false": False}.get(text)
+            value = int(text) if value is None else value
+        Settings().change({name: value})
+        return {name: value}
 
     def as_json(self) -> dict[str, Any]:
         """All switches by name."""

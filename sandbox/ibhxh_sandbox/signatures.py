@@ -7,6 +7,8 @@ by whose certificate is decided here, because a valid signature over the wrong p
 from __future__ import annotations
 
 import base64
+import re
+import unicodedata
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -19,10 +21,8 @@ from cryptography.x509.oid import NameOID
 from lxml import etree
 
 from .problems import Refusal
+from .signing import C14N, DS, ENVELOPED
 
-DS = "http://www.w3.org/2000/09/xmldsig#"
-C14N = "http://www.w3.org/TR/2001/REC-xml-c14n-20010315"
-ENVELOPED = f"{DS}enveloped-signature"
 SIGNATURE_METHODS = {f"http://www.w3.org/2001/04/xmldsig-more#rsa-sha{bits}" for bits in (256, 384, 512)}
 DIGEST_METHODS = {
     "http://www.w3.org/2001/04/xmlenc#sha256",
@@ -30,6 +30,8 @@ DIGEST_METHODS = {
     "http://www.w3.org/2001/04/xmlenc#sha512",
 }
 MIN_KEY_BITS = 2048
+PERSONAL_NUMBER = re.compile("[0-9]{12}")
+"""Since 01/07/2025 the tax code of household businesses and individuals (domain.md §7)."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +42,7 @@ class Signer:
     """SHA-256 of the DER certificate, lower-case hex."""
     serial: int
     tax_codes: tuple[str, ...]
-    """What stands after `MST:` or `MNS:` in the subject's UIDs."""
+    """What the subject's UIDs name after `MST:`, `MNS:` or, twelve digits long, `CCCD:`; without dash and blanks."""
     not_before: datetime
     not_after: datetime
 
@@ -138,5 +140,11 @@ def _verify_value(signature: etree._Element, key: rsa.RSAPublicKey) -> None:
 
 
 def _tax_codes(certificate: x509.Certificate) -> tuple[str, ...]:
-    texts = [str(uid.value) for uid in certificate.subject.get_attributes_for_oid(NameOID.USER_ID)]
-    return tuple(text[4:].strip() for text in texts if text[:4].upper() in ("MST:", "MNS:"))
+    found = []
+    for uid in certificate.subject.get_attributes_for_oid(NameOID.USER_ID):
+        # Lower case, inner blanks and a full-width colon occur (domain.md §7).
+        text = "".join(unicodedata.normalize("NFKC", str(uid.value)).split()).upper()
+        kind, _, value = text.partition(":")
+        if kind in ("MST", "MNS") or (kind == "CCCD" and PERSONAL_NUMBER.fullmatch(value)):
+            found.append(value.replace("-", ""))
+    return tuple(found)

@@ -20,25 +20,34 @@ _SCHEMA = """
 CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS counter (agency TEXT, year INTEGER, last INTEGER NOT NULL, PRIMARY KEY (agency, year));
 CREATE TABLE IF NOT EXISTS unit (
-    tax_code TEXT PRIMARY KEY, unit_code TEXT UNIQUE NOT NULL, name TEXT NOT NULL, agency_code TEXT NOT NULL,
-    agency_name TEXT NOT NULL, state TEXT NOT NULL, holder_code TEXT, holder_name TEXT, fingerprint TEXT, serial TEXT,
-    email TEXT, phone TEXT);
+    id INTEGER PRIMARY KEY, tax_code TEXT NOT NULL, unit_code TEXT UNIQUE NOT NULL, told INTEGER NOT NULL,
+    name TEXT NOT NULL, agency_code TEXT NOT NULL, agency_name TEXT NOT NULL, state TEXT NOT NULL, holder_code TEXT,
+    holder_name TEXT, fingerprint TEXT, serial TEXT, email TEXT, phone TEXT);
+CREATE INDEX IF NOT EXISTS unit_tax_code ON unit (tax_code);
 CREATE TABLE IF NOT EXISTS dossier (
     id INTEGER PRIMARY KEY, client TEXT NOT NULL, client_name TEXT NOT NULL, reference TEXT NOT NULL,
     form TEXT NOT NULL, agency_code TEXT NOT NULL,
-    tax_code TEXT NOT NULL, unit_code TEXT, document BLOB NOT NULL, sha256 TEXT NOT NULL, signer TEXT NOT NULL,
-    fields TEXT NOT NULL, state TEXT NOT NULL, accepted_at TEXT NOT NULL, decide_at TEXT, dossier_number TEXT UNIQUE,
-    steps TEXT NOT NULL, holder TEXT, notification BLOB, token TEXT UNIQUE, code TEXT, code_expires_at TEXT,
+    tax_code TEXT NOT NULL, unit_code TEXT, unit INTEGER, document BLOB NOT NULL, sha256 TEXT NOT NULL,
+    signer TEXT NOT NULL, fields TEXT NOT NULL, state TEXT NOT NULL, accepted_at TEXT NOT NULL, decide_at TEXT,
+    dossier_number TEXT UNIQUE, steps TEXT NOT NULL, holder TEXT, notification BLOB, token TEXT UNIQUE, code TEXT,
+    code_expires_at TEXT,
     UNIQUE (client, reference));
 CREATE INDEX IF NOT EXISTS dossier_due ON dossier (decide_at) WHERE decide_at IS NOT NULL;
-CREATE INDEX IF NOT EXISTS dossier_waiting ON dossier (tax_code) WHERE code IS NOT NULL;
+CREATE INDEX IF NOT EXISTS dossier_waiting ON dossier (unit) WHERE code IS NOT NULL;
 CREATE TABLE IF NOT EXISTS mail (
-    id INTEGER PRIMARY KEY, dossier INTEGER, kind TEXT NOT NULL, recipient TEXT NOT NULL, subject TEXT NOT NULL,
-    message BLOB NOT NULL, created_at TEXT NOT NULL, due_at TEXT NOT NULL, held_for TEXT,
+    id INTEGER PRIMARY KEY, dossier INTEGER, kind TEXT NOT NULL, sender TEXT NOT NULL, recipient TEXT NOT NULL,
+    subject TEXT NOT NULL,
+    message BLOB NOT NULL, created_at TEXT NOT NULL, due_at TEXT NOT NULL, held_for INTEGER,
     released INTEGER NOT NULL DEFAULT 0, sent_at TEXT, error TEXT);
 CREATE INDEX IF NOT EXISTS mail_due ON mail (due_at) WHERE sent_at IS NULL;
 """
+VERSION = 2
+"""Of the schema. A stand-in for tests migrates nothing."""
 _TABLES = ("counter", "unit", "dossier", "mail")
+
+
+class StoreError(Exception):
+    """A data file cannot be used."""
 
 
 class Store:
@@ -51,6 +60,10 @@ class Store:
         )
         self._db.execute("PRAGMA journal_mode=WAL")
         self._db.execute("PRAGMA synchronous=NORMAL")
+        if self.one("SELECT 1 FROM sqlite_master") is None:
+            self._db.execute(f"PRAGMA user_version = {VERSION}")
+        elif self.one("PRAGMA user_version") != {"user_version": VERSION}:
+            raise StoreError(f"{path} was written by another version of the sandbox; delete it to start with a new one")
         self._db.executescript(_SCHEMA)
 
     def close(self) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
+from functools import cached_property
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -22,15 +23,27 @@ class VssKey:
     key: bytes
     certificate: bytes
 
+    @cached_property
+    def issued(self) -> x509.Certificate:
+        """The certificate, read."""
+        return x509.load_pem_x509_certificate(self.certificate)
+
+    @cached_property
+    def private_key(self) -> rsa.RSAPrivateKey:
+        """The private key, read."""
+        key = serialization.load_pem_private_key(self.key, None)
+        assert isinstance(key, rsa.RSAPrivateKey)
+        return key
+
     @property
     def subject(self) -> str:
         """The certificate's subject as RFC 4514 text."""
-        return x509.load_pem_x509_certificate(self.certificate).subject.rfc4514_string()
+        return self.issued.subject.rfc4514_string()
 
     @property
     def serial(self) -> str:
         """The certificate's serial, upper-case hex."""
-        return f"{x509.load_pem_x509_certificate(self.certificate).serial_number:X}"
+        return f"{self.issued.serial_number:X}"
 
 
 def load_or_make(store: Store) -> VssKey:

@@ -7,18 +7,23 @@ import hmac
 import ipaddress
 import json
 import sqlite3
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import asdict
 from typing import Any
 
 from aiohttp import web
 
 from .clock import Clock, moment, stamp
+from .documents import FORMS
+from .example import HEAD
 from .faults import Fault
+from .letters import DETAILS
+from .office import Lodging
 from .problems import Problem
-from .seed import add_units
+from .seed import COLUMNS, add_units
 from .server import Sandbox
 from .store import Row
+from .units import PORTAL, Provider
 from .verdicts import Verdict
 from .web_gateway import answer, bad_request, json_body
 
@@ -38,8 +43,8 @@ class Control:
             "settings": {"GET": self.settings, "POST": self.change_settings},
             "faults": {"GET": self.faults, "POST": self.add_faults, "DELETE": self.clear_faults},
             "units": {"GET": self.units, "POST": self.add_units},
-            "mails": {"GET": self.mails},
-            "dossiers": {"GET": self.dossiers},
+            "mails": {"GET": self.mails, "POST": self.write_mail},
+            "dossiers": {"GET": self.dossiers, "POST": self.lodge},
             "certificate": {"GET": self.certificate},
             "reset": {"POST": self.reset},
         }
@@ -99,8 +104,7 @@ class Control:
         office = self._sandbox.office
 
         def change() -> None:
-            office.settings.change(body)
-            self._sandbox.store.set_meta("settings", office.settings.as_json())
+            office.change_settings(body)
 
         await self._checked(change)
         return answer(office.settings.as_json())
@@ -109,7 +113,7 @@ class Control:
         """The switches that are on."""
         office = self._sandbox.office
         wire = [asdict(fault) for fault in self._sandbox.faults.active]
-        return answer(wire + office.verdicts.as_json() + [fault.as_json() for fault in office.mail_faults.active])
+        return answer(wire + office.verdicts.as_json() + [fault.as_json() for fault in office.mails.faults.active])
 
     async def add_faults(self, request: web.Request) -> web.Response:
         """Switch one fault on."""
@@ -118,7 +122,7 @@ class Control:
         def add() -> None:
             options = {name: value for name, value in body.items() if name not in ("endpoint", "kind")}
             if body.get("endpoint") == "mail":
-                self._sandbox.office.mail_faults.add(body["kind"], **options)
+                self._sandbox.office.mails.faults.add(body["kind"], **options)
             elif (body.get("endpoint"), body.get("kind")) == ("submit", "refuse"):
                 self._sandbox.office.verdicts.active.append(Verdict(**options))
             else:
@@ -130,13 +134,13 @@ class Control:
     async def clear_faults(self, request: web.Request) -> web.Response:
         """Switch all faults off."""
         self._sandbox.faults.active.clear()
-        self._sandbox.office.mail_faults.active.clear()
+        self._sandbox.office.mails.faults.active.clear()
         self._sandbox.office.verdicts.active.clear()
         return answer([])
 
     async def units(self, request: web.Request) -> web.Response:
         """All units."""
-        return answer(await self._all("SELECT * FROM unit ORDER BY tax_code"))
+        return answer(await self._all(f"SELECT {', '.join(COLUMNS)} FROM unit ORDER BY tax_code, id"))  # nosec B608
 
     async def add_units(self, request: web.Request) -> web.Response:
         """Add or change units: `{"units": [...]}`, the shape of the seed file."""
@@ -148,6 +152,19 @@ class Control:
         """The mails as written, each with its source in `message` (base64)."""
         rows = await self._all("SELECT * FROM mail ORDER BY id")
         return answer([{**row, "message": base64.b64encode(row["message"]).decode()} for row in rows])
+
+    async def write_mail(self, request: web.Request) -> web.Response:
+        """Write one more mail: `letter`, `reference` of the dossier, and `late_seconds`, `to`, `sender`, `details`."""
+        body = await json_body(request)
+        await self._checked(lambda: self._sandbox.office.write_mail(**_mail(body)))
+        return await self.mails(request)
+
+    async def lodge(self, request: web.Request) -> web.Response:
+        """File a dossier at the portal itself or, with `provider`, in an I-VAN's own program; the dossier."""
+        body = await json_body(request)
+        filed: list[Row] = []
+        await self._checked(lambda: filed.append(self._sandbox.office.lodge(_lodging(body))))
+        return answer(self._dossier(filed[0], with_document=False), status=201)
 
     async def dossiers(self, request: web.Request) -> web.Response:
         """All dossiers with code and link, without the document (`?document=1` gives it as base64)."""
@@ -167,7 +184,7 @@ class Control:
     def _dossier(self, row: Row, with_document: bool) -> Row:
         document = row.pop("document")
         notification = row.pop("notification")
-        page = f"{self._sandbox.office.portal_url}/#/kich-hoat/{row['token']}"
+        page = f"{self._sandbox.office.mails.portal_url}/#/kich-hoat/{row['token']}"
         shown = {
             **row,
             "steps": json.loads(row["steps"]),
@@ -188,6 +205,41 @@ class Control:
             await self._sandbox.run(work)
         except (ValueError, TypeError, KeyError, OverflowError, sqlite3.IntegrityError) as error:
             raise bad_request(f"{type(error).__name__}: {error}") from error
+
+
+def _texts(given: object, allowed: Iterable[str], needed: Iterable[str] = ()) -> dict[str, str]:
+    """`given` as a dictionary of texts. Raises ValueError when it is none, or on an unknown or missing name."""
+    if not isinstance(given, dict) or not all(isinstance(value, str) for value in given.values()):
+        raise ValueError("an object of texts is needed")
+    if not set(needed) <= set(given) <= set(allowed):
+        raise ValueError(f"may have: {', '.join(allowed)}; must have: {', '.join(needed) or 'none'}")
+    return given
+
+
+def _mail(body: dict[str, Any]) -> dict[str, Any]:
+    late = body.pop("late_seconds", 0)
+    if type(late) is not int or late < 0:
+        raise ValueError("late_seconds must be a whole number from 0")
+    details = _texts(body.pop("details", {}), DETAILS)
+    given = _texts(body, ("letter", "reference", "to", "sender"), ("letter", "reference"))
+    return {
+        "reference": given["reference"],
+        "kind": given["letter"],
+        "late_seconds": late,
+        "details": details,
+        "sender": given.get("sender"),
+        "recipient": given.get("to"),
+    }
+
+
+def _lodging(body: dict[str, Any]) -> Lodging:
+    form = body.pop("form", "04")
+    if form not in FORMS:
+        raise ValueError("form must be 04, 05 or 06")
+    provider = _texts(body.pop("provider"), ("code", "name"), ("code", "name")) if "provider" in body else None
+    fields = _texts(body.pop("fields", None), (*HEAD, "MaLyDo"), ("MaSoThue", "Email"))
+    unit_code = _texts(body, ("unit_code",)).get("unit_code")
+    return Lodging(form, fields, unit_code, Provider(**provider) if provider else PORTAL)
 
 
 def _clock(clock: Clock) -> dict[str, Any]:

@@ -180,8 +180,8 @@ def start(data_file: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> 
 
 @pytest.fixture
 def sandbox(start: Callable[..., Running]) -> Running:
-    """A sandbox without a mail server, its clock stopped at START."""
-    running = start()
+    """A sandbox without a mail server, in fair weather, its clock stopped at START."""
+    running = start(settings={"weather": "fair"})
     running.control("clock", {"set": START, "frozen": True})
     return running
 
@@ -212,7 +212,7 @@ async def _cancel_all() -> None:
 
 @pytest.fixture
 def mailing(postbox: Postbox, start: Callable[..., Running]) -> Running:
-    """A sandbox that sends its mails to `postbox` (and ends before it does), its clock stopped at START."""
-    running = start(smtp=postbox.address)
+    """A sandbox that mails to `postbox` (and ends before it does), in fair weather, its clock stopped at START."""
+    running = start(smtp=postbox.address, settings={"weather": "fair"})
     running.control("clock", {"set": START, "frozen": True})
     return running

@@ -10,7 +10,36 @@ def get(sandbox, path):
     return requests.get(sandbox.origin + path, timeout=60)
 
 
-def test_an_activation_link_shows_unit_and_dossier(sandbox):
+TODAY = {"unit_name": "Công ty TNHH Ví Dụ", "edition": "today", "state": "waiting"}
+
+
+@pytest.mark.parametrize(
+    ("undefined", "shown"),
+    [
+        ("none", {"dossier_number": "00001/2026/001", "accepted_at": "02/03/2026 09:00:00"}),
+        ("dossier", {"dossier_number": "undefined", "accepted_at": "undefined"}),
+        ("all", dict.fromkeys(("unit_code", "unit_name", "dossier_number", "accepted_at"), "undefined")),
+    ],
+)
+def test_an_activation_link_shows_what_the_page_knows_today(sandbox, undefined, shown):
+    sandbox.control("settings", {"page_undefined": undefined})
+    token = sandbox.dossier(sandbox.submit().json()["client_reference"])["token"]
+
+    answer = get(sandbox, f"/portal/activations/{token.lower()}").json()
+
+    assert answer == {"unit_code": "DKTGLD", **TODAY, **shown}
+
+
+def test_a_unit_that_knows_its_code_sees_it_on_the_page(sandbox):
+    sandbox.register()
+    sandbox.control("settings", {"ask_code_for_amend": True})
+    token = sandbox.dossier(sandbox.submit("05").json()["client_reference"])["token"]
+
+    assert get(sandbox, f"/portal/activations/{token}").json()["unit_code"] == sandbox.unit()["unit_code"]
+
+
+def test_the_seeds_activation_link_shows_unit_and_dossier(sandbox):
+    sandbox.control("settings", {"edition": "seed"})
     reference = sandbox.submit().json()["client_reference"]
     token = sandbox.dossier(reference)["token"]
 
@@ -21,6 +50,7 @@ def test_an_activation_link_shows_unit_and_dossier(sandbox):
         "email": example.HEAD["Email"],
         "dossier_number": "00001/2026/001",
         "accepted_at": "02/03/2026 09:00:00",
+        "edition": "seed",
         "state": "waiting",
     }
 
@@ -83,6 +113,7 @@ def test_a_form_post_of_another_site_is_refused(sandbox):
 
 
 def test_the_mailbox_lists_the_newest_first(sandbox):
+    sandbox.control("settings", {"edition": "seed"})
     sandbox.register()
 
     first, second = get(sandbox, "/portal/mails").json()

@@ -26,7 +26,15 @@ class Program:
         (folder / "secret").write_text("mật khẩu\n", encoding="utf-8")
         (folder / "seed.json").write_text(json.dumps(SEED), encoding="utf-8")
         command = [sys.executable, "-m", "ibhxh_sandbox.cli", "--secret-file", folder / "secret"]
-        command += ["--data", folder / "data.sqlite", "--seed", folder / "seed.json", *arguments]
+        command += [
+            "--data",
+            folder / "data.sqlite",
+            "--seed",
+            folder / "seed.json",
+            "--set",
+            "weather=fair",
+            *arguments,
+        ]
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
         self.ready = json.loads(self.process.stdout.readline())
 
@@ -165,3 +173,37 @@ def test_a_secret_file_is_needed(capfd):
     done = subprocess.run([sys.executable, "-m", "ibhxh_sandbox.cli"], capture_output=True, text=True, check=False)
     assert done.returncode == 2
     assert "--secret-file" in done.stderr
+
+
+def test_settings_on_the_command_line_take_the_place_of_those_in_the_file(run):
+    program = run("--set", "code_seconds=60", "--set", "ask_code_for_amend=true")
+    program.control("settings", {"code_seconds": 90, "edition": "seed"})
+    program.end()
+
+    settings = run("--set", "code_seconds=60").control("settings")
+
+    assert (settings["code_seconds"], settings["edition"], settings["weather"]) == (60, "seed", "fair")
+    assert settings["ask_code_for_amend"] is True
+
+
+@pytest.mark.parametrize("setting", ["weather=nice", "colour=red", "code_seconds=long", "code_seconds=-1", "weather"])
+def test_wrong_settings_on_the_command_line_are_named(tmp_path, setting):
+    command = [sys.executable, "-m", "ibhxh_sandbox.cli", "--secret-file", "x", "--set", setting]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 2
+    assert setting in done.stderr
+
+
+def test_a_data_file_of_another_version_is_refused_with_words(tmp_path):
+    import sqlite3
+
+    with sqlite3.connect(tmp_path / "old.sqlite") as old:
+        old.execute("CREATE TABLE unit (tax_code TEXT PRIMARY KEY)")
+    (tmp_path / "secret").write_text("x", encoding="utf-8")
+    command = [sys.executable, "-m", "ibhxh_sandbox.cli", "--secret-file", tmp_path / "secret"]
+    done = subprocess.run(
+        [*command, "--data", tmp_path / "old.sqlite"], capture_output=True, text=True, check=False, timeout=60
+    )
+    assert done.returncode != 0
+    assert "old.sqlite was written by another version of the sandbox" in done.stderr
+    assert "Traceback" not in done.stderr

@@ -157,7 +157,8 @@ def test_a_unit_code_that_is_not_the_units_is_refused(sandbox):
 def test_another_units_certificate_is_refused(sandbox):
     response = sandbox.submit(identity=example.make_identity("0100233488"))
 
-    assert (response.status_code, response.json()["code"]) == (422, "SE003")
+    assert (response.status_code, response.json()["code"]) == (422, "CE013")
+    assert "0100233488" in response.json()["description"]
 
 
 def test_a_known_unit_may_have_a_tax_code_that_fails_the_check_digit(sandbox):
@@ -170,10 +171,12 @@ def test_a_known_unit_may_have_a_tax_code_that_fails_the_check_digit(sandbox):
 def test_a_branch_is_a_unit_of_its_own(sandbox):
     branch = {"MaSoThue": f"{TAX_CODE}-001"}
 
-    assert sandbox.submit(changes=branch).json()["code"] == "SE003"
+    assert sandbox.submit(changes=branch).json()["code"] == "CE013"
     assert sandbox.submit(changes=branch, identity=example.make_identity(f"{TAX_CODE}-001")).status_code == 201
     unit_code = sandbox.unit(f"{TAX_CODE}-001")["unit_code"]
-    mail = base64.b64decode(sandbox.control("mails")[0]["message"]).decode()
+    assert sandbox.unit(f"{TAX_CODE}-001")["tax_code"] == f"{TAX_CODE}001"
+    sandbox.activate(sandbox.control("dossiers")[0]["reference"])
+    mail = base64.b64decode(sandbox.control("mails")[1]["message"]).decode()
     assert unit_code in mail
     assert f"{TAX_CODE}-001" in mail
 

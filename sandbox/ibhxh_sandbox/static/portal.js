@@ -51,6 +51,10 @@ async function showActivation(asked) {
         fail(byId("link-error"), answer);
         return;
     }
+    for (const part of document.querySelectorAll("[data-edition]")) {
+        part.hidden = part.dataset.edition !== answer.data.edition;
+    }
+    byId("reset-password").checked = answer.data.edition === "today";
     for (const field of document.querySelectorAll("[data-field]")) {
         field.textContent = answer.data[field.dataset.field] || "";
     }
