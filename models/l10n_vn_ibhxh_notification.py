@@ -1,12 +1,16 @@
 import base64
 import hashlib
+import logging
 from datetime import timezone
 
 from odoo import api, fields, models
 from odoo.exceptions import AccessError, UserError
+from psycopg2 import OperationalError
 
 from ..tools import contact, notification, notification_verdict
 from .const import TRANSITIONS, TRUST_PARAMETER
+
+_logger = logging.getLogger(__name__)
 
 
 class L10n_Vn_IbhxhNotification(models.Model):
@@ -41,6 +45,7 @@ class L10n_Vn_IbhxhNotification(models.Model):
     agency_name = fields.Char(string="Issued by", readonly=True)
     notified_on = fields.Date(string="Dated", readonly=True)
     dossier_number = fields.Char(readonly=True)
+    transaction_name = fields.Char(string="About", readonly=True)
     transaction_code = fields.Char(readonly=True)
     result_code = fields.Char(readonly=True)
     result = fields.Char(readonly=True)
@@ -52,6 +57,7 @@ class L10n_Vn_IbhxhNotification(models.Model):
             ("rejected", "Refused"),
             ("received", "Received, not decided yet"),
             ("unclear", "Not understood"),
+            ("other", "About another procedure"),
         ],
         string="VSS says",
         required=True,
@@ -105,7 +111,7 @@ class L10n_Vn_IbhxhNotification(models.Model):
 
         Raises `notification.NotificationError` when it cannot be read.
         """
-        told = notification.read(xml)
+        notice = notification.read(xml)
         records = self.sudo()
         digest = hashlib.sha256(xml).hexdigest()
         place = [("mail_id", "=", mail.id)] if mail else [("mail_id", "=", False)]
@@ -118,22 +124,23 @@ class L10n_Vn_IbhxhNotification(models.Model):
         signed = notification.check_signature(xml, at=now.replace(tzinfo=timezone.utc))
         return records.create(
             {
-                "name": f"01_TB-GD_{told.notified_on or now.date()}_{digest[:8]}.xml",
+                "name": f"01_TB-GD_{notice.notified_on or now.date()}_{digest[:8]}.xml",
                 "registration_id": registration.id if registration else False,
                 "mail_id": mail.id if mail else False,
                 "source": source,
                 "received_at": now,
                 "content": base64.b64encode(xml),
                 "sha256": digest,
-                "verdict": notification_verdict.of(told),
+                "verdict": notification_verdict.judge(notice),
                 "signature_state": signed.state,
-                "signer": signed.subject or told.signer_subject,
+                "signer": signed.subject or notice.signer_subject,
                 "signer_fingerprint": signed.fingerprint,
                 **{
-                    name: getattr(told, name)
+                    name: getattr(notice, name)
                     for name in (
                         "tax_code", "unit_code", "unit_name", "agency_name", "notified_on", "dossier_number",
-                        "transaction_code", "result_code", "result", "error_code", "error_description",
+                        "transaction_name", "transaction_code", "result_code", "result", "error_code",
+                        "error_description",
                     )
                 },
             }
@@ -141,13 +148,22 @@ class L10n_Vn_IbhxhNotification(models.Model):
 
     @api.model
     def _from_gateway(self, xml, registration):
-        """Take what the gateway handed over for `registration`; a person hears of what cannot be applied."""
+        """Take what the gateway handed over for `registration`; a person hears of what cannot be applied.
+
+        Whatever is wrong with the file, what the gateway itself said beside it holds.
+        """
         try:
-            record = self._keep(xml, "gateway", registration)
+            with self.env.cr.savepoint():
+                record = self._keep(xml, "gateway", registration)
+                reason = record.state == "waiting" and record._settle(registration)
         except notification.NotificationError:
             reason = self.env._("The file that the gateway sent cannot be read as a 01/TB-GD.")
-        else:
-            reason = record.state == "waiting" and record._settle(registration)
+        except OperationalError:
+            # The transaction is over: the scheduled action looks again.
+            raise
+        except Exception:
+            _logger.exception("Notification of the gateway for registration %s", registration.id)
+            reason = self.env._("The file that the gateway sent could not be processed. Ask your administrator.")
         if reason:
             registration._schedule_todo(self.env._("A notification of VSS waits for you"), reason)
 
@@ -229,6 +245,11 @@ class L10n_Vn_IbhxhNotification(models.Model):
         """
         if not registration:
             return self.env._("No registration has both this tax code and this dossier number.")
+        if self.verdict == "other":
+            return self.env._(
+                "It is about “%(procedure)s”, not about registering for electronic transactions.",
+                procedure=self.transaction_name,
+            )
         try:
             tax_code = contact.tax_code(self.tax_code or "")
         except contact.ContactError:

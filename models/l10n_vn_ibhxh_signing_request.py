@@ -231,6 +231,9 @@ class L10n_Vn_IbhxhSigningRequest(models.Model):
         whose lease lapsed is taken as long as nobody else holds the lease: it is exactly what was asked for.
         """
         self.ensure_one()
+        # Before the row is locked: what the agent sent is not to decide how long others wait. Neither the document nor
+        # the certificate of a request ever changes.
+        refusal = self._refusal(signed)
         self.lock_for_update()
         if self.state == "signed":
             same = base64.b64decode(self.signed_document) == signed
@@ -238,11 +241,9 @@ class L10n_Vn_IbhxhSigningRequest(models.Model):
         lapsed = self.state == "pending" and self.agent_id == agent
         if not (self._held_by(agent) or lapsed):
             return "lease_lost", None
-        try:
-            signature.verify(signed, base64.b64decode(self.document), self.certificate_id._der())
-        except signature.SignatureError as error:
-            self._fail("invalid_signature", str(error))
-            return "rejected", error.code
+        if refusal:
+            self._fail("invalid_signature", str(refusal))
+            return "rejected", refusal.code
         self.write(
             {
                 "state": "signed",
@@ -259,6 +260,14 @@ class L10n_Vn_IbhxhSigningRequest(models.Model):
         self._record()._on_signed(signed)
         self._notify_records()
         return "signed", None
+
+    def _refusal(self, signed):
+        """Return the `SignatureError` that speaks against a signed document (bytes), or None."""
+        try:
+            signature.verify(signed, base64.b64decode(self.document), self.certificate_id._der())
+        except signature.SignatureError as error:
+            return error
+        return None
 
     def _refuse(self, agent, code, message):
         """Take a refusal from `agent`; return whether it was its turn to answer."""

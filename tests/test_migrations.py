@@ -1,9 +1,14 @@
 """The scripts of `migrations/`, each from the state before it; `./run package` upgrades whole releases."""
 
+import base64
 import runpy
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
+from odoo import fields
 from odoo.tests import TransactionCase, tagged
+
+from .samples import mails, signing
 
 MIGRATIONS = Path(__file__).parent.parent / "migrations"
 
@@ -53,3 +58,36 @@ class TestMigrations(TransactionCase):
         self.assertEqual(custom.inherit_id, form)
         arch = form.get_combined_arch()
         self.assertIn('name="signed_at"', arch.partition('name="answer_due_at"')[2].partition("/>")[2][:120])
+
+    def test_waiting_notifications_are_read_again(self):
+        """They were kept with the verdict and the signature that the earlier release found."""
+        registration = self.env["l10n_vn_ibhxh.registration"].create({"form": "04"})
+        properties = "<SignatureProperties xmlns=''><SignatureProperty><SigningTime/></SignatureProperty>"
+        objects = f"<Object>{properties}</SignatureProperties></Object>"
+        unsigned = mails.notification().replace("Kết quả".encode(), "Chấp nhận để giải quyết hồ sơ".encode())
+        now = datetime.now(timezone.utc)
+        dates = {"not_before": now - timedelta(days=2), "not_after": now + timedelta(days=2)}
+        node = signing.Signature(signing.certificate("vss", **dates), key_name="vss", objects=objects)
+        content = unsigned.replace(b"</BHXH>", node.xml(signing.canonical(unsigned)).encode() + b"</BHXH>")
+        values = {
+            "name": "x",
+            "registration_id": registration.id,
+            "source": "upload",
+            "received_at": fields.Datetime.now(),
+        }
+        values |= {"verdict": "confirmed", "signature_state": "unsupported", "signer": "BHXH"}
+        waiting, done, broken = self.env["l10n_vn_ibhxh.notification"].create(
+            [
+                {**values, "content": base64.b64encode(content), "sha256": "a"},
+                {**values, "content": base64.b64encode(content), "sha256": "b", "state": "done"},
+                {**values, "content": base64.b64encode(b"<a xmlns:n='u'/>"), "sha256": "c"},
+            ]
+        )
+        self.env.flush_all()
+        self._migrate("19.0.2.0.0/post-readers-verdicts.py")
+        self.env.invalidate_all()
+        self.assertEqual((waiting.verdict, waiting.signature_state), ("received", "valid"))
+        self.assertEqual(len(waiting.signer_fingerprint), 64)
+        self.assertEqual(waiting.transaction_name, "Đăng ký sử dụng dịch vụ I-VAN")
+        self.assertEqual((done.verdict, done.signature_state), ("confirmed", "unsupported"))
+        self.assertEqual((broken.verdict, broken.signature_state, broken.signer), ("unclear", "unsupported", "BHXH"))

@@ -5,7 +5,7 @@ from odoo.exceptions import AccessError, UserError
 from odoo.tests import tagged
 from odoo.tools import mute_logger
 
-from ..tools import notification, notification_verdict
+from ..tools import notification
 from .common import IbhxhCommon, progress, step
 from .samples import signing
 
@@ -63,20 +63,6 @@ class TestNotification(IbhxhCommon):
         return wizard.create(
             {"registration_id": self.registration.id, "file": base64.b64encode(content), **vals}
         ).action_upload()
-
-    # -- what it says ------------------------------------------------------------------------------------------------
-
-    def test_verdicts(self):
-        for verdict, results in {
-            "confirmed": ("Đã xác nhận", "Đăng ký thành công", "Đã được chấp nhận", "Chấp nhận", "ĐÃ HOÀN TẤT"),
-            "rejected": ("Không chấp nhận", "không được chấp nhận", "Không thành công", "Từ chối", "Chưa hợp lệ"),
-            "received": ("Đã tiếp nhận, chờ đơn vị xác nhận", "Đang xử lý", "Chờ xử lý", "Chưa xác nhận"),
-            "unclear": ("", "Kết quả", "1", "???"),
-        }.items():
-            for result in results:
-                self.assertEqual(notification_verdict.of(notification.read(xml(result=result))), verdict, result)
-        self.assertEqual(notification_verdict.of(notification.read(xml(error="XX123"))), "rejected")
-        self.assertEqual(notification_verdict.of(notification.read(xml(error="0"))), "confirmed")
 
     # -- by mail -----------------------------------------------------------------------------------------------------
 
@@ -182,6 +168,68 @@ class TestNotification(IbhxhCommon):
         self.registration.action_refresh()
         self.assertFalse(self.registration.notification_ids)
         self.assertTrue(self.registration.activity_ids)
+
+    def test_s16_poison_beside_the_gateways_word_does_not_undo_it(self):
+        """Each of these is noted as unreadable; what the gateway says with it is taken."""
+        bomb = b"<BHXH " + b" ".join(b'xmlns:n%d="urn:%d"' % (number, number) for number in range(300)) + b">"
+        poisons = {
+            "relative namespace": self._signed().replace(b"<BHXH>", b"<BHXH xmlns:n='u'>"),
+            "bomb": self._signed().replace(b"<BHXH>", bomb),
+            "number that no index takes": xml(number="9" * 10_000),
+            "no XML": b"\xff",
+            "lying encoding": xml().replace(b"UTF-8", b"UTF-16"),
+        }
+        for name, poison in poisons.items():
+            with self.subTest(name), self.env.cr.savepoint() as point:
+                self.gateway.answer = progress("confirmed", step(1), notification=poison)
+                self.registration.action_refresh()
+                self.assertEqual(self.registration.state, "confirmed")
+                self.assertFalse(self.registration.notification_ids)
+                self.assertIn("cannot be read", self.registration.activity_ids.mapped("note")[-1])
+                point.rollback()
+                self.env.invalidate_all()
+
+    def test_s16_certificates_that_cannot_be_read(self):
+        for der in signing.odd_certificates("vss"):
+            node = signing.Signature(self.vss, key_name="vss", x509=base64.b64encode(der).decode())
+            poison = xml().replace(b"</BHXH>", node.xml(signing.canonical(xml())).encode() + b"</BHXH>")
+            record = self.env["l10n_vn_ibhxh.notification"]._keep(poison, "gateway", self.registration)
+            self.assertEqual(record.signature_state, "invalid")
+
+    @mute_logger("odoo.addons.l10n_vn_ibhxh.models.l10n_vn_ibhxh_notification")
+    def test_s16_fault_of_ours_does_not_undo_the_gateways_word(self):
+        self.gateway.answer = progress("confirmed", step(1), notification=xml())
+        with patch.object(type(self.env["l10n_vn_ibhxh.notification"]), "_settle", side_effect=KeyError):
+            self.registration.action_refresh()
+        self.assertEqual(self.registration.state, "confirmed")
+        self.assertFalse(self.registration.notification_ids)
+        self.assertIn("could not be processed", self.registration.activity_ids.mapped("note")[-1])
+
+    def test_d16_taken_up_for_processing_is_no_confirmation(self):
+        self._trust()
+        mail = self._mail(self._signed(result="1. Chấp nhận để giải quyết hồ sơ"))
+        record = mail.notification_ids
+        self.assertEqual((record.verdict, record.state, self.registration.state), ("received", "done", "sent"))
+        self.gateway.answer = progress(
+            "processing", step(1), notification=xml(result="1. Chấp nhận để giải quyết hồ sơ")
+        )
+        self.registration.action_refresh()
+        self.assertEqual(self.registration.state, "sent")
+
+    def test_d16_result_of_an_ordinary_dossier(self):
+        """The own tax code, a good signature, no dossier number known yet: the title says that it is another matter."""
+        self._trust()
+        self.registration.sudo().dossier_number = False
+        content = xml(number="00009/2026/00100").replace(b"<KQUA>", "<TEN_GDICH>Báo tăng</TEN_GDICH><KQUA>".encode())
+        self.gateway.answer = progress("processing", step(1), number=None, notification=content)
+        self.registration.action_refresh()
+        self.assertEqual((self.registration.state, self.registration.dossier_number), ("sent", False))
+        self.assertEqual(self.registration.notification_ids.verdict, "other")
+        with self.assertRaisesRegex(UserError, "Báo tăng"):
+            self.registration.notification_ids.with_user(self.user).action_apply()
+        with self.assertRaisesRegex(UserError, "Báo tăng"):
+            self._upload(content + b" ", is_from_vss=True)
+        self.assertFalse(self.registration.dossier_number)
 
     def test_received_only_moves_nothing(self):
         told = xml(result="Đã tiếp nhận, chờ đơn vị xác nhận")

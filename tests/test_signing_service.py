@@ -1,4 +1,5 @@
 import base64
+from unittest.mock import patch
 
 from odoo.tests import tagged
 
@@ -51,6 +52,30 @@ class TestSigningService(IbhxhCommon):
                 self.assertEqual(self.registration.state, "draft")
                 self.assertEqual(self.registration.error_code, "invalid_signature")
                 self.assertFalse(self.registration.signed_document)
+
+    def test_s16_what_cannot_be_canonicalised_ends_the_request(self):
+        """No error 500, no request that stays at the computer: the person reads that the signature was refused."""
+        signed = signing.sign(self.document, self.der)
+        bomb = b"<x " + b" ".join(b'xmlns:n%d="urn:%d"' % (number, number) for number in range(300)) + b"/>"
+        for bent in (signed.replace(b"<NoiDung>", b"<NoiDung xmlns:n='u'>"), signed.replace(b"<NoiDung>", bomb)):
+            if self.registration.state == "draft":
+                self.registration.action_request_signature()
+            request = self.registration.sudo().signing_request_id
+            self._claim()
+            self.assertEqual(request._deliver(self.agent, bent), ("rejected", "malformed"))
+            self.assertEqual((request.state, self.registration.state), ("failed", "draft"))
+
+    def test_s3_the_row_is_not_locked_while_the_signature_is_checked(self):
+        self._claim()
+        steps = []
+        requests = type(self.request)
+        lock, refusal = requests.lock_for_update, requests._refusal
+        with (
+            patch.object(requests, "lock_for_update", lambda *args, **kw: steps.append("lock") or lock(*args, **kw)),
+            patch.object(requests, "_refusal", lambda *args: steps.append("verify") or refusal(*args)),
+        ):
+            self.request._deliver(self.agent, signing.sign(self.document, self.der))
+        self.assertEqual(steps[:2], ["verify", "lock"])
 
     def test_refusal_says_what_to_do_and_signing_again_works(self):
         self._claim()

@@ -5,7 +5,7 @@ from datetime import date
 
 from odoo.tests import BaseCase, tagged
 
-from ..tools import notification
+from ..tools import notification, notification_verdict
 from .samples import mails, signing
 
 
@@ -23,7 +23,7 @@ class TestNotification(BaseCase):
                 unit_code="TZH490L",
                 tax_code="0100109106",
                 dossier_number="03706/2026/07906",
-                transaction_name="Đăng ký",
+                transaction_name="Đăng ký sử dụng dịch vụ I-VAN",
                 dossier_type="04",
                 transaction_on=date(2026, 3, 2),
                 period="03/2026",
@@ -35,6 +35,7 @@ class TestNotification(BaseCase):
                 signer_subject="BHXH Việt Nam",
                 signer_serial="54 01",
                 signed_at_text="02/03/2026 10:00:01",
+                is_receipt=False,
                 details=((("STT", "1"), ("NOIDUNG", "Đã nhận")), (("STT", "2"),)),
             ),
         )
@@ -77,6 +78,89 @@ class TestNotification(BaseCase):
             with self.assertRaises(notification.NotificationError) as caught:
                 notification.read(xml)
             self.assertEqual(caught.exception.code, code)
+
+    def test_s16_codes_and_texts_are_bounded(self):
+        """A number of 10 000 characters does not fit into the index of dossier numbers."""
+        xml = mails.notification(error="SE003", description="a " * 5000)
+        self.assertEqual(len(notification.read(xml).error_description), 4000)
+        for code in ("MA_DVI", "MST", "SO_HSO", "MA_GDICH", "MA_LOI", "MALOAI_HSO"):
+            with self.assertRaises(notification.NotificationError) as caught:
+                notification.read(xml.replace(f"<{code}>".encode(), f"<{code}>{'9' * 65}".encode()))
+            self.assertEqual(caught.exception.code, "too_long")
+
+
+@tagged("post_install_l10n", "post_install", "-at_install")
+class TestVerdict(BaseCase):
+    """What a notification decides. The titles of 04, 05 and 06 are those of domain.md section 2."""
+
+    def judge(self, result="", error="", title="", kind="", more=""):
+        texts = {"KQUA": result, "MA_LOI": error, "TEN_GDICH": title, "MALOAI_HSO": kind}
+        parts = "".join(f"<{name}>{text}</{name}>" for name, text in texts.items())
+        xml = f"<BHXH><XACNHAN_GDICH><TTGDICH>{parts}{more}</TTGDICH></XACNHAN_GDICH></BHXH>"
+        return notification_verdict.judge(notification.read(xml.encode()))
+
+    def test_words(self):
+        for verdict, results in {
+            "confirmed": (
+                *("Đã xác nhận", "Đăng ký thành công", "Đã được chấp nhận", "Chấp nhận", "1. Chấp nhận", "ĐÃ HOÀN TẤT"),
+                *("Đồng ý", "Chấp nhận phương thức giao dịch điện tử", "Thay đổi thông tin thành công"),
+            ),
+            "rejected": (
+                *("Không chấp nhận", "không được chấp nhận", "Không thành công", "Từ chối", "Chưa hợp lệ"),
+                *("2. Không chấp nhận hồ sơ", "Trả lại hồ sơ", "Không chấp nhận: đã đăng ký thành công trước đó"),
+            ),
+            "received": (
+                *("Đã tiếp nhận, chờ đơn vị xác nhận", "Đang xử lý", "Chờ xử lý", "Chưa xác nhận", "Hẹn trả ngày 3/3"),
+                *("Đã nhận hồ sơ thành công", "Đã tiếp nhận hồ sơ thành công"),
+            ),
+            "unclear": ("", "Kết quả", "1", "???", "1. Chấp nhận 2. Không chấp nhận"),
+        }.items():
+            for result in results:
+                self.assertEqual(self.judge(result), verdict, result)
+
+    def test_error_codes(self):
+        self.assertEqual(self.judge("Đã xác nhận", error="XX123"), "rejected")
+        for zeros in ("0", "00", "000"):
+            self.assertEqual(self.judge("Đã xác nhận", error=zeros), "confirmed")
+
+    def test_d16_taken_up_for_processing_is_no_confirmation(self):
+        for result in (
+            "1. Chấp nhận để giải quyết hồ sơ",
+            "Chấp nhận để giải quyết",
+            "1. CHẤP NHẬN HỒ SƠ ĐỂ GIẢI QUYẾT",
+            "Đã chấp nhận để xử lý",
+        ):
+            self.assertEqual(self.judge(result), "received", result)
+
+    def test_d16_a_receipt_confirms_nothing(self):
+        """03/TB-TS has the same root, and says when the result is due."""
+        for element in ("GIO_NHAN", "NGAY_NHAN", "NGAY_TRA"):
+            more = f"<{element}>05/03/2026</{element}>"
+            self.assertEqual(self.judge("Thành công", more=more), "received", element)
+            self.assertEqual(self.judge("Không chấp nhận", more=more), "rejected")
+            self.assertEqual(self.judge("Thành công", more=f"<{element}/>"), "confirmed")
+
+    def test_d16_the_title_says_what_it_is_about(self):
+        for title, kind in (
+            ("Tờ khai đăng ký sử dụng dịch vụ I-VAN", ""),
+            ("Tờ khai thay đổi, bổ sung thông tin đăng ký sử dụng dịch vụ I-VAN", "05"),
+            ("TỜ KHAI ĐĂNG KÝ NGỪNG SỬ DỤNG DỊCH VỤ I-VAN", ""),
+            ("Đăng ký phương thức giao dịch điện tử", ""),
+            ("Đăng ký tham gia giao dịch bảo hiểm xã hội điện tử", ""),
+            ("Tờ khai", "04/ĐK-IVAN"),
+            ("", ""),
+            ("", "04"),
+        ):
+            self.assertEqual(self.judge("Thành công", title=title, kind=kind), "confirmed", title)
+        for title, kind in (
+            ("Báo tăng lao động", "600"),
+            ("Điều chỉnh đóng BHXH, BHYT, BHTN hàng tháng", "600"),
+            ("Đăng ký tham gia BHXH lần đầu", "01/BHXH"),
+            ("Nộp hồ sơ giao dịch điện tử", ""),
+        ):
+            for result in ("Thành công", "Không chấp nhận", "Đã xác nhận"):
+                self.assertEqual(self.judge(result, title=title, kind=kind), "other", title)
+            self.assertEqual(self.judge("", error="SE003", title=title), "other")
 
 
 @tagged("post_install_l10n", "post_install", "-at_install")

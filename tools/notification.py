@@ -1,4 +1,4 @@
-"""Read VSS's notification, form 01/TB-GD (domain.md section 3)."""
+"""Read VSS's notifications: 01/TB-GD, and what else has the root ``XACNHAN_GDICH`` (domain.md section 3)."""
 
 from __future__ import annotations
 
@@ -32,11 +32,24 @@ _TRANSACTION = {
     "error_code": "MA_LOI",
     "error_description": "MOTA_LOI",
 }
+_RECEIPT = ("GIO_NHAN", "NGAY_NHAN", "NGAY_TRA")
+_MAX_CODE = 64
+_MAX_TEXT = 4000
+_CODES = (
+    "unit_code",
+    "tax_code",
+    "dossier_number",
+    "dossier_type",
+    "transaction_code",
+    "result_code",
+    "error_code",
+    "signer_serial",
+)
 _SIGNER = {"signer_subject": "SUBJECT", "signer_serial": "SERIAL", "signed_at_text": "TIME"}
 
 
 class NotificationError(ValueError):
-    """Not a readable 01/TB-GD. ``code``: one of UntrustedXmlError's, or ``not_a_notification``."""
+    """Not a readable notification. ``code``: one of UntrustedXmlError's, ``not_a_notification`` or ``too_long``."""
 
     def __init__(self, code: str, message: str) -> None:
         super().__init__(message)
@@ -47,7 +60,9 @@ class NotificationError(ValueError):
 class Notification:
     """What a notification says; texts are empty where it is silent. Nothing in it is proven by reading it.
 
-    ``details`` has one tuple of (element name, text) pairs per ROW_CTIET.
+    Numbers and codes have at most 64 characters, texts at most 4000 (longer ones are cut). ``is_receipt``: it says when
+    the dossier was taken in or when its result is due, as 03/TB-TS does. ``details`` has one tuple of (element name,
+    text) pairs per ROW_CTIET.
     """
 
     place: str
@@ -69,6 +84,7 @@ class Notification:
     signer_subject: str
     signer_serial: str
     signed_at_text: str
+    is_receipt: bool
     details: tuple[tuple[tuple[str, str], ...], ...]
 
     @property
@@ -93,7 +109,7 @@ class SignatureVerdict:
 
 
 def read(xml: bytes) -> Notification:
-    """Read a 01/TB-GD of at most 5 MiB, whatever namespace or wrapper it comes in. Raises NotificationError."""
+    """Read a notification of at most 5 MiB, whatever namespace or wrapper it is in. Raises NotificationError."""
     try:
         root = untrusted_xml.parse(xml, comments=False)
     except untrusted_xml.UntrustedXmlError as error:
@@ -105,11 +121,18 @@ def read(xml: bytes) -> Notification:
     for path, names in (("TTDVI", _UNIT), ("TTGDICH", _TRANSACTION), ("TTCKY_BHXH/{*}TTCKY", _SIGNER)):
         for attribute, element in names.items():
             texts[attribute] = _line(body.findtext(f"{{*}}{path}/{{*}}{element}"))
+    for name in _CODES:
+        if len(texts[name]) > _MAX_CODE:
+            raise NotificationError("too_long", f"{name} has {len(texts[name])} characters")
+    texts = {name: text[:_MAX_TEXT] for name, text in texts.items()}
+    is_receipt = any(_line(body.findtext(f".//{{*}}{element}")) for element in _RECEIPT)
     dates = {name: _date(texts.pop(name)) for name in ("notified_on", "transaction_on")}
     rows = body.iterfind("{*}TTGDICH/{*}CTIET_GDICH/{*}ROW_CTIET")
     # A row is known to exist, not what is in it: elements, or plain text, which then counts as its own element.
-    details = tuple(tuple((_name(cell), _line(cell.text)) for cell in (row if len(row) else [row])) for row in rows)
-    return Notification(details=details, **dates, **texts)  # type: ignore[arg-type]
+    details = tuple(
+        tuple((_name(cell), _line(cell.text)[:_MAX_TEXT]) for cell in (row if len(row) else [row])) for row in rows
+    )
+    return Notification(is_receipt=is_receipt, details=details, **dates, **texts)  # type: ignore[arg-type]
 
 
 def check_signature(xml: bytes, *, at: datetime) -> SignatureVerdict:

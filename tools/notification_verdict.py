@@ -1,4 +1,9 @@
-"""What a notification 01/TB-GD decides. Its result codes are not published, so only clear words count."""
+"""What a notification of VSS decides about a registration. Its codes are not published, so only clear words count.
+
+``XACNHAN_GDICH`` is the root of several notifications: 01/TB-GD about a registration, receipts and results of every
+other dossier, and 03/TB-TS, by which a dossier is taken up for processing (domain.md section 3). Which one it is
+follows from its title and codes; whose it is, from its numbers, which the caller compares.
+"""
 
 from __future__ import annotations
 
@@ -8,27 +13,43 @@ from typing import Literal
 from .mail_patterns import fold
 from .notification import Notification
 
-Verdict = Literal["confirmed", "rejected", "received", "unclear"]
+Verdict = Literal["confirmed", "rejected", "received", "unclear", "other"]
 
-_NO_ERROR = {"", "0", "00", "000"}
-_REFUSED = re.compile(r"\b(khong|chua) (duoc )?(chap nhan|hop le|thanh cong)|tu choi|that bai|tra lai")
-_PENDING = re.compile(
-    r"\bcho (don vi )?(xac nhan|kich hoat|xu ly|duyet|giai quyet)|dang xu ly|da tiep nhan|tiep nhan ho so"
-    r"|chua (hoan tat|xac nhan)"
+# The title of the transaction and the form's code: "Đăng ký giao dịch điện tử", "04/ĐK-IVAN".
+_DOES = re.compile(r"\b(dang ky|thay doi|dieu chinh|bo sung|ngung|phuong thuc|(dk|sd|ng) i ?van)\b")
+_SERVICE = re.compile(r"\b(i ?van|giao dich (bhxh |bao hiem xa hoi )?dien tu)\b")
+
+# Words of KQUA, folded, without signs between them. The first row that fits decides.
+TABLE: tuple[tuple[Verdict, str, str], ...] = (
+    ("unclear", r"^1 .+ 2 (khong|tu choi)", "a form that lists every answer"),
+    ("rejected", r"\b(khong|chua) (duoc )?(chap nhan|hop le|thanh cong|dong y)\b", "Không được chấp nhận"),
+    ("rejected", r"\b(tu choi|that bai|tra lai)\b", "Trả lại hồ sơ"),
+    ("received", r"\bchap nhan (ho so )?de (giai quyet|xu ly)\b", "1. Chấp nhận để giải quyết hồ sơ (03/TB-TS)"),
+    ("received", r"\b(da|duoc) (tiep nhan|nhan)\b|\btiep nhan ho so\b|\bhen tra\b", "Đã tiếp nhận hồ sơ"),
+    ("received", r"\b(cho|dang) (don vi )?(xac nhan|kich hoat|xu ly|duyet|giai quyet)\b", "Chờ đơn vị xác nhận"),
+    ("received", r"\bchua (hoan tat|xac nhan)\b", "Chưa xác nhận"),
+    ("confirmed", r"\bda (duoc )?(xac nhan|hoan tat|chap nhan)\b|\bthanh cong\b", "Đã xác nhận"),
+    ("confirmed", r"^([1-9] )?(chap nhan|hoan tat|dong y)\b", "Chấp nhận"),
 )
-_CONFIRMED = re.compile(r"\bda (xac nhan|hoan tat|duoc chap nhan|chap nhan)|thanh cong|^chap nhan|^hoan tat|^dong y")
+_TABLE = tuple((verdict, re.compile(pattern)) for verdict, pattern, _example in TABLE)
 
 
-def of(told: Notification) -> Verdict:
-    """The verdict: an error code or words of refusal reject, words of waiting or of success decide otherwise.
+def judge(notice: Notification) -> Verdict:
+    """Return what the notification says about a registration.
 
-    ``unclear`` when the words say nothing that is known: a person reads them then. The numeric MA_KQUA is not used.
+    ``other``: its title names another procedure. ``unclear``: the words say nothing that is known, a person reads them.
+    A receipt (it says when the dossier was taken in, or when the result is due) confirms nothing, whatever its words.
     """
-    if told.error_code.strip() not in _NO_ERROR:
+    title = _words(f"{notice.transaction_name} {notice.dossier_type}")
+    if _words(notice.transaction_name) and not (_DOES.search(title) and _SERVICE.search(title)):
+        return "other"
+    if notice.reports_error:
         return "rejected"
-    words = fold(told.result).lower().strip()
-    if _REFUSED.search(words):
-        return "rejected"
-    if _PENDING.search(words):
-        return "received"
-    return "confirmed" if _CONFIRMED.search(words) else "unclear"
+    words = _words(notice.result)
+    verdict = next((verdict for verdict, pattern in _TABLE if pattern.search(words)), "unclear")
+    return "received" if notice.is_receipt and verdict == "confirmed" else verdict
+
+
+def _words(text: str) -> str:
+    """The words without accents, case and what stands between them: ``1. Chấp nhận`` is ``1 chap nhan``."""
+    return " ".join(re.findall(r"[a-z0-9]+", fold(text).lower()))

@@ -27,12 +27,20 @@ class L10n_Vn_IbhxhNotificationUpload(models.TransientModel):
     def _compute_preview(self):
         for wizard in self:
             try:
-                told = wizard.file and notification.read(wizard._bytes())
+                notice = wizard.file and notification.read(wizard._bytes())
             except (notification.NotificationError, UserError) as error:
                 wizard.preview = str(error)
                 continue
-            lines = told and (told.unit_name, told.tax_code, told.dossier_number, told.result, told.error_code)
-            wizard.preview = lines and "\n".join(filter(None, [*lines, told.error_description]))
+            lines = notice and (
+                notice.transaction_name,
+                notice.unit_name,
+                notice.tax_code,
+                notice.dossier_number,
+                notice.result,
+                notice.error_code,
+                notice.error_description,
+            )
+            wizard.preview = lines and "\n".join(filter(None, lines))
 
     def _bytes(self):
         try:
