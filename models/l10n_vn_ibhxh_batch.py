@@ -121,17 +121,7 @@ class L10n_Vn_IbhxhBatch(models.Model):
         self.check_access("read")
         if not company_ids:
             raise UserError(self.env._("Choose the companies in the list first."))
-        return self._from_companies(self.env["res.company"].browse(company_ids))._open()
-
-    def _open(self):
-        self.ensure_one()
-        return {
-            "type": "ir.actions.act_window",
-            "res_model": self._name,
-            "res_id": self.id,
-            "views": [(False, "form")],
-            "target": "current",
-        }
+        return self._from_companies(self.env["res.company"].browse(company_ids))._get_records_action()
 
     def action_check_again(self):
         """Look again at what blocks the companies that are not registered yet."""

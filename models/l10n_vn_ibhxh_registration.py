@@ -518,7 +518,7 @@ class L10n_Vn_IbhxhRegistration(models.Model):
     def action_open_other(self):
         """Open the other registration of the company that is under way."""
         self.ensure_one()
-        return self._open_form(self.company_id._l10n_vn_ibhxh_open_registration() - self)
+        return (self.company_id._l10n_vn_ibhxh_open_registration() - self)._get_records_action()
 
     def action_move(self):
         """Moving starts at the I-VAN that has the unit: this draft gives way to the guided wizard."""
@@ -826,16 +826,6 @@ class L10n_Vn_IbhxhRegistration(models.Model):
         action = self.env["ir.actions.act_window"]._for_xml_id("l10n_vn_ibhxh.l10n_vn_ibhxh_registration_wizard_action")
         return {**action, "context": context}
 
-    def _open_form(self, registration):
-        """Return the action that opens `registration`."""
-        return {
-            "type": "ir.actions.act_window",
-            "res_model": registration._name,
-            "res_id": registration.id,
-            "views": [(False, "form")],
-            "target": "current",
-        }
-
     def action_open_mails(self):
         """Open the mails that belong to this registration."""
         self.ensure_one()
@@ -845,12 +835,7 @@ class L10n_Vn_IbhxhRegistration(models.Model):
     def action_open_signing_request(self):
         """Open the signing request of this registration."""
         self.ensure_one()
-        return {
-            "type": "ir.actions.act_window",
-            "res_model": "l10n_vn_ibhxh.signing.request",
-            "res_id": self.signing_request_id.id,
-            "views": [(False, "form")],
-        }
+        return self.signing_request_id._get_records_action()
 
     def action_open_company(self):
         """Open the company, where its unit code, agency and what VSS has on record stand."""

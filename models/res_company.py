@@ -4,6 +4,7 @@ from odoo import api, fields, models
 from odoo.exceptions import AccessError, UserError, ValidationError
 from odoo.fields import Domain
 from odoo.tools import SQL
+from odoo.tools.misc import clean_context
 
 from ..tools import contact
 from . import reminders
@@ -326,12 +327,7 @@ class ResCompany(models.Model):
         """Return the action that opens the company's own form."""
         self.ensure_one()
         view = self.env.ref("l10n_vn_ibhxh.res_company_view_form_l10n_vn_ibhxh_overview")
-        return {
-            "type": "ir.actions.act_window",
-            "res_model": self._name,
-            "res_id": self.id,
-            "views": [(view.id, "form")],
-        }
+        return self._get_records_action(views=[(view.id, "form")], context=clean_context(self.env.context))
 
     # -- reminders: the certificate ends, or the token holds a newer one -----------------------------------------------
 

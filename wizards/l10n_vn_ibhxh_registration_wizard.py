@@ -1,5 +1,6 @@
 from odoo import api, fields, models
 from odoo.exceptions import UserError
+from odoo.tools.misc import clean_context
 
 from ..models.const import FORMS, OPEN_STATES, STOP_REASONS
 from ..models.contact_error import contact_error
@@ -306,10 +307,5 @@ class L10n_Vn_IbhxhRegistrationWizard(models.TransientModel):
 
     @api.model
     def _open(self, registration):
-        return {
-            "type": "ir.actions.act_window",
-            "res_model": registration._name,
-            "res_id": registration.id,
-            "views": [(False, "form")],
-            "target": "current",
-        }
+        # Without the wizard's own defaults, which the registration's page would hand on to what is created there.
+        return registration._get_records_action(context=clean_context(self.env.context))
