@@ -1,6 +1,7 @@
 # Inherited by name below, so they have to be registered first; apart from that the order of the models does not matter.
 from . import (
     l10n_vn_ibhxh_preflight,
+    l10n_vn_ibhxh_protected,
     l10n_vn_ibhxh_registration_following,
     l10n_vn_ibhxh_registration_print,
     l10n_vn_ibhxh_registration_proof,

@@ -3,7 +3,6 @@ import secrets
 from datetime import timedelta
 
 from odoo import api, fields, models
-from odoo.exceptions import AccessError
 from odoo.fields import Command
 from odoo.tools.translate import LazyTranslate
 
@@ -43,6 +42,9 @@ class L10n_Vn_IbhxhAgent(models.Model):
     """
 
     _name = "l10n_vn_ibhxh.agent"
+    _inherit = ["l10n_vn_ibhxh.protected"]
+    # Everything else follows from pairing and contact: RPC cannot claim another certificate.
+    _person_fields = frozenset({"name"})
     _description = "Paired computer"
     _order = "last_seen_at desc, id desc"
 
@@ -127,12 +129,6 @@ class L10n_Vn_IbhxhAgent(models.Model):
             lang = "vi_VN"
         text = ERRORS.get(code, ERRORS["server_error"])
         return self.with_context(lang=lang).env._(text)  # pylint: disable=gettext-variable
-
-    def write(self, vals):
-        """Besides the name, everything follows from pairing and contact: RPC cannot claim another certificate."""
-        if not self.env.su and vals.keys() - {"name"}:
-            raise AccessError(self.env._("Only the name of a computer can be changed."))
-        return super().write(vals)
 
     # -- pairing and keys --------------------------------------------------------------------------------------------
 

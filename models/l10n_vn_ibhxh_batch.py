@@ -36,6 +36,9 @@ class L10n_Vn_IbhxhBatch(models.Model):
     """
 
     _name = "l10n_vn_ibhxh.batch"
+    _inherit = ["l10n_vn_ibhxh.protected"]
+    # Its maker fills in what companies lack; the rest follows from the buttons.
+    _person_fields = frozenset(LACKED)
     _description = "BHXH registrations of several companies"
     _order = "id desc"
 
@@ -95,13 +98,10 @@ class L10n_Vn_IbhxhBatch(models.Model):
             batch.progress = 100 * weight / (started * MOST_WEIGHT) if started else 0
 
     def write(self, vals):
-        """Its maker fills in what companies lack (`LACKED`); the rest follows from the buttons."""
-        if self.env.su:
-            return super().write(vals)
-        if vals.keys() - set(LACKED):
-            raise AccessError(self.env._("Only the I-VAN, agency, e-mail and phone of a batch can be changed."))
+        """What was filled in may lift what blocks a company."""
         result = super().write(vals)
-        self.action_check_again()
+        if not self.env.su:
+            self.action_check_again()
         return result
 
     # -- from the overview -------------------------------------------------------------------------------------------

@@ -9,6 +9,7 @@ class L10n_Vn_IbhxhBatchLine(models.Model):
     """One company of a batch: what blocks it, or its registration and what became of that."""
 
     _name = "l10n_vn_ibhxh.batch.line"
+    _inherit = ["l10n_vn_ibhxh.protected"]
     _description = "Company of a batch of BHXH registrations"
     _order = "is_blocked desc, id"
 

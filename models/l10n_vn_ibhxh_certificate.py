@@ -24,6 +24,7 @@ class L10n_Vn_IbhxhCertificate(models.Model):
     """
 
     _name = "l10n_vn_ibhxh.certificate"
+    _inherit = ["l10n_vn_ibhxh.protected"]
     _description = "Certificate of a signing token"
     _order = "not_after desc, id desc"
     _rec_names_search = ["name", "tax_code", "serial"]

@@ -33,7 +33,9 @@ class L10n_Vn_IbhxhMail(models.Model):
 
     _name = "l10n_vn_ibhxh.mail"
     _description = "Mail of the BHXH mailbox"
-    _inherit = ["mail.thread", "mail.activity.mixin"]
+    _inherit = ["l10n_vn_ibhxh.protected", "mail.thread", "mail.activity.mixin"]
+    # A person only says which registration a mail belongs to; what was read stays as it was read.
+    _person_fields = frozenset({"registration_id"})
     _order = "id desc"
     _rec_name = "subject"
 
@@ -79,15 +81,6 @@ class L10n_Vn_IbhxhMail(models.Model):
     def _compute_source_name(self):
         for mail in self:
             mail.source_name = f"bhxh-{mail.id}.eml"
-
-    def write(self, vals):
-        """A person only says which registration a mail belongs to; what was read stays as it was read."""
-        if not self.env.su and any(
-            name != "registration_id" and name in self._fields and not name.startswith(("activity_", "message_"))
-            for name in vals
-        ):
-            raise AccessError(self.env._("Only the registration of a mail can be changed."))
-        return super().write(vals)
 
     # -- the mail gateway --------------------------------------------------------------------------------------------
 
@@ -291,18 +284,19 @@ class L10n_Vn_IbhxhMail(models.Model):
         return registrations, self.env._("No registration waits for this mail.")
 
     def _by_tax_code(self, reading, domain):
-        companies = self.env["res.company"].sudo().search([("l10n_vn_ibhxh_tax_code", "in", reading.tax_codes)])
-        return self.env["l10n_vn_ibhxh.registration"].sudo().search(domain & Domain("company_id", "in", companies.ids))
+        return (
+            self.env["l10n_vn_ibhxh.registration"].sudo().search(domain & Domain("tax_code", "in", reading.tax_codes))
+        )
 
     def _has_tax_code(self, registration, tax_codes):
-        return registration.company_id.l10n_vn_ibhxh_tax_code in tax_codes
+        return registration.tax_code in tax_codes
 
     def _apply(self, registration, reading):
         """Do what the mail says to `registration`; refuse what it does not say clearly."""
         registration = registration._for_reader()
         verdict, reason = self.with_context(lang=registration.env.lang)._judge(registration, reading)
-        if reading.dossier_numbers and not registration.dossier_number and len(reading.dossier_numbers) == 1:
-            registration.dossier_number = reading.dossier_numbers[0]
+        if not registration.dossier_number and len(reading.dossier_numbers) == 1:
+            registration._take_number(reading.dossier_numbers[0], "mail")
         if verdict == "person":
             self.registration_id = registration
             self._leave_to_person(reason)

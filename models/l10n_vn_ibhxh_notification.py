@@ -22,6 +22,7 @@ class L10n_Vn_IbhxhNotification(models.Model):
     """
 
     _name = "l10n_vn_ibhxh.notification"
+    _inherit = ["l10n_vn_ibhxh.protected"]
     _description = "Notification 01/TB-GD of VSS"
     _order = "id desc"
     _rec_name = "name"
@@ -254,11 +255,11 @@ class L10n_Vn_IbhxhNotification(models.Model):
             tax_code = contact.tax_code(self.tax_code or "")
         except contact.ContactError:
             tax_code = self.tax_code
-        if not tax_code or tax_code != registration.company_id.l10n_vn_ibhxh_tax_code:
+        if not tax_code or tax_code != registration.tax_code:
             return self.env._(
                 "It is about tax code %(theirs)s, the registration about %(ours)s.",
                 theirs=self.tax_code or "–",
-                ours=registration.company_id.vat,
+                ours=registration.tax_code or "–",
             )
         both = self.dossier_number and registration.dossier_number
         if self.dossier_number != registration.dossier_number and (both or not is_vouched):
@@ -271,8 +272,8 @@ class L10n_Vn_IbhxhNotification(models.Model):
 
     def _apply(self, registration):
         """Do what VSS says; return why that was not possible, or False. What Odoo knows already is no obstacle."""
-        if self.dossier_number and not registration.dossier_number:
-            registration.dossier_number = self.dossier_number
+        if not registration.dossier_number:
+            registration._take_number(self.dossier_number, "notification")
         if self.verdict == "received" or self.verdict == registration.state:
             return False
         if self.verdict == "unclear":

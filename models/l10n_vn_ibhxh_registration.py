@@ -1,11 +1,11 @@
 import base64
 import uuid
-from datetime import timedelta
+from datetime import timedelta, timezone
 
 from odoo import api, fields, models
-from odoo.exceptions import AccessError, UserError, ValidationError
+from odoo.exceptions import UserError, ValidationError
 
-from ..tools import contact, dossier
+from ..tools import contact, dossier, signature
 from . import reminders
 from .const import ACTIVATION_HOURS, FORMS, STATES, STOP_REASONS, TODO, TRANSITIONS
 from .contact_error import contact_error
@@ -29,8 +29,8 @@ FORM_FIELDS = {
     "provider_id", "agency_id", "certificate_id", "unit_code", "email", "phone", "contact_name", "change_text",
     "stop_date", "stop_reason_code", "stop_reason",
 }  # fmt: skip
-# What a person may write besides that; everything else is written by the state machine only.
-FREE_FIELDS = {"user_id", "activity_ids", "message_follower_ids", "message_ids"}
+# What the dossier that is signed says of the company; a draft has no dossier yet.
+DOSSIER_FIELDS = ("tax_code", "company_name")
 # How often a dossier is sent anew because VSS failed, for a reason that passes, after it was taken in.
 MAX_RESENDS = 20
 
@@ -48,6 +48,7 @@ class L10n_Vn_IbhxhRegistration(models.Model):
     _name = "l10n_vn_ibhxh.registration"
     _description = "BHXH e-transaction registration"
     _inherit = [
+        "l10n_vn_ibhxh.protected",
         "mail.thread",
         "mail.activity.mixin",
         "l10n_vn_ibhxh.preflight",
@@ -61,6 +62,9 @@ class L10n_Vn_IbhxhRegistration(models.Model):
     _order = "id desc"
     _check_company_auto = True
     _mail_post_access = "read"
+    # Everything else is written by the state machine only.
+    _person_fields = frozenset(FORM_FIELDS | {"user_id"})
+    _creation_fields = frozenset({"company_id", "form"})
 
     name = fields.Char(required=True, readonly=True, copy=False, default=lambda self: self.env._("New"))
     company_id = fields.Many2one(
@@ -82,6 +86,15 @@ class L10n_Vn_IbhxhRegistration(models.Model):
     )
     agency_id = fields.Many2one("l10n_vn_ibhxh.agency", string="BHXH agency", index="btree_not_null", tracking=True)
     certificate_id = fields.Many2one("l10n_vn_ibhxh.certificate", index="btree_not_null", tracking=True)
+    tax_code = fields.Char(
+        readonly=True,
+        copy=False,
+        index="btree_not_null",
+        help="As the dossier says it. The contact of the company may be changed later, the dossier may not.",
+    )
+    company_name = fields.Char(
+        string="Name in the dossier", readonly=True, copy=False, help="As the dossier says it, see the tax code."
+    )
     unit_code = fields.Char(help="Mã đơn vị: the code under which VSS knows the unit. A first-time unit has none yet.")
     email = fields.Char(tracking=True)
     phone = fields.Char(tracking=True)
@@ -122,6 +135,14 @@ class L10n_Vn_IbhxhRegistration(models.Model):
 
     dossier_number = fields.Char(
         string="Dossier number", readonly=True, copy=False, tracking=True, index="btree_not_null"
+    )
+    dossier_number_source = fields.Selection(
+        [("gateway", "Gateway"), ("notification", "Notification of VSS"), ("mail", "Mail"), ("person", "Person")],
+        string="Dossier number from",
+        readonly=True,
+        copy=False,
+        help="Who gave the dossier number. One that a person typed proves nothing: numbers are counted up, so anybody "
+        "knows those of others.",
     )
     attempted_at = fields.Datetime(readonly=True, copy=False, help="When Odoo first handed the dossier to the gateway.")
     retry_at = fields.Datetime(string="Next try", readonly=True, copy=False)
@@ -294,37 +315,20 @@ class L10n_Vn_IbhxhRegistration(models.Model):
 
     @api.model_create_multi
     def create(self, vals_list):
-        for vals in vals_list:
-            if not vals.get("name") or vals["name"] == self.env._("New"):
-                vals["name"] = self.env["ir.sequence"].next_by_code(self._name) or self.env._("New")
-            vals.update(self._normalise(vals))
-            self._check_written(vals.keys() - {"name", "company_id", "form"})
-        return super().create(vals_list)
+        return super().create([{**vals, **self._normalise(vals)} for vals in vals_list])
 
     def write(self, vals):
-        self._check_written(vals.keys())
-        return super().write({**vals, **self._normalise(vals)})
-
-    def _check_written(self, names):
-        """Keep all but the form's own fields out of reach of RPC: only the state machine (superuser) writes them."""
-        if self.env.su:
-            return
-        forbidden = {
-            name
-            for name in names - FORM_FIELDS - FREE_FIELDS
-            if name in self._fields and not name.startswith(("activity_", "message_"))
-        }
-        if forbidden:
-            raise AccessError(
-                self.env._(
-                    "These fields follow from signing and sending only: %(fields)s.",
-                    fields=", ".join(sorted(forbidden)),
-                )
-            )
-        if names & FORM_FIELDS and any(registration.state != "draft" for registration in self):
+        is_fixed = vals.keys() & FORM_FIELDS and any(registration.state != "draft" for registration in self)
+        if is_fixed and not self.env.su:
             raise UserError(
                 self.env._("A dossier that was handed over for signing is fixed. Take it back first, then correct it.")
             )
+        return super().write({**vals, **self._normalise(vals)})
+
+    @api.model
+    def _complete(self, vals):
+        name = vals.get("name") or self.env["ir.sequence"].next_by_code(self._name)
+        return {**super()._complete(vals), **({"name": name} if name else {})}
 
     @api.model
     def _normalise(self, vals):
@@ -382,6 +386,8 @@ class L10n_Vn_IbhxhRegistration(models.Model):
                         new=labels[state],
                     )
                 )
+        if state == "draft":
+            vals.update(dict.fromkeys(DOSSIER_FIELDS, False))
         records = self.sudo()
         if len(records) > 1:
             records._log_move(state)
@@ -547,9 +553,12 @@ class L10n_Vn_IbhxhRegistration(models.Model):
                 registration._check_complete()
                 registration._check_preflight()
             document = registration._build_document()
+            content = dossier.read(document)[1]
             registration._move(
                 "to_sign",
                 document=base64.b64encode(document),
+                tax_code=content.tax_code,
+                company_name=content.subject_name,
                 signed_document=False,
                 error_code=False,
                 error_message=False,
@@ -562,7 +571,7 @@ class L10n_Vn_IbhxhRegistration(models.Model):
     def _signing_title(self):
         self.ensure_one()
         official = self.env["l10n_vn_ibhxh.form"].sudo()._get(self.form, today_in_vietnam())
-        return f"{official.number or self.form} · {self.company_id.name}"
+        return f"{official.number or self.form} · {self.company_name or self.company_id.name}"
 
     def _on_signed(self, signed_document):
         """Called by the signing service once `signed_document` (bytes) has been verified."""
@@ -622,10 +631,21 @@ class L10n_Vn_IbhxhRegistration(models.Model):
 
     # -- what VSS answers ----------------------------------------------------------------------------------------------
 
-    def _on_accepted(self, submitted_at, dossier_number):
-        """Accepted for processing at `submitted_at` (UTC), numbered or not yet."""
-        self.sudo().write({"submitted_at": submitted_at, "dossier_number": dossier_number or self.dossier_number})
+    def _on_accepted(self, submitted_at, dossier_number, source="person"):
+        """Accepted for processing at `submitted_at` (UTC), numbered or not yet, as `source` says."""
+        self.sudo().submitted_at = submitted_at
+        self._take_number(dossier_number, source)
         self._on_received()
+
+    def _take_number(self, number, source):
+        """Store VSS's number of the dossier and who gave it (`dossier_number_source`); an empty one changes nothing.
+
+        The same number from a better source is better proven than before; a person's never weakens what is known.
+        """
+        self.ensure_one()
+        is_known = number == self.dossier_number and self.dossier_number_source not in (False, "person")
+        if number and not is_known:
+            self.sudo().write({"dossier_number": number, "dossier_number_source": source})
 
     def _on_received(self):
         """VSS has these, of which `submitted_at` and any number are stored already: from here they are followed."""
@@ -736,12 +756,39 @@ class L10n_Vn_IbhxhRegistration(models.Model):
             )
         return True
 
+    # -- the signed file -----------------------------------------------------------------------------------------------
+
+    def _verify_signed(self):
+        """Return the signed dossier (bytes) and its content (`tools.dossier.DossierData`).
+
+        The signature was verified when it arrived. It is verified again whenever the file leaves Odoo, so that it rests
+        on no other row and no other code than these. Raises `tools.signature.SignatureError`.
+        """
+        self.ensure_one()
+        registration = self.sudo().with_context(bin_size=False)
+        signed, document = (base64.b64decode(registration[name] or b"") for name in ("signed_document", "document"))
+        certificate = registration.certificate_id
+        if not certificate or not registration.signed_at:
+            raise signature.SignatureError("no_signature", "the dossier was never signed")
+        signature.verify(signed, document, certificate._der(), at=registration.signed_at.replace(tzinfo=timezone.utc))
+        return signed, dossier.read(document)[1]
+
     # -- lodging by hand, where the I-VAN has no connection ------------------------------------------------------------
 
     def action_download_signed(self):
         """Download the signed dossier, as it has to be lodged."""
         self.ensure_one()
         self.check_access("read")
+        try:
+            self._verify_signed()
+        except signature.SignatureError as error:
+            raise UserError(
+                self.env._(
+                    "%(name)s holds no dossier with a valid signature, so there is nothing to lodge. Cancel it, then "
+                    "register again.",
+                    name=self.name,
+                )
+            ) from error
         return {
             "type": "ir.actions.act_url",
             "url": f"/web/content/{self._name}/{self.id}/signed_document/{self.document_name}?download=true",

@@ -203,8 +203,7 @@ class L10n_Vn_IbhxhRegistrationFollowing(models.AbstractModel):
     def _apply_progress(self, progress):
         """Store the steps and follow VSS's state; states that Odoo does not know leave ours as it is."""
         self._store_steps(progress.steps)
-        if progress.dossier_number and progress.dossier_number != self.dossier_number:
-            self.sudo().dossier_number = progress.dossier_number
+        self._take_number(progress.dossier_number, "gateway")
         if progress.state == "rejected" and "rejected" in TRANSITIONS[self.state]:
             failed = next((step for step in reversed(progress.steps) if not step.passed), None)
             self._on_refused(failed.code if failed else "", failed.description if failed else "", progress.holder)

@@ -116,16 +116,16 @@ class L10n_Vn_IbhxhRegistrationProof(models.AbstractModel):
 
     def _proof_registration(self):
         texts = (
-            "name", "form", "state", "client_reference", "dossier_number", "unit_code", "email", "phone",
-            "contact_name", "error_code", "holder_name",
+            "name", "form", "state", "client_reference", "dossier_number", "dossier_number_source",
+            "unit_code", "email", "phone", "contact_name", "error_code", "holder_name",
         )  # fmt: skip
         times = ("create_date", "signed_at", "attempted_at", "submitted_at", "activation_received_at", "confirmed_at")
         return {
             **{name: self[name] or None for name in texts},
             **{name: _utc(self[name]) for name in times},
             "error_message": self._redact(self.error_message),
-            "company": self.company_id.name,
-            "tax_code": self.company_id.l10n_vn_ibhxh_tax_code or None,
+            "company": self.company_name or self.company_id.name,
+            "tax_code": self.tax_code or None,
             "provider": {
                 "code": self.provider_id.code,
                 "name": self.provider_id.name,

@@ -1,4 +1,3 @@
-import base64
 import json
 import logging
 import time
@@ -10,7 +9,7 @@ from odoo.exceptions import UserError
 from odoo.fields import Domain
 from psycopg2 import OperationalError
 
-from ..tools import gateways
+from ..tools import gateways, signature
 from . import jobs, reminders
 from .const import RETRY_MINUTES
 
@@ -132,13 +131,30 @@ class L10n_Vn_IbhxhRegistrationSending(models.AbstractModel):
         self.ensure_one()
         if not self._lock_if("to_send"):
             return False
+        if self.submitted_at:
+            return True
+        try:
+            signed = self._signed_dossier()
+        except signature.SignatureError:
+            self._hold_back()
+            return False
         is_repeat = bool(self.attempted_at)
         if not is_repeat:
             self.attempted_at = fields.Datetime.now()
             self._commit()
             if not self._lock_if("to_send"):
                 return False
-        return bool(self.submitted_at) or self._hand_over(is_repeat, adapters)
+        return bool(self.submitted_at) or self._hand_over(signed, is_repeat, adapters)
+
+    def _hold_back(self):
+        """What carries no valid signature leaves Odoo by no way; a person has to know."""
+        _logger.error("BHXH registration %s holds no validly signed dossier and is not sent", self.id)
+        message = self.env._(
+            "The signature does not fit the dossier, so Odoo does not send it. Cancel the registration, register "
+            "again, and tell the administrator: somebody or something has changed stored data."
+        )
+        self._postpone(message, "invalid_signature")
+        self._schedule_todo(self.env._("The signed dossier is not valid"), message)
 
     def _finish_sending(self):
         """Do what follows from the receipts of those among these that have one; set the next try where that fails."""
@@ -159,8 +175,8 @@ class L10n_Vn_IbhxhRegistrationSending(models.AbstractModel):
             self._look_again()
         self._commit()
 
-    def _hand_over(self, is_repeat, adapters):
-        """Hand the dossier to the gateway and store its receipt at once; return whether there is one.
+    def _hand_over(self, signed, is_repeat, adapters):
+        """Hand the `signed` dossier to the gateway and store its receipt at once; return whether there is one.
 
         Nothing else is written with the receipt, so that nothing else can make its transaction fail.
         """
@@ -171,12 +187,12 @@ class L10n_Vn_IbhxhRegistrationSending(models.AbstractModel):
         try:
             known = gateway.progress(self.client_reference) if is_repeat else None
             if known:
-                receipt = {"submitted_at": self.attempted_at, "dossier_number": known.dossier_number}
+                receipt = {"submitted_at": self.attempted_at, **self._numbered(known.dossier_number)}
             else:
-                answer = gateway.submit(self._signed_dossier(), self.client_reference)
+                answer = gateway.submit(signed, self.client_reference)
                 receipt = {
                     "submitted_at": answer.accepted_at.replace(tzinfo=None, microsecond=0),
-                    "dossier_number": answer.dossier_number,
+                    **self._numbered(answer.dossier_number),
                     "receipt": json.dumps(answer.raw, ensure_ascii=False, sort_keys=True),
                 }
         except gateways.Refused as refusal:
@@ -204,14 +220,21 @@ class L10n_Vn_IbhxhRegistrationSending(models.AbstractModel):
         return False
 
     def _signed_dossier(self):
-        self.ensure_one()
+        """Return what the gateway gets (`tools.gateways.SignedDossier`), with the values that were signed.
+
+        Raises `tools.signature.SignatureError`.
+        """
+        document, content = self._verify_signed()
         return gateways.SignedDossier(
             form=self.form,
-            document=base64.b64decode(self.with_context(bin_size=False).signed_document),
-            agency_code=self.agency_id.code,
-            tax_code=self.company_id.vat,
+            document=document,
+            agency_code=content.agency_code,
+            tax_code=content.tax_code,
             unit_code=self.unit_code or None,
         )
+
+    def _numbered(self, number):
+        return {"dossier_number": number, "dossier_number_source": number and "gateway"}
 
     def _lock_if(self, state):
         """Lock the row; return whether that worked and the registration still is in `state`.
@@ -260,6 +283,7 @@ class L10n_Vn_IbhxhRegistrationSending(models.AbstractModel):
             attempted_at=False,
             submitted_at=False,
             dossier_number=False,
+            dossier_number_source=False,
             activation_expires_at=False,
             poll_at=False,
             resend_count=self.resend_count + 1,

@@ -5,6 +5,7 @@ class L10n_Vn_IbhxhRegistrationStep(models.Model):
     """One step of VSS's answer, as the gateway (received, checked, result) or a person who lodged by hand reports."""
 
     _name = "l10n_vn_ibhxh.registration.step"
+    _inherit = ["l10n_vn_ibhxh.protected"]
     _description = "Step of a BHXH registration"
     _order = "registration_id, number, id"
     _rec_name = "code"

@@ -43,6 +43,7 @@ class L10n_Vn_IbhxhSigningRequest(models.Model):
     """
 
     _name = "l10n_vn_ibhxh.signing.request"
+    _inherit = ["l10n_vn_ibhxh.protected"]
     _description = "Signing request"
     _order = "id"
 

@@ -15,6 +15,8 @@ class L10n_Vn_IbhxhTrustedRoot(models.Model):
     """
 
     _name = "l10n_vn_ibhxh.trusted.root"
+    _inherit = ["l10n_vn_ibhxh.protected"]
+    _person_fields = frozenset({"file", "file_name", "is_root", "active"})
     _description = "Trusted certificate of a certification authority"
     _order = "is_root desc, name"
 

@@ -37,7 +37,11 @@ def _e164(phone):
 class ResCompany(models.Model):
     """What VSS has on record of a company, where its registration stands, and what it may do next."""
 
-    _inherit = "res.company"
+    _name = "res.company"
+    _inherit = ["res.company", "l10n_vn_ibhxh.protected"]
+
+    # What VSS has on record follows from registrations; these are for the next one.
+    _person_fields = frozenset({"l10n_vn_ibhxh_unit_code", "l10n_vn_ibhxh_agency_id", "l10n_vn_ibhxh_provider_id"})
 
     l10n_vn_ibhxh_state = fields.Selection(
         [

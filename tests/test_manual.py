@@ -34,6 +34,7 @@ class TestManual(IbhxhCommon):
         with self._later(minutes=5):
             self._lodge(dossier_number="03706/2026/001")
             self.assertEqual((self.registration.state, self.registration.dossier_number), ("sent", "03706/2026/001"))
+            self.assertEqual(self.registration.dossier_number_source, "person")
             self.assertEqual(self.registration.submitted_at, datetime(2026, 3, 2, 3, 9, 5))
             self._follow()
             self._answer("code", activation_code=f" {CODE.lower()} ")

@@ -15,6 +15,9 @@ class L10n_Vn_IbhxhAgentPairing(models.TransientModel):
     """A one-time code with which a person's computer is paired. Only its hash is stored; it lives ten minutes."""
 
     _name = "l10n_vn_ibhxh.agent.pairing"
+    _inherit = ["l10n_vn_ibhxh.protected"]
+    # Shown in an unsaved form. A row without the hash of a code, which nobody gives, opens nothing.
+    _creation_fields = frozenset({"user_id", "code", "expires_at"})
     _description = "Pair a computer"
 
     user_id = fields.Many2one("res.users", required=True, readonly=True, ondelete="cascade")

@@ -14,6 +14,8 @@ class L10n_Vn_IbhxhEarlierRegistration(models.TransientModel):
     """
 
     _name = "l10n_vn_ibhxh.earlier.registration"
+    _inherit = ["l10n_vn_ibhxh.protected"]
+    _person_fields = frozenset({"company_ids", "provider_id", "confirmed_on", "certificate_id", "unit_code"})
     _description = "Registered with BHXH before Odoo"
 
     company_ids = fields.Many2many(

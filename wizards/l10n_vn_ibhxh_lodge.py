@@ -8,6 +8,8 @@ class L10n_Vn_IbhxhLodge(models.TransientModel):
     """“I have lodged it”: when the signed dossier was lodged on the portal, and the number that it got, if any."""
 
     _name = "l10n_vn_ibhxh.lodge"
+    _inherit = ["l10n_vn_ibhxh.protected"]
+    _person_fields = frozenset({"registration_id", "dossier_number", "lodged_at"})
     _description = "Lodged by hand"
 
     registration_id = fields.Many2one("l10n_vn_ibhxh.registration", required=True, readonly=True, ondelete="cascade")
@@ -36,7 +38,7 @@ class L10n_Vn_IbhxhLodge(models.TransientModel):
             raise UserError(self.env._("“Lodged at” lies in the future. Enter when you lodged it."))
         if self.lodged_at.replace(second=59) < registration.signed_at:
             raise UserError(self.env._("“Lodged at” lies before the dossier was signed. Enter when you lodged it."))
-        registration.sudo()._on_accepted(self.lodged_at, dossier.read_number(self.dossier_number))
+        registration._on_accepted(self.lodged_at, dossier.read_number(self.dossier_number))
         registration._note_step(self.lodged_at, self.env._("Lodged by hand on the portal"))
         registration._message_log(
             body=self.env._("%(user)s states to have lodged the dossier on the portal.", user=self.env.user.name)

@@ -11,6 +11,13 @@ class L10n_Vn_IbhxhLodgeAnswer(models.TransientModel):
     """What VSS answered to a dossier that was lodged by hand, as a person read it."""
 
     _name = "l10n_vn_ibhxh.lodge.answer"
+    _inherit = ["l10n_vn_ibhxh.protected"]
+    _person_fields = frozenset(
+        {
+            "registration_id", "answer", "answered_at", "dossier_number", "activation_code", "unit_code", "error_code",
+            "error_message",
+        }
+    )  # fmt: skip
     _description = "Answer to a dossier lodged by hand"
 
     registration_id = fields.Many2one("l10n_vn_ibhxh.registration", required=True, readonly=True, ondelete="cascade")
@@ -39,8 +46,7 @@ class L10n_Vn_IbhxhLodgeAnswer(models.TransientModel):
         registration._check_by_hand(("sent", "to_activate", "expired"))
         if self.answered_at > fields.Datetime.now():
             raise UserError(self.env._("“Answered at” lies in the future. Enter when VSS answered."))
-        if dossier.read_number(self.dossier_number):
-            registration.sudo().dossier_number = dossier.read_number(self.dossier_number)
+        registration._take_number(dossier.read_number(self.dossier_number), "person")
         getattr(self, f"_record_{self.answer}")(registration.sudo())
         labels = dict(self._fields["answer"]._description_selection(self.env))
         is_refused = self.answer == "refused"

@@ -9,6 +9,8 @@ class L10n_Vn_IbhxhMailPaste(models.TransientModel):
     """Paste the activation mail, or just its code, when no mail reaches Odoo by itself."""
 
     _name = "l10n_vn_ibhxh.mail.paste"
+    _inherit = ["l10n_vn_ibhxh.protected"]
+    _person_fields = frozenset({"registration_id", "text"})
     _description = "Paste the activation mail"
 
     registration_id = fields.Many2one("l10n_vn_ibhxh.registration", required=True, ondelete="cascade")
@@ -34,12 +36,12 @@ class L10n_Vn_IbhxhMailPaste(models.TransientModel):
                     "BV2VLHCKRA."
                 )
             )
-        if reading.tax_codes and registration.company_id.l10n_vn_ibhxh_tax_code not in reading.tax_codes:
+        if reading.tax_codes and registration.tax_code not in reading.tax_codes:
             raise UserError(
                 self.env._(
                     "This mail is about tax code %(mail)s, the registration about %(company)s.",
                     mail=", ".join(reading.tax_codes),
-                    company=registration.company_id.vat,
+                    company=registration.tax_code or "–",
                 )
             )
         registration._activate(codes[0], links[0] if links else False, fields.Datetime.now())

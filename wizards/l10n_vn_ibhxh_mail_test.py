@@ -31,6 +31,8 @@ class L10n_Vn_IbhxhMailTest(models.TransientModel):
     """Correct what the mail reader looks for, and see what a pasted mail would do. Trying changes nothing."""
 
     _name = "l10n_vn_ibhxh.mail.test"
+    _inherit = ["l10n_vn_ibhxh.protected"]
+    _person_fields = frozenset({"text", *LISTS, *VALUES})
     _description = "Test of the mail reader"
 
     text = fields.Text(
@@ -94,7 +96,7 @@ class L10n_Vn_IbhxhMailTest(models.TransientModel):
         self.ensure_one()
         if not self.text:
             raise UserError(self.env._("Paste a mail first."))
-        self.result = self._explain(self._chosen_patterns())
+        self.sudo().result = self._explain(self._chosen_patterns())
         return self._reopen()
 
     def action_save(self):
@@ -109,7 +111,8 @@ class L10n_Vn_IbhxhMailTest(models.TransientModel):
     def action_defaults(self):
         """Fill in the shipped patterns; they count once they are saved."""
         self.ensure_one()
-        self.write({**self._values(vss_mail.DEFAULT), "result": False})
+        self.write(self._values(vss_mail.DEFAULT))
+        self.sudo().result = False
         return self._reopen()
 
     def _reopen(self):
@@ -146,7 +149,7 @@ class L10n_Vn_IbhxhMailTest(models.TransientModel):
                 [self.env._("Is the sender trusted?"), self.env._("Not known: the pasted text has no headers.")]
             )
         if registration:
-            match = f"{registration.display_name} · {registration.company_id.name}"
+            match = f"{registration.display_name} · {registration.company_name}"
             rows.append([self.env._("Belongs to"), match])
             for url in reading.urls:
                 if not registration.provider_id._is_portal_link(url):

@@ -12,6 +12,8 @@ class L10n_Vn_IbhxhNotificationUpload(models.TransientModel):
     """Upload a notification 01/TB-GD that a person got from the portal or from VSS."""
 
     _name = "l10n_vn_ibhxh.notification.upload"
+    _inherit = ["l10n_vn_ibhxh.protected"]
+    _person_fields = frozenset({"registration_id", "file", "file_name", "is_from_vss"})
     _description = "Upload a notification of VSS"
 
     registration_id = fields.Many2one("l10n_vn_ibhxh.registration", required=True, readonly=True, ondelete="cascade")

@@ -15,7 +15,15 @@ class L10n_Vn_IbhxhRegistrationWizard(models.TransientModel):
     """
 
     _name = "l10n_vn_ibhxh.registration.wizard"
-    _inherit = "l10n_vn_ibhxh.preflight"
+    _inherit = ["l10n_vn_ibhxh.protected", "l10n_vn_ibhxh.preflight"]
+    _person_fields = frozenset(
+        {
+            "company_id", "form", "certificate_id", "provider_id", "agency_id", "unit_code", "email", "email_repeated",
+            "phone", "contact_name", "change_text", "stop_date", "stop_reason_code", "stop_reason", "then_register",
+            "target_provider_id",
+        }
+    )  # fmt: skip
+    _creation_fields = frozenset({"cures_id"})
     _description = "Register for BHXH e-transactions"
 
     company_id = fields.Many2one("res.company", required=True, default=lambda self: self.env.company)
