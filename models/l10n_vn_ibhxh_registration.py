@@ -423,17 +423,9 @@ class L10n_Vn_IbhxhRegistration(models.Model):
 
     def _schedule_todo(self, summary, note, deadline=None):
         """Give the responsible person one activity with this summary, not one per occasion."""
-        for registration in self.sudo():
-            user = registration.user_id if registration.user_id.active else registration.env.ref("base.user_admin")
-            same = registration.activity_ids.filtered(lambda a, user=user: a.summary == summary and a.user_id == user)
-            if not same:
-                registration.activity_schedule(
-                    TODO,
-                    date_deadline=deadline or fields.Date.context_today(registration),
-                    summary=summary,
-                    note=note,
-                    user_id=user.id,
-                )
+        without = self.sudo().filtered(lambda r: summary not in r.activity_ids.mapped("summary"))
+        today = fields.Date.context_today(self)
+        reminders.schedule(self.env, [(r, r.user_id, lambda _env: (summary, note), deadline or today) for r in without])
 
     # -- the dossier ---------------------------------------------------------------------------------------------------
 

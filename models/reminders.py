@@ -82,43 +82,25 @@ def each(records, remind):
 
 
 def schedule(env, rows):
-    """Create activities in one go; `rows` are `(record, user, texts, deadline)`.
+    """Schedule activities; `rows` are `(record, user, texts, deadline)`.
 
     `texts(env)` returns `(summary, note)` in the language of the given environment, which is the user's. A user who
     gets many at once is notified of them in one message, not by a mail for each.
     """
-    activity_type = env.ref(TODO)
-    models = env["ir.model"].sudo()
     by_user = {}
     for record, user, texts, deadline in rows:
         by_user.setdefault(user if user.active else env.ref("base.user_admin"), []).append((record, texts, deadline))
-    batches = {}
     for user, group in by_user.items():
-        batches.setdefault((user.lang, len(group) > MANY), {})[user] = group
-    for (lang, is_many), users in batches.items():
-        activities = env["mail.activity"].sudo().with_context(lang=lang, mail_activity_quick_update=is_many)
-        vals_list = []
-        for user, group in users.items():
-            for record, texts, deadline in group:
-                summary, note = texts(activities.env)
-                vals_list.append(
-                    {
-                        "activity_type_id": activity_type.id,
-                        "automated": True,
-                        "res_model_id": models._get_id(record._name),
-                        "res_id": record.id,
-                        # Computed after the insertion otherwise, by further statements.
-                        "res_name": record.display_name,
-                        "user_id": user.id,
-                        "summary": summary,
-                        "note": note,
-                        "date_deadline": deadline,
-                    }
-                )
-        created = activities.create(vals_list)
+        is_many = len(group) > MANY
+        alike = {}
+        for record, texts, deadline in group:
+            records = record.browse().sudo().with_context(lang=user.lang, mail_activity_quick_update=is_many)
+            alike.setdefault((records, *texts(records.env), deadline), []).append(record.id)
+        activities = env["mail.activity"]
+        for (records, summary, note, deadline), ids in alike.items():
+            activities += records.browse(ids).activity_schedule(TODO, deadline, summary, note, user_id=user.id)
         if is_many:
-            for user, own in created.grouped("user_id").items():
-                _notify_of_many(user, own)
+            _notify_of_many(user, activities.sudo().with_context(lang=user.lang))
 
 
 def _notify_of_many(user, activities):
