@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 
 from ..odoo import ADMIN_LOGIN, ADMIN_PASSWORD
+from .mail_bridge import NAME as MAIL_SERVER
 from .odoo_web import Person
 from .transcript import Transcript, expect
 from .world import CLIENT_ID, MAIL_DOMAIN, VSS_SENDER_DOMAIN, World
@@ -33,6 +34,7 @@ def prepare(world: World, transcript: Transcript) -> None:
         _mailbox(admin)
         world.start_mail(_api_key(admin))
         transcript.saw(f"{MAILBOX} goes to Odoo; SMTP on 127.0.0.1:{world.mail.port}")
+        transcript.saw(f"{MAIL_SERVER} checks who sent a mail; Odoo acts on what comes from {VSS_SENDER_DOMAIN} only")
     with transcript.step("The I-VAN connection, and a press on its check button"):
         world.start_sandbox()
         provider = _provider(world, admin)
@@ -88,7 +90,11 @@ def _people(world: World, admin: Person) -> None:
 
 def _mailbox(admin: Person) -> None:
     admin.create("mail.alias.domain", name=MAIL_DOMAIN)
-    settings = admin.create("res.config.settings", l10n_vn_ibhxh_mail_sender_domains=VSS_SENDER_DOMAIN)
+    settings = admin.create(
+        "res.config.settings",
+        l10n_vn_ibhxh_mail_sender_domains=VSS_SENDER_DOMAIN,
+        l10n_vn_ibhxh_mail_authentication_server=MAIL_SERVER,
+    )
     admin.press("res.config.settings", settings, "execute")
 
 

@@ -18,7 +18,7 @@ from ..paths import PYTHON, RUNTIME, VENV
 from ..softhsm import TokenFolder
 from .agent_pc import AgentPC
 from .companies import companies
-from .mail_bridge import MailBridge
+from .mail_bridge import SANDBOX_ADDRESS, MailBridge
 from .odoo_web import Person
 from .processes import Program, free_port
 from .sandbox_control import SandboxControl
@@ -31,6 +31,8 @@ PICTURES = FOLDER / "pictures"
 CLIENT_ID = "demo-ivan"
 MAIL_DOMAIN = "thu.example.com"
 VSS_SENDER_DOMAIN = "vss.sandbox.example"
+SENDER_DOMAINS = (VSS_SENDER_DOMAIN, "ivan.sandbox.example")
+"""The domains whose mails the sandbox really sends: VSS's, and an I-VAN's that Odoo has no reason to listen to."""
 FOREIGN_TAX_CODE = "0109999083"
 PIN = "73915846"
 """PIN of every token; unlike any other number here, so that one can search for it."""
@@ -117,7 +119,7 @@ class World:
 
     def start_mail(self, api_key: str) -> None:
         """Start the mail server that hands mails to Odoo."""
-        self.mail = MailBridge(self.odoo_url, DATABASE, api_key)
+        self.mail = MailBridge(self.odoo_url, DATABASE, api_key, dict.fromkeys(SENDER_DOMAINS, SANDBOX_ADDRESS))
         self.mail.start()
         self._stack.callback(self.mail.stop)
 
@@ -131,6 +133,7 @@ class World:
             self.sandbox_url = f"http://127.0.0.1:{self._sandbox_port}"
             command = [str(VENV / "bin" / "ibhxh-sandbox"), "--port", str(self._sandbox_port)]
             command += ["--data", str(FOLDER / "sandbox.sqlite"), "--smtp", f"127.0.0.1:{self.mail.port}"]
+            command += ["--smtp-source", SANDBOX_ADDRESS]
             command += ["--client-id", CLIENT_ID, "--secret-file", str(secret_file)]
             command += ["--mail-from", f"no-reply@{VSS_SENDER_DOMAIN}"]
             command += ["--set", "weather=fair", "--set", "edition=seed"]

@@ -16,7 +16,8 @@ import requests
 from stdnum.vn import mst
 
 from .. import odoo
-from ..demo.mail_bridge import MailBridge
+from ..demo.mail_bridge import NAME as MAIL_SERVER
+from ..demo.mail_bridge import SANDBOX_ADDRESS, MailBridge
 from ..demo.odoo_web import OdooError, Person
 from ..demo.processes import free_port
 from ..demo.sandbox_control import SandboxControl
@@ -100,10 +101,11 @@ class World:
         admin.create("mail.alias.domain", name=MAIL_DOMAIN)
         admin.call("ir.config_parameter", "set_param", "iap.partner_autocomplete.endpoint", "http://127.0.0.1:9")
         admin.call("ir.config_parameter", "set_param", "l10n_vn_ibhxh.mail_sender_domains", VSS_DOMAIN)
+        admin.call("ir.config_parameter", "set_param", "l10n_vn_ibhxh.mail_authentication_server", MAIL_SERVER)
         self._users(admin)
         self.country = admin.reference("base.vn")
         self.agency = admin.find("l10n_vn_ibhxh.agency", ["code", "=", "001"])
-        self.mail = MailBridge(self.url, self.database, self._api_key(admin))
+        self.mail = MailBridge(self.url, self.database, self._api_key(admin), {VSS_DOMAIN: SANDBOX_ADDRESS})
         self.mail.start()
         self._stack.callback(self.mail.stop)
         self._sandbox()
@@ -205,6 +207,7 @@ class World:
         ]
         command += ["--smtp", f"127.0.0.1:{self.mail.port}", "--client-id", CLIENT_ID, "--secret-file", str(secret)]
         # Only the mails that a case is about.
+        command += ["--smtp-source", SANDBOX_ADDRESS]
         command += ["--mail-from", f"no-reply@{VSS_DOMAIN}", "--set", "weather=fair", "--set", "edition=seed"]
         self.sandbox = self._program("sandbox", command)
         self.control = Control(self.sandbox_url)

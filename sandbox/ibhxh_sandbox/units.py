@@ -27,7 +27,7 @@ class Provider:
     name: str
 
 
-PORTAL = Provider("VSS", "Cổng giao dịch điện tử BHXH Việt Nam")
+PORTAL = Provider("VSS", "Cổng dịch vụ công BHXH Việt Nam")
 """VSS's own portal, which holds units just as an I-VAN does (domain.md §2). The code is the sandbox's own."""
 MOVING = "7"
 """The reason of a stop: moving to another I-VAN (domain.md §2)."""

@@ -26,7 +26,7 @@ def test_a_unit_of_the_portal_is_ce044(sandbox):
     response = sandbox.submit()
 
     assert (response.status_code, response.json()["code"]) == (422, "CE044")
-    assert response.json()["holder"] == {"code": "VSS", "name": "Cổng giao dịch điện tử BHXH Việt Nam"}
+    assert response.json()["holder"] == {"code": "VSS", "name": "Cổng dịch vụ công BHXH Việt Nam"}
 
 
 @pytest.mark.parametrize("holder", ["00050", "VSS"])
