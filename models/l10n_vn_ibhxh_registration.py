@@ -424,8 +424,7 @@ class L10n_Vn_IbhxhRegistration(models.Model):
     def _schedule_todo(self, summary, note, deadline=None):
         """Give the responsible person one activity with this summary, not one per occasion."""
         without = self.sudo().filtered(lambda r: summary not in r.activity_ids.mapped("summary"))
-        today = fields.Date.context_today(self)
-        reminders.schedule(self.env, [(r, r.user_id, lambda _env: (summary, note), deadline or today) for r in without])
+        reminders.schedule(self.env, [(r, r.user_id, lambda _env: (summary, note), deadline) for r in without])
 
     # -- the dossier ---------------------------------------------------------------------------------------------------
 
@@ -729,8 +728,7 @@ class L10n_Vn_IbhxhRegistration(models.Model):
         """The 24 hours are over, for any number of registrations. Registering again is one click on each."""
         self._move("expired", activation_code=False, activation_url=False)
         self.activity_unlink([TODO])
-        today = fields.Date.context_today(self)
-        reminders.schedule(self.env, [(record, record.user_id, self._expired_texts, today) for record in self.sudo()])
+        reminders.schedule(self.env, [(record, record.user_id, self._expired_texts, None) for record in self.sudo()])
 
     def _expired_texts(self, env):
         return (

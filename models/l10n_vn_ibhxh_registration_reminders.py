@@ -98,19 +98,15 @@ class L10n_Vn_IbhxhRegistrationReminders(models.AbstractModel):
     def _remind_answer(self, registrations):
         """Holidays may have been entered since: what is not due by the calendar of today is put off."""
         now = fields.Datetime.now()
-        due_by_day = {}
         late = registrations.browse()
         for registration in registrations:
-            key = (registration.company_id, registration.form, registration.submitted_at.date())
-            if key not in due_by_day:
-                due_by_day[key] = registration._answer_due(registration.submitted_at)
-            if due_by_day[key] > now:
-                registration.sudo().answer_due_at = due_by_day[key]
+            due_at = registration._answer_due(registration.submitted_at)
+            if due_at > now:
+                registration.sudo().answer_due_at = due_at
             else:
                 late |= registration
         late.sudo().write({"answer_reminded": True})
-        today = fields.Date.context_today(self)
-        reminders.schedule(self.env, [(r, r.user_id, r._answer_texts, today) for r in late])
+        reminders.schedule(self.env, [(r, r.user_id, r._answer_texts, None) for r in late])
 
     def _answer_texts(self, env):
         return (
@@ -128,8 +124,7 @@ class L10n_Vn_IbhxhRegistrationReminders(models.AbstractModel):
     @api.model
     def _remind_unsent(self, registrations):
         registrations.sudo().write({"unsent_reminded": True})
-        today = fields.Date.context_today(self)
-        reminders.schedule(self.env, [(r, r.user_id, r._unsent_texts, today) for r in registrations])
+        reminders.schedule(self.env, [(r, r.user_id, r._unsent_texts, None) for r in registrations])
 
     def _unsent_texts(self, env):
         return (

@@ -9,6 +9,7 @@ from odoo.fields import Domain
 from psycopg2 import OperationalError
 
 from .const import TODO
+from .vietnam_time import today_in_vietnam
 
 _logger = logging.getLogger(__name__)
 
@@ -82,7 +83,7 @@ def each(records, remind):
 
 
 def schedule(env, rows):
-    """Schedule activities; `rows` are `(record, user, texts, deadline)`.
+    """Schedule activities; `rows` are `(record, user, texts, deadline)`, without a deadline for today in Viet Nam.
 
     `texts(env)` returns `(summary, note)` in the language of the given environment, which is the user's. A user who
     gets many at once is notified of them in one message, not by a mail for each.
@@ -90,12 +91,13 @@ def schedule(env, rows):
     by_user = {}
     for record, user, texts, deadline in rows:
         by_user.setdefault(user if user.active else env.ref("base.user_admin"), []).append((record, texts, deadline))
+    today = today_in_vietnam()
     for user, group in by_user.items():
         is_many = len(group) > MANY
         alike = {}
         for record, texts, deadline in group:
             records = record.browse().sudo().with_context(lang=user.lang, mail_activity_quick_update=is_many)
-            alike.setdefault((records, *texts(records.env), deadline), []).append(record.id)
+            alike.setdefault((records, *texts(records.env), deadline or today), []).append(record.id)
         activities = env["mail.activity"]
         for (records, summary, note, deadline), ids in alike.items():
             activities += records.browse(ids).activity_schedule(TODO, deadline, summary, note, user_id=user.id)

@@ -378,13 +378,12 @@ class ResCompany(models.Model):
                 [("company_id", "in", companies.ids), ("state", "=", "confirmed")], ["company_id"], ["id:max"]
             )
         )
-        today = fields.Date.context_today(self)
         inbox_user = self.env["l10n_vn_ibhxh.mail"]._inbox_user()
         rows = []
         for company in companies:
             registration = registrations.browse(last.get(company))
             record = registration or company.partner_id
-            rows.append((record, registration.user_id or inbox_user, texts(company), today))
+            rows.append((record, registration.user_id or inbox_user, texts(company), None))
         reminders.schedule(self.env, rows)
 
     @api.model

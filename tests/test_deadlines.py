@@ -1,6 +1,6 @@
 """Reminders: each on time, each once, none for what does not need it; and cheap."""
 
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from unittest.mock import patch
 
 from odoo import fields
@@ -156,6 +156,15 @@ class TestDeadlines(IbhxhCommon):
         for text in ("2026-03-05 17:01:00", "2026-03-05 18:00:00", "2026-03-09 18:00:00"):
             self._at(text)
             self.assertEqual(len(self._activities(registration, "not answered")), 1, text)
+
+    def test_activities_are_due_on_viet_nams_day(self):
+        """At 18:00 UTC the next day has begun there: due on the day before, they would be late from the start."""
+        registration = self._sent()
+        self._at("2026-03-05 18:00:00")
+        self.assertEqual(self._activities(registration, "not answered").date_deadline, date(2026, 3, 6))
+        with freeze_time("2026-03-05 18:00:00"):
+            registration.sudo()._on_refused("SE003", "MST không khớp")
+        self.assertEqual(self._activities(registration, "refused").date_deadline, date(2026, 3, 6))
 
     def test_answer_days_come_from_the_official_form(self):
         self.env.ref("l10n_vn_ibhxh.form_04").answer_days = 1
