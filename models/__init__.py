@@ -31,5 +31,6 @@ from . import (
     mail_thread,
     res_company,
     res_config_settings,
+    res_partner,
     res_users,
 )

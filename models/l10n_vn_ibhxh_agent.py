@@ -1,13 +1,16 @@
 import hashlib
+import logging
 import secrets
 from datetime import timedelta
 
 from odoo import api, fields, models
 from odoo.fields import Command
 from odoo.tools.translate import LazyTranslate
+from psycopg2 import OperationalError
 
 from .const import AGENT_KEY_SCOPE, MAX_DELIVERIES, ONLINE_SECONDS
 
+_logger = logging.getLogger(__name__)
 _lt = LazyTranslate(__name__)
 
 # An agent older than this still works, but its user is told to update it.
@@ -218,10 +221,21 @@ class L10n_Vn_IbhxhAgent(models.Model):
                 }
             )
             agent.sudo().certificate_ids._update_companies()
-            agent._ring()
-        self.env["l10n_vn_ibhxh.signing.request"].sudo()._release_of(self)
-        self._notify_people()
+        self.sudo()._follow_revocation()
         return True
+
+    def _follow_revocation(self):
+        """Give back what was claimed and tell whom it concerns. Whatever fails here, the keys are gone for good."""
+        try:
+            with self.env.cr.savepoint():
+                self.env["l10n_vn_ibhxh.signing.request"]._release_of(self)
+                self._ring()
+                self._notify_people()
+        except OperationalError:
+            # Odoo repeats the whole call.
+            raise
+        except Exception:
+            _logger.exception("The computers %s are revoked, but nobody could be told", self.ids)
 
     @api.ondelete(at_uninstall=True)
     def _unlink_keys(self):

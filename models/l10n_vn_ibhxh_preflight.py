@@ -5,7 +5,7 @@ from odoo import api, fields, models
 from odoo.exceptions import ValidationError
 from odoo.tools import format_date
 
-from ..tools import preflight
+from ..tools import contact, preflight
 from .const import OPEN_STATES
 from .preflight_texts import TEXTS
 from .vietnam_time import date_in_vietnam
@@ -87,6 +87,7 @@ class L10n_Vn_IbhxhPreflight(models.AbstractModel):
             *self._preflight_open(),
             *self._preflight_form(),
             *self._preflight_certificate(),
+            preflight.check_name(self.company_id.name or ""),
             self._preflight_tax_code(),
             *self._preflight_agency(),
             *self._preflight_unit_code(),
@@ -160,9 +161,23 @@ class L10n_Vn_IbhxhPreflight(models.AbstractModel):
     def _preflight_tax_code(self):
         """The tax code is corrected on the company, which is another page."""
         finding = preflight.check_tax_code(self.company_id.vat or "")
+        confusable = self.company_id._l10n_vn_ibhxh_confusable(self._unit_code() or False)
+        if finding.level != "blocking" and confusable:
+            in_tree = confusable[0].root_id == self.company_id.sudo().root_id
+            code, field = ("tax_code_of_unit", "unit_code") if in_tree else ("tax_code_taken", None)
+            finding = preflight.Finding("tax_code", "blocking", code, finding.values, field)
+            if in_tree:
+                return finding
         if finding.level == "passed":
             return finding
         return replace(finding, values={**finding.values, "action": "action_open_company"})
+
+    def _unit_code(self):
+        """Return the unit code as it is stored, None when it is none."""
+        try:
+            return contact.unit_code(self.unit_code or "")
+        except contact.ContactError:
+            return None
 
     def _preflight_agency(self):
         finding = preflight.check_agency(self.agency_id.code or "")

@@ -56,6 +56,22 @@ TEXTS = {
     "tax_code_format": _lt(
         "The company's tax code %(tax_code)s does not look right. Compare it with the tax office's."
     ),
+    "tax_code_taken": _lt(
+        "Another company in this Odoo has tax code %(tax_code)s too, and VSS's answers could reach the wrong one. "
+        "Correct the tax code of one of them; ask an administrator if you do not see the other company."
+    ),
+    "tax_code_of_unit": _lt(
+        "Another unit of this company with tax code %(tax_code)s is registered under the same unit code, or both have "
+        "none. Enter the unit code of this unit."
+    ),
+    "name_ok": _lt("The dossier names “%(name)s”."),
+    "name_blanks": _lt(
+        "The company's name has unusual blanks, marked ▯: “%(name)s”. The dossier has plain ones. Compare the name "
+        "with the business registration."
+    ),
+    "name_invisible": _lt(
+        "The company's name holds invisible characters, marked ▯: “%(name)s”. Type the name again on the company."
+    ),
     "agency_ok": _lt("The agency's code is %(agency_code)s."),
     "agency_empty": _lt("No BHXH agency is chosen. Choose the agency that manages the unit."),
     "agency_format": _lt("“%(agency_code)s” is not an agency code. Choose another agency, or correct its code."),

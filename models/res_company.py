@@ -144,17 +144,47 @@ class ResCompany(models.Model):
 
     @api.model_create_multi
     def create(self, vals_list):
-        return super().create([self._l10n_vn_ibhxh_normalise(vals) for vals in vals_list])
+        companies = super().create([self._l10n_vn_ibhxh_normalise(vals) for vals in vals_list])
+        companies._l10n_vn_ibhxh_update_certificates()
+        return companies
 
     def write(self, vals):
         result = super().write(self._l10n_vn_ibhxh_normalise(vals))
-        if "vat" in vals:
-            certificates = self.env["l10n_vn_ibhxh.certificate"].sudo()
-            tax_codes = [company.l10n_vn_ibhxh_tax_code for company in self if company.l10n_vn_ibhxh_tax_code]
-            certificates.search(
-                ["|", ("tax_code", "in", tax_codes), ("company_ids", "in", self.ids)]
-            )._update_companies()
+        if vals.keys() & {"vat", "partner_id", "user_ids"}:
+            self._l10n_vn_ibhxh_update_certificates()
         return result
+
+    def _l10n_vn_ibhxh_update_certificates(self):
+        """Tax code or users of these changed: so may the certificates with which they may be registered."""
+        companies = self.sudo()
+        tax_codes = [code for code in companies.mapped("l10n_vn_ibhxh_tax_code") if code]
+        certificates = self.env["l10n_vn_ibhxh.certificate"].sudo()
+        domain = Domain("company_ids", "in", companies.ids) | Domain("tax_code", "in", tax_codes)
+        if companies:
+            certificates.search(domain)._update_companies()
+
+    def _l10n_vn_ibhxh_confusable(self, unit_code):
+        """Return the companies (superuser) that VSS's answers to this one could be taken for, by tax and unit code.
+
+        A tax code belongs to one company. Units of one company tree may share it where their unit codes differ; those
+        that are not with VSS, as branches that Odoo needs for other things, are in nobody's way.
+        """
+        self.ensure_one()
+        company = self.sudo()._origin
+        if not company.l10n_vn_ibhxh_tax_code:
+            return company.browse()
+        same = company.search(
+            [("l10n_vn_ibhxh_tax_code", "=", company.l10n_vn_ibhxh_tax_code), ("id", "!=", company.id)]
+        )
+        return same.filtered(
+            lambda other: other.root_id != company.root_id or unit_code in other._l10n_vn_ibhxh_unit_codes_at_vss()
+        )
+
+    def _l10n_vn_ibhxh_unit_codes_at_vss(self):
+        """Return the unit codes, False for none yet, under which VSS knows the company or is asked to."""
+        registrations = self._l10n_vn_ibhxh_open_registration()
+        codes = {registration.unit_code or self.l10n_vn_ibhxh_unit_code or False for registration in registrations}
+        return codes | ({self.l10n_vn_ibhxh_unit_code or False} if self.l10n_vn_ibhxh_state == "confirmed" else set())
 
     # -- what VSS has on record ----------------------------------------------------------------------------------------
 

@@ -4,8 +4,9 @@ import base64
 import runpy
 from pathlib import Path
 
-from odoo.exceptions import UserError
-from odoo.tests import tagged
+from odoo.exceptions import AccessError, UserError, ValidationError
+from odoo.fields import Command
+from odoo.tests import new_test_user, tagged
 
 from ..tools import dossier
 from .common import TAX_CODE, IbhxhCommon
@@ -135,3 +136,143 @@ class TestDossierValues(CompanyDataCase):
         self.assertEqual(registration.dossier_number_source, "gateway")
         registration._take_number(False, "person")
         self.assertEqual(registration.dossier_number, "00001/2026/001")
+
+
+@tagged("post_install_l10n", "post_install", "-at_install")
+class TestContacts(CompanyDataCase):
+    """`res.company.vat` and `name` are those of a contact, which any editor of contacts may write."""
+
+    def test_s6_only_who_may_write_the_company_renames_it(self):
+        contact = self.company.partner_id
+        parent = self.env["res.partner"].create({"name": "Tập đoàn", "is_company": True, "vat": OTHER_TAX_CODE})
+        doors = {
+            "tax code": {"vat": OTHER_TAX_CODE},
+            "name": {"name": f"{NAME}\u00a0"},
+            "through a parent": {"parent_id": parent.id, "is_company": False},
+        }
+        for user in (self.clerk, self.thief):
+            for door, vals in doors.items():
+                with self.subTest(door, user=user.login):
+                    self.env.invalidate_all()
+                    with self.assertRaises(AccessError):
+                        contact.with_user(user).write(vals)
+                    self.env.invalidate_all()
+                    self.assertEqual((self.company.vat, self.company.name), (TAX_CODE, NAME))
+
+    def test_s6_nor_does_the_contact_above_it(self):
+        """The tax code of a contact goes down to those below it, as superuser."""
+        contact = self.company.partner_id
+        parent = self.env["res.partner"].create({"name": "Tập đoàn", "is_company": True, "vat": TAX_CODE})
+        contact.write({"is_company": False, "parent_id": parent.id})
+        self.env.flush_all()
+        self.env.invalidate_all()
+        with self.assertRaises(AccessError):
+            parent.with_user(self.clerk).vat = OTHER_TAX_CODE
+        self.env.invalidate_all()
+        self.assertEqual(self.company.vat, TAX_CODE)
+
+    def test_s6_everything_else_of_the_contact_stays_editable(self):
+        contact = self.company.partner_id.with_user(self.clerk)
+        contact.write({"phone": "0987 654 321", "vat": TAX_CODE, "name": NAME})
+        self.env["res.partner"].with_user(self.clerk).create({"name": "Khách"}).write(
+            {"name": "Khách B", "vat": TAX_CODE}
+        )
+        self.assertEqual(self.company.phone, "0987 654 321")
+        boss = new_test_user(
+            self.env, "boss-contacts", "base.group_user,base.group_erp_manager,base.group_partner_manager",
+            company_id=self.company.id, company_ids=[Command.set(self.company.ids)],
+        )  # fmt: skip
+        contact.with_user(boss).name = "Công ty An Phát mới"
+        self.assertEqual(self.company.name, "Công ty An Phát mới")
+
+    def test_b9_a_certificate_follows_contacts_and_users(self):
+        """Whatever changes tax code or users, by whatever record: the certificate's companies follow."""
+        twin = self.env["res.company"].create({"name": "Chi nhánh", "parent_id": self.company.id})
+        self.user.company_ids += twin
+        self.assertEqual(self.certificate.company_ids, self.company)
+        twin.partner_id.vat = TAX_CODE
+        self.assertEqual(self.certificate.company_ids, self.company | twin)
+        twin.partner_id.vat = OTHER_TAX_CODE
+        self.assertEqual(self.certificate.company_ids, self.company)
+        twin.vat = TAX_CODE
+        self.assertEqual(self.certificate.company_ids, self.company | twin)
+        twin.write({"user_ids": [Command.unlink(self.user.id)]})
+        self.assertEqual(self.certificate.company_ids, self.company)
+        twin.write({"user_ids": [Command.link(self.user.id)]})
+        self.assertEqual(self.certificate.company_ids, self.company | twin)
+        born = self.env["res.company"].create(
+            {"name": "Công ty mới", "vat": TAX_CODE, "user_ids": [Command.link(self.user.id)]}
+        )
+        self.assertIn(born, self.certificate.company_ids)
+        other = self.env["res.partner"].create({"name": "Khác", "vat": OTHER_TAX_CODE, "is_company": True})
+        born.partner_id = other
+        self.assertNotIn(born, self.certificate.company_ids)
+
+
+@tagged("post_install_l10n", "post_install", "-at_install")
+class TestSameTaxCode(CompanyDataCase):
+    def _refusal(self, company, **vals):
+        with self.assertRaises(ValidationError) as caught:
+            self._register(self.accountant, company_id=company.id, **vals)
+        return str(caught.exception)
+
+    def test_s6_nobody_registers_while_a_stranger_has_the_tax_code(self):
+        """Neither the thief, who got the tax code into their company, nor the victim, who has to hear of it."""
+        self.other_company.write({"vat": TAX_CODE, "email": "thief@b.example", "phone": "0912 345 678"})
+        self.other_company.write(
+            {"l10n_vn_ibhxh_provider_id": self.provider.id, "l10n_vn_ibhxh_agency_id": self.agency.id}
+        )
+        thiefs = self._new_agent(self.thief, "PC-B")
+        self._plug_in(thiefs, self.der)
+        with self.assertRaises(ValidationError) as caught:
+            self._register(self.thief, company_id=self.other_company.id)
+        self.assertIn("tax code", str(caught.exception))
+        # Who may not see the other company does not learn its name.
+        self.assertNotIn(NAME, str(caught.exception))
+        with self.assertRaises(ValidationError):
+            self._register()
+        # A batch is no other door.
+        batch = self.env["l10n_vn_ibhxh.batch"].with_user(self.user)._from_companies(self.company)
+        batch.action_register()
+        self.assertFalse(batch.line_ids.registration_id)
+        self.other_company.vat = OTHER_TAX_CODE
+        self.assertEqual(self._register().state, "to_sign")
+
+    def test_s6_units_of_one_tree_are_told_apart_by_their_unit_code(self):
+        unit = self.env["res.company"].create(
+            {
+                "name": "Đơn vị 2",
+                "parent_id": self.company.id,
+                "vat": TAX_CODE,
+                "email": "unit2@example.com",
+                "phone": "0912 345 678",
+                "l10n_vn_ibhxh_provider_id": self.provider.id,
+                "l10n_vn_ibhxh_agency_id": self.agency.id,
+            }
+        )
+        self.user.company_ids += unit
+        # A branch that does not register is in nobody's way.
+        first = self._register()
+        self.assertEqual(first.state, "to_sign")
+        with self.assertRaises(ValidationError):
+            self._register(company_id=unit.id)
+        first.sudo().unit_code = "TZH490L"
+        with self.assertRaises(ValidationError):
+            self._register(company_id=unit.id, unit_code="TZH490L")
+        self.assertEqual(self._register(company_id=unit.id, unit_code="TZH491L").state, "to_sign")
+
+    def test_s6_the_wizard_shows_what_the_eye_does_not(self):
+        cases = {
+            "Công ty\u00a0TNHH An Phát": "warning",
+            " Công ty TNHH An Phát": "warning",
+            "Công ty\u200b TNHH An Phát": "blocking",
+            "Công ty \u202eTNHH An Phát": "blocking",
+            NAME: "passed",
+        }
+        for name, level in cases.items():
+            with self.subTest(ascii(name)):
+                self.company.name = name
+                [row] = [row for row in self._wizard().preflight if row["check"] == "name"]
+                self.assertEqual(row["level"], level)
+                if level != "passed":
+                    self.assertIn("▯", row["text"])

@@ -74,3 +74,46 @@ class TestSecurity(IbhxhCommon):
         self.assertIn(self.agent, agents)
         self.assertNotIn(other, agents)
         self.assertFalse(self.env["l10n_vn_ibhxh.agent"].with_user(self.user).search([]) - self.agent)
+
+    def test_s4_revoking_works_for_who_lacks_a_companys_rights(self):
+        """Whoever hears of it: people whose companies the caller may not see are no reason to keep the key."""
+        users = (self.user, self._new_user("boss4", "l10n_vn_ibhxh.group_l10n_vn_ibhxh_manager", self.company))
+        for index, user in enumerate(users):
+            with self.subTest(user.login):
+                agent = self._new_agent(self.user, f"PC-{index}")
+                self._plug_in(agent, self.der)
+                agent.key_hash = "x"
+                self.env.flush_all()
+                self.env.invalidate_all()
+                agent.with_user(user).action_revoke()
+                self.env.flush_all()
+                self.env.invalidate_all()
+                self.assertEqual((agent.revoked, agent.key_hash, agent.revoked_by_id), (True, False, user))
+
+    def test_s4_no_message_undoes_a_revocation(self):
+        def broken(agents):
+            raise AccessError("nobody may hear of it")
+
+        self.patch(type(self.agent), "_notify_people", broken)
+        self.patch(type(self.agent), "_ring", broken)
+        with self.assertLogs("odoo.addons.l10n_vn_ibhxh", "ERROR"):
+            self.agent.with_user(self.user).action_revoke()
+        self.assertTrue(self.agent.revoked)
+
+    def test_s4_nothing_that_tells_people_runs_with_the_callers_rights(self):
+        """Every step of a registration's life, by a user of one company, among users of others, with a cold cache."""
+        self._new_user("elsewhere", "l10n_vn_ibhxh.group_l10n_vn_ibhxh_user", self.other_company)
+        registration = self._register()
+        steps = [
+            registration.action_withdraw,
+            registration.action_request_signature,
+            registration.action_cancel,
+        ]
+        for step in steps:
+            self.env.flush_all()
+            self.env.invalidate_all()
+            step()
+        registration = self._sent()
+        self.env.invalidate_all()
+        registration.action_confirmed_by_person()
+        self.assertEqual(registration.state, "confirmed")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from dataclasses import field as dataclass_field
@@ -92,6 +93,25 @@ def check_key(certificate: CertificateInfo) -> Finding:
 def check_tax_code(tax_code: str) -> Finding:
     """The company has a tax code; doubts about its form only warn, as real codes exist that stdnum refuses."""
     return _typed("tax_code", "company_id", tax_code, contact.tax_code, tax_codes.doubt)
+
+
+def check_name(name: str) -> Finding:
+    """The name is what the eye sees: a dossier is signed over every character, and the certificate's holder reads it.
+
+    ``shown`` marks what cannot be seen. Blanks of other kinds become plain ones in the dossier; invisible characters,
+    which also turn the direction of writing, are in no name.
+    """
+    shown = "".join("▯" if _is_odd(character) else character for character in name)
+    if any(unicodedata.category(character) in ("Cc", "Cf") for character in name):
+        return Finding("name", "blocking", "name_invisible", {"name": shown})
+    if name != " ".join(name.split()) or "▯" in shown:
+        marked = shown if "▯" in shown else "▯".join(re.split(r"^ +| +$|  +", shown))
+        return Finding("name", "warning", "name_blanks", {"name": marked})
+    return Finding("name", "passed", "name_ok", {"name": name})
+
+
+def _is_odd(character: str) -> bool:
+    return character != " " and unicodedata.category(character) in ("Cc", "Cf", "Zs", "Zl", "Zp")
 
 
 def check_agency(agency_code: str) -> Finding:
