@@ -355,8 +355,7 @@ class L10n_Vn_IbhxhAgent(models.Model):
                     "tax_code": certificate.tax_code,
                     "not_after": fields.Datetime.to_string(certificate.not_after),
                     "expired": certificate.not_after < now,
-                    "usable": company in certificate.company_ids
-                    and certificate.not_before <= now <= certificate.not_after,
+                    "usable": company in certificate.company_ids and certificate.is_valid,
                 }
                 for certificate in certificates
             ],

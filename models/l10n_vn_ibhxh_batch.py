@@ -151,14 +151,7 @@ class L10n_Vn_IbhxhBatch(models.Model):
 
     def _assess(self, companies):
         """Return `{company: values of its line}`: form, certificate, and what blocks it, one sentence each."""
-        now = fields.Datetime.now()
-        certificates = self.env["l10n_vn_ibhxh.certificate"].search(
-            [("company_ids", "in", companies.ids), ("not_before", "<=", now), ("not_after", ">=", now)]
-        )
-        best = {}
-        for certificate in certificates.sorted(lambda c: (c.is_online, c.not_after)):
-            for company in certificate.company_ids:
-                best[company] = certificate
+        certificates = self.env["l10n_vn_ibhxh.certificate"]._by_company(companies)
         busy = {
             company
             for (company,) in self.env["l10n_vn_ibhxh.registration"]._read_group(
@@ -170,9 +163,9 @@ class L10n_Vn_IbhxhBatch(models.Model):
         result = {}
         for company in companies:
             form = company._l10n_vn_ibhxh_offered_forms()[0]
-            certificate = best.get(company, self.env["l10n_vn_ibhxh.certificate"])
+            certificate = certificates[company][:1]
             if form == "05":
-                certificate = company.l10n_vn_ibhxh_newer_certificate_id & certificates
+                certificate = company.l10n_vn_ibhxh_newer_certificate_id & certificates[company]
             blockers = self._blockers(company, certificate, company in busy, has_default)
             result[company] = {
                 "form": form,

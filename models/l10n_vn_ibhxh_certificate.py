@@ -3,6 +3,7 @@ from datetime import timedelta, timezone
 
 from odoo import api, fields, models
 from odoo.exceptions import UserError
+from odoo.fields import Domain
 from odoo.tools import format_date
 
 from ..tools import certificate as x509
@@ -69,6 +70,9 @@ class L10n_Vn_IbhxhCertificate(models.Model):
         "whose user may access the company.",
     )
     is_online = fields.Boolean(string="Plugged in", compute="_compute_is_online")
+    is_valid = fields.Boolean(
+        compute="_compute_is_valid", search="_search_is_valid", export_string_translation=False, help="Valid now."
+    )
     days_left = fields.Integer(compute="_compute_days_left")
     trust_checked_at = fields.Datetime(string="Chain checked", readonly=True)
     trust_findings = fields.Json(readonly=True, export_string_translation=False)
@@ -80,6 +84,20 @@ class L10n_Vn_IbhxhCertificate(models.Model):
         for certificate in self:
             # Whether a colleague's computer is on is no secret, but the computer's record is.
             certificate.is_online = any(certificate.sudo().present_agent_ids.mapped("is_online"))
+
+    @api.depends("not_before", "not_after")
+    def _compute_is_valid(self):
+        now = fields.Datetime.now()
+        for certificate in self:
+            start, end = certificate.not_before, certificate.not_after
+            certificate.is_valid = bool(start and end and start <= now <= end)
+
+    def _search_is_valid(self, operator, value):
+        if operator != "in":
+            return NotImplemented
+        now = fields.Datetime.now()
+        valid = Domain("not_before", "<=", now) & Domain("not_after", ">=", now)
+        return valid if True in value else ~valid
 
     @api.depends("not_after")
     def _compute_days_left(self):
@@ -158,6 +176,16 @@ class L10n_Vn_IbhxhCertificate(models.Model):
             companies |= used.get(certificate, self.env["res.company"])
             if companies != certificate.company_ids:
                 certificate.company_ids = companies
+
+    @api.model
+    def _by_company(self, companies):
+        """Return `{company: certificates}` with which each may sign now: plugged in ones first, then the newest."""
+        found = self.search([("company_ids", "in", companies.ids), ("is_valid", "=", True)])
+        result = dict.fromkeys(companies, self.browse())
+        for certificate in found.sorted(lambda c: (c.is_online, c.not_after), reverse=True):
+            for company in certificate.company_ids & companies:
+                result[company] += certificate
+        return result
 
     def _check_usable_for(self, company):
         """Raise `UserError` with the reason and the cure when `company` may not sign with this certificate now."""

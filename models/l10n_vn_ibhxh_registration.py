@@ -855,7 +855,7 @@ class L10n_Vn_IbhxhRegistration(models.Model):
             "default_contact_name": self.contact_name,
         }
         certificate = self.certificate_id
-        if form == "04" and certificate.not_after and certificate.not_after > fields.Datetime.now():
+        if form == "04" and certificate.is_valid:
             context["default_certificate_id"] = certificate.id
         if self.state == "rejected":
             context["default_cures_id"] = self.id

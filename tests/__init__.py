@@ -8,6 +8,7 @@ from . import (
     test_attack_secrets,
     test_batch,
     test_calls,
+    test_certificate,
     test_company_data,
     test_company_state,
     test_deadlines,

@@ -3,6 +3,7 @@ from datetime import datetime, time
 from odoo import api, fields, models
 from odoo.exceptions import UserError
 
+from ..models.vietnam_time import today_in_vietnam
 from ..tools import contact
 
 
@@ -26,7 +27,7 @@ class L10n_Vn_IbhxhEarlierRegistration(models.TransientModel):
     confirmed_on = fields.Date(
         string="Confirmed on",
         required=True,
-        default=fields.Date.context_today,
+        default=lambda self: today_in_vietnam(),
         help="The day of VSS's confirmation; about will do.",
     )
     certificate_id = fields.Many2one(
@@ -58,12 +59,8 @@ class L10n_Vn_IbhxhEarlierRegistration(models.TransientModel):
     @api.model
     def _only_certificates(self, companies):
         """Return `{company: certificate}` of the companies of which just one valid certificate is known."""
-        now = fields.Datetime.now()
-        found = self.env["l10n_vn_ibhxh.certificate"].search(
-            [("company_ids", "in", companies.ids), ("not_before", "<=", now), ("not_after", ">=", now)]
-        )
-        by_company = {company: found.filtered(lambda c, own=company: own in c.company_ids) for company in companies}
-        return {company: certificates for company, certificates in by_company.items() if len(certificates) == 1}
+        known = self.env["l10n_vn_ibhxh.certificate"]._by_company(companies)
+        return {company: certificates for company, certificates in known.items() if len(certificates) == 1}
 
     def action_note(self):
         """Note the companies as confirmed. Raises `UserError` for one that has something under way or is confirmed."""
@@ -78,7 +75,7 @@ class L10n_Vn_IbhxhEarlierRegistration(models.TransientModel):
 
     def _check_companies(self):
         self.company_ids._l10n_vn_ibhxh_check_chosen()
-        if self.confirmed_on > fields.Date.context_today(self):
+        if self.confirmed_on > today_in_vietnam():
             raise UserError(self.env._("The day of VSS's confirmation lies in the future. Correct it."))
         busy = self.company_ids._l10n_vn_ibhxh_open_registration().company_id
         busy |= self.company_ids.filtered(lambda company: company.l10n_vn_ibhxh_state not in ("none", "expired"))

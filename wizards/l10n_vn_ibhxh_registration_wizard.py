@@ -141,35 +141,28 @@ class L10n_Vn_IbhxhRegistrationWizard(models.TransientModel):
         for wizard in self:
             wizard.open_registration_id = found.get(wizard.company_id, self.env["l10n_vn_ibhxh.registration"])[:1]
 
-    @api.model
-    def _available_certificates(self, company):
-        """Return the certificates with which `company` may sign now."""
-        now = fields.Datetime.now()
-        return self.env["l10n_vn_ibhxh.certificate"].search(
-            [("company_ids", "in", company.ids), ("not_before", "<=", now), ("not_after", ">=", now)]
-        )
-
     @api.depends("company_id")
     def _compute_available_certificate_ids(self):
         for wizard in self:
-            wizard.available_certificate_ids = self._available_certificates(wizard.company_id)
+            company = wizard.company_id._origin
+            certificates = self.env["l10n_vn_ibhxh.certificate"]
+            wizard.available_certificate_ids = certificates._by_company(company).get(company, certificates)
             wizard.has_agent = bool(
                 self.env["l10n_vn_ibhxh.agent"]
                 .sudo()
                 .search_count([("revoked", "=", False), ("user_id.company_ids", "in", wizard.company_id.ids)], limit=1)
             )
 
-    @api.depends("company_id", "form")
+    @api.depends("available_certificate_ids", "form")
     def _compute_certificate_id(self):
         """Propose the newest certificate, one that is plugged in now before the others; to stop, the one on record."""
         for wizard in self:
-            available = self._available_certificates(wizard.company_id)
+            available = wizard.available_certificate_ids._origin
             on_record = wizard.company_id.l10n_vn_ibhxh_certificate_id & available
             if wizard.form == "06" and on_record and not wizard.cures_id:
                 wizard.certificate_id = on_record
             elif wizard.certificate_id._origin not in available:
-                online = available.filtered("is_online")
-                wizard.certificate_id = (online or available).sorted("not_after", reverse=True)[:1]
+                wizard.certificate_id = available[:1]
 
     @api.depends("company_id")
     def _compute_from_company(self):
