@@ -145,6 +145,7 @@ TEXTS = {
         "No trusted root certificate is configured, so the certificate's issuer was not checked. A BHXH manager "
         "adds roots under iBHXH > Configuration > Trusted roots."
     ),
+    "trust_not_for_signing": _lt("The certificate is not meant for signing. Choose another one."),
     "trust_untrusted": _lt(
         "The certificate leads to none of the trusted roots. Use a token of a licensed authority, or let a BHXH "
         "manager add its root and intermediate certificates under iBHXH > Configuration > Trusted roots."

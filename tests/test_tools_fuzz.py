@@ -6,11 +6,12 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from lxml import etree
 from odoo.tests import BaseCase, tagged
+from odoo.tools import mute_logger
 
-from ..tools import certificate, contact, dossier, notification, signature, untrusted_xml, vss_mail
+from ..tools import certificate, contact, dossier, notification, signature, untrusted_xml, validation, vss_mail
 from ..tools.gateways import UnknownOutcome, replies
 from ..tools.gateways.transport import Reply
-from .samples import mails, signing
+from .samples import mails, pki, signing
 
 FUZZ = settings(
     max_examples=150, deadline=None, derandomize=True, database=None, suppress_health_check=[HealthCheck.too_slow]
@@ -37,6 +38,13 @@ NAMES = (
     "status",
 )
 SEEDS = (b"", b"<", b"\0", b"\r\n", b"--", b"=?utf-8?b?", b"&x;", b"<!DOCTYPE a>", b'xmlns="x"')
+ROOT = pki.issue("root", "root", is_ca=True, serial=1)
+AUTHORITY = pki.issue("intermediate", "root", is_ca=True, serial=2)
+UNIT = pki.issue("unit", "intermediate")
+REVOCATION = [
+    *(pki.Responder(UNIT, AUTHORITY, **options).answer(pki.OCSP_URL) for options in ({}, {"ocsp_stranger": True})),
+    *(pki.Responder(UNIT, AUTHORITY).answer(url) for url in (pki.CRL_URL, pki.ROOT_CRL_URL)),
+]
 MAILS = [sample.source for sample in mails.samples()]
 
 
@@ -124,6 +132,17 @@ class TestFuzz(BaseCase):
         (node,) = root.iter(f"{{{signing.DS}}}Signature")
         node.getparent().remove(node)
         self.assertEqual(etree.tostring(root, method="c14n"), signing.canonical(UNSIGNED))
+
+    @FUZZ
+    @given(bent(REVOCATION))
+    @example(REVOCATION[0].replace(bytes.fromhex("2b0e03021a"), bytes.fromhex("2b0e03020c")))  # an unknown hash
+    def test_s21_answers_about_revocation_settle_or_do_not(self, answer):
+        with mute_logger("pyhanko_certvalidator.revinfo.validate_crl"):
+            found = validation.check_chain(
+                pki.der(UNIT), [pki.der(ROOT)], [pki.der(AUTHORITY)], at=signing.NOW, fetch=lambda *_question: answer
+            )
+        self.assertEqual(found[0].code, "chain")
+        self.assertEqual(found[1].code, "revocation_unknown", "no one answer is about both certificates")
 
     @FUZZ
     @given(st.one_of(st.binary(max_size=300), bent([CERTIFICATE])))

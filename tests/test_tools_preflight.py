@@ -92,6 +92,9 @@ class TestPreflight(BaseCase):
         info = certificate.load(signing.certificate())
         for changes, level, code in (
             ({"key_usage_signing": False}, "blocking", "key_not_for_signing"),
+            ({"is_authority": True}, "blocking", "key_not_for_signing"),
+            ({"purposes": ("1.3.6.1.5.5.7.3.1",)}, "blocking", "key_not_for_signing"),
+            ({"purposes": ("1.3.6.1.5.5.7.3.1", "1.3.6.1.5.5.7.3.4")}, "passed", "key_ok"),
             ({"key_usage_signing": True}, "passed", "key_ok"),
             ({"signature_hash": "sha1"}, "warning", "certificate_hash_weak"),
         ):

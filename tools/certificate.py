@@ -12,11 +12,21 @@ from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed448, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import Encoding
-from cryptography.x509.oid import AuthorityInformationAccessOID, ExtensionOID, NameOID
+from cryptography.x509.oid import AuthorityInformationAccessOID, ExtendedKeyUsageOID, ExtensionOID, NameOID
 
 from . import tax_code as tax_codes
 
 MAX_BYTES = 64 * 1024
+# A certificate for nothing but these is none of a person or company that signs documents.
+_OTHER_PURPOSES = {
+    purpose.dotted_string
+    for purpose in (
+        ExtendedKeyUsageOID.SERVER_AUTH,
+        ExtendedKeyUsageOID.OCSP_SIGNING,
+        ExtendedKeyUsageOID.TIME_STAMPING,
+        ExtendedKeyUsageOID.CODE_SIGNING,
+    )
+}
 _FAULTS = (
     ValueError,
     TypeError,
@@ -39,6 +49,7 @@ class CertificateError(ValueError):
 class CertificateInfo:
     """What a certificate says. Times are aware UTC; ``serial`` is upper-case hex without ``0x`` or leading zeros.
 
+    ``purposes`` are the extended key usages (dotted), None where the certificate does not restrict them.
     ``tax_codes`` are those that VSS goes by, normalised: every ``MST:`` UID, or the ``CCCD:`` ones where no UID names
     an organisation. ``misplaced_tax_codes`` stand elsewhere in the subject, where VSS does not look (error CE013).
     """
@@ -61,6 +72,8 @@ class CertificateInfo:
     ocsp_urls: tuple[str, ...]
     crl_urls: tuple[str, ...]
     key_usage_signing: bool | None
+    is_authority: bool
+    purposes: tuple[str, ...] | None
 
 
 def load(der: bytes) -> CertificateInfo:
@@ -106,6 +119,12 @@ def _is_authority(certificate: x509.Certificate) -> bool:
         return False
 
 
+def may_sign(info: CertificateInfo) -> bool:
+    """Whether the certificate's own restrictions let its holder sign documents: no authority's, no server's."""
+    only_others = info.purposes is not None and set(info.purposes) <= _OTHER_PURPOSES
+    return info.key_usage_signing is not False and not info.is_authority and not only_others
+
+
 def matches_tax_code(info: CertificateInfo, tax_code: str) -> bool:
     """Whether the certificate is of exactly this unit: a branch (10-3) is not its head office (10)."""
     expected = tax_codes.normalise(tax_code)
@@ -147,6 +166,8 @@ def _read(der: bytes) -> CertificateInfo:
         ocsp_urls=_ocsp_urls(certificate),
         crl_urls=_crl_urls(certificate),
         key_usage_signing=_key_usage_signing(certificate),
+        is_authority=_is_authority(certificate),
+        purposes=_purposes(certificate),
     )
 
 
@@ -210,3 +231,11 @@ def _key_usage_signing(certificate: x509.Certificate) -> bool | None:
     except x509.ExtensionNotFound:
         return None
     return isinstance(usage, x509.KeyUsage) and (usage.digital_signature or usage.content_commitment)
+
+
+def _purposes(certificate: x509.Certificate) -> tuple[str, ...] | None:
+    try:
+        usage = certificate.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
+    except x509.ExtensionNotFound:
+        return None
+    return tuple(purpose.dotted_string for purpose in usage)

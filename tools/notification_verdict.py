@@ -46,7 +46,7 @@ def judge(notice: Notification) -> Verdict:
     if notice.reports_error:
         return "rejected"
     words = _words(notice.result)
-    verdict = next((verdict for verdict, pattern in _TABLE if pattern.search(words)), "unclear")
+    verdict: Verdict = next((verdict for verdict, pattern in _TABLE if pattern.search(words)), "unclear")
     return "received" if notice.is_receipt and verdict == "confirmed" else verdict
 
 

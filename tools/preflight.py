@@ -12,7 +12,7 @@ from typing import Literal
 
 from . import contact
 from . import tax_code as tax_codes
-from .certificate import CertificateInfo, matches_tax_code
+from .certificate import CertificateInfo, matches_tax_code, may_sign
 
 Level = Literal["passed", "warning", "blocking"]
 
@@ -83,7 +83,7 @@ def check_key(certificate: CertificateInfo) -> Finding:
     }
     if certificate.key_type != "RSA" or certificate.key_bits < _MIN_RSA_BITS:
         return Finding("key", "blocking", "key_unfit", values, "certificate_id")
-    if certificate.key_usage_signing is False:
+    if not may_sign(certificate):
         return Finding("key", "blocking", "key_not_for_signing", values, "certificate_id")
     if certificate.signature_hash in _WEAK_HASHES:
         return Finding("key", "warning", "certificate_hash_weak", values, "certificate_id")

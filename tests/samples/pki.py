@@ -41,6 +41,9 @@ def issue(
     urls: bool = True,
     issuer_key: str | None = None,
     hash_algorithm: hashes.HashAlgorithm | None = None,
+    path_length: int | None = None,
+    purposes: tuple[x509.ObjectIdentifier, ...] = (),
+    extensions: tuple[x509.ExtensionType, ...] = (),
 ) -> x509.Certificate:
     """A certificate of the key ``subject`` by the key ``issuer``."""
     name = _name(subject)
@@ -49,7 +52,7 @@ def issue(
     public_key = key(subject).public_key()
     builder = (
         x509.CertificateBuilder(_name(issuer), name, public_key, serial, not_before, not_after)
-        .add_extension(x509.BasicConstraints(ca=is_ca, path_length=None), critical=True)
+        .add_extension(x509.BasicConstraints(ca=is_ca, path_length=path_length), critical=True)
         .add_extension(
             _usage("key_cert_sign", "crl_sign", "digital_signature") if is_ca else _usage("digital_signature"),
             critical=True,
@@ -68,6 +71,10 @@ def issue(
     if urls and not is_ca:
         access = x509.AccessDescription(AuthorityInformationAccessOID.OCSP, x509.UniformResourceIdentifier(OCSP_URL))
         builder = builder.add_extension(x509.AuthorityInformationAccess([access]), critical=False)
+    if purposes:
+        builder = builder.add_extension(x509.ExtendedKeyUsage(purposes), critical=False)
+    for extension in extensions:
+        builder = builder.add_extension(extension, critical=False)
     return builder.sign(key(issuer_key or issuer), hash_algorithm or hashes.SHA256())
 
 
@@ -90,6 +97,10 @@ class Responder:
         at: datetime = NOW,
         signer: str = "intermediate",
         unauthorized: bool = False,
+        ocsp_at: datetime | None = None,
+        ocsp_stranger: bool = False,
+        ocsp_forged: bool = False,
+        ocsp_status: ocsp.OCSPCertStatus | None = None,
     ) -> None:
         self.unit, self.intermediate = unit, intermediate
         self.use_ocsp, self.use_crl = use_ocsp, use_crl
@@ -97,12 +108,21 @@ class Responder:
         self.at = at
         self.signer = signer
         self.unauthorized = unauthorized
+        self.ocsp_at = ocsp_at or at
+        self.ocsp_stranger = ocsp_stranger
+        self.ocsp_forged = ocsp_forged
+        self.ocsp_status = ocsp_status
         self.asked: list[str] = []
 
     def __call__(self, url: str, body: bytes | None, content_type: str) -> bytes:
         self.asked.append(url)
-        if url == OCSP_URL and self.use_ocsp:
+        if url == OCSP_URL:
             ocsp.load_der_ocsp_request(body or b"")
+        return self.answer(url)
+
+    def answer(self, url: str) -> bytes:
+        """The answer from this address."""
+        if url == OCSP_URL and self.use_ocsp:
             return self._ocsp()
         if url == CRL_URL and self.use_crl:
             return self._crl("intermediate", self.signer)
@@ -114,19 +134,26 @@ class Responder:
         if self.unauthorized:
             status = ocsp.OCSPResponseStatus.UNAUTHORIZED
             return ocsp.OCSPResponseBuilder.build_unsuccessful(status).public_bytes(Encoding.DER)
-        revoked = self.unit in self.revoked
+        status = ocsp.OCSPCertStatus.REVOKED if self.unit in self.revoked else ocsp.OCSPCertStatus.GOOD
+        status = self.ocsp_status or status
         builder = ocsp.OCSPResponseBuilder().add_response(
             cert=self.unit,
             issuer=self.intermediate,
             algorithm=hashes.SHA1(),
-            cert_status=ocsp.OCSPCertStatus.REVOKED if revoked else ocsp.OCSPCertStatus.GOOD,
-            this_update=self.at - timedelta(minutes=5),
-            next_update=self.at + timedelta(hours=1),
-            revocation_time=self.at - timedelta(days=1) if revoked else None,
+            cert_status=status,
+            this_update=self.ocsp_at - timedelta(minutes=5),
+            next_update=self.ocsp_at + timedelta(hours=1),
+            revocation_time=self.at - timedelta(days=1) if status is ocsp.OCSPCertStatus.REVOKED else None,
             revocation_reason=None,
         )
+        if self.ocsp_stranger:
+            responder = issue("thief", "thief", purposes=(x509.ExtendedKeyUsageOID.OCSP_SIGNING,))
+            builder = builder.responder_id(ocsp.OCSPResponderEncoding.HASH, responder).certificates([responder])
+            return builder.sign(key("thief"), hashes.SHA256()).public_bytes(Encoding.DER)
         builder = builder.responder_id(ocsp.OCSPResponderEncoding.HASH, self.intermediate)
-        return builder.sign(key(self.signer), hashes.SHA256()).public_bytes(Encoding.DER)
+        answer = builder.sign(key("intermediate"), hashes.SHA256()).public_bytes(Encoding.DER)
+        # The signature comes last.
+        return answer[:-1] + bytes([answer[-1] ^ 1]) if self.ocsp_forged else answer
 
     def _crl(self, issuer: str, signer: str) -> bytes:
         builder = (
