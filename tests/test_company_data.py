@@ -155,7 +155,7 @@ class TestContacts(CompanyDataCase):
                 with self.subTest(door, user=user.login):
                     self.env.invalidate_all()
                     with self.assertRaises(AccessError):
-                        contact.with_user(user).write(vals)
+                        contact.with_user(user).write(dict(vals))
                     self.env.invalidate_all()
                     self.assertEqual((self.company.vat, self.company.name), (TAX_CODE, NAME))
 
