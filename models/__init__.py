@@ -8,6 +8,7 @@ from . import (
     l10n_vn_ibhxh_registration_remedy,
     l10n_vn_ibhxh_registration_reminders,
     l10n_vn_ibhxh_registration_sending,
+    l10n_vn_ibhxh_shared,
 )
 
 # isort: split

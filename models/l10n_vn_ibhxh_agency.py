@@ -14,6 +14,7 @@ class L10n_Vn_IbhxhAgency(models.Model):
     """
 
     _name = "l10n_vn_ibhxh.agency"
+    _inherit = ["l10n_vn_ibhxh.shared"]
     _description = "Social insurance agency"
     _order = "code"
     _rec_names_search = ["code", "name"]

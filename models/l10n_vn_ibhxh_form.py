@@ -15,6 +15,7 @@ class L10n_Vn_IbhxhForm(models.Model):
     """
 
     _name = "l10n_vn_ibhxh.form"
+    _inherit = ["l10n_vn_ibhxh.shared"]
     _description = "Official form of a social insurance e-transaction registration"
     _order = "form, date_from desc"
     _rec_name = "number"

@@ -327,14 +327,17 @@ class L10n_Vn_IbhxhNotification(models.Model):
         )
 
     def action_trust_signer(self):
-        """A manager states that the certificate which signed this is VSS's; from now on its signature is proof."""
+        """State that the certificate which signed this is VSS's; from now on that is proof, for all companies."""
         self.ensure_one()
-        if not self.env.user.has_group("l10n_vn_ibhxh.group_l10n_vn_ibhxh_manager"):
-            raise AccessError(self.env._("Only a BHXH manager decides which certificates are VSS's."))
+        if not self.env.user._l10n_vn_ibhxh_is_shared_admin():
+            raise AccessError(
+                self.env._("Only a BHXH manager who has all companies decides which certificates are VSS's.")
+            )
         self.check_access("read")
         if self.signature_state != "valid":
             raise UserError(self.env._("There is no valid signature whose certificate could be trusted."))
         fingerprints = dict.fromkeys([*self._trusted_fingerprints(), self.signer_fingerprint])
         self.env["ir.config_parameter"].sudo().set_param(TRUST_PARAMETER, " ".join(fingerprints))
+        _logger.warning("%s trusts %s as a certificate of VSS", self.env.user.login, self.signer_fingerprint)
         self.invalidate_recordset(["is_trusted"])
         return True

@@ -21,6 +21,7 @@ class L10n_Vn_IbhxhProvider(models.Model):
     """An I-VAN organisation and how to reach it."""
 
     _name = "l10n_vn_ibhxh.provider"
+    _inherit = ["l10n_vn_ibhxh.shared"]
     _description = "I-VAN organisation"
     _order = "sequence, code"
     _rec_names_search = ["code", "name"]
@@ -31,7 +32,10 @@ class L10n_Vn_IbhxhProvider(models.Model):
     name = fields.Char(required=True)
     active = fields.Boolean(default=True)
     company_id = fields.Many2one(
-        "res.company", index=True, help="Leave empty to let every company use this connection."
+        "res.company",
+        index=True,
+        default=lambda self: self._default_company_id(),
+        help="Leave empty to let every company use this connection; that takes a BHXH manager who has all companies.",
     )
     gateway = fields.Selection(
         [("manual", "By hand on the portal"), ("http", "HTTP (docs/gateway.md)"), ("sandbox", "Sandbox (tests only)")],
@@ -40,7 +44,16 @@ class L10n_Vn_IbhxhProvider(models.Model):
     )
     url = fields.Char(string="Gateway address", help="Base address of the gateway, e.g. https://ivan.example.com/v1")
     client_id = fields.Char(string="Client code", copy=False, groups="l10n_vn_ibhxh.group_l10n_vn_ibhxh_manager")
-    client_secret = fields.Char(string="Password", copy=False, groups="l10n_vn_ibhxh.group_l10n_vn_ibhxh_manager")
+    # The password goes in by `client_secret_input` and out to the gateway only.
+    client_secret = fields.Char(copy=False, groups=fields.NO_ACCESS, export_string_translation=False)
+    client_secret_input = fields.Char(
+        string="Password",
+        compute="_compute_client_secret_input",
+        inverse="_inverse_client_secret_input",
+        groups="l10n_vn_ibhxh.group_l10n_vn_ibhxh_manager",
+        help="A password that is set is not shown again. Typing replaces it.",
+    )
+    has_client_secret = fields.Boolean(string="Password set", compute="_compute_client_secret_input")
     portal_hosts = fields.Char(
         string="Portal hosts",
         default="baohiemxahoi.gov.vn",
@@ -59,6 +72,25 @@ class L10n_Vn_IbhxhProvider(models.Model):
     def _compute_display_name(self):
         for provider in self:
             provider.display_name = f"{provider.name} ({provider.code})" if provider.code else provider.name
+
+    @api.model
+    def _default_company_id(self):
+        return False if self.env.su or self.env.user._l10n_vn_ibhxh_is_shared_admin() else self.env.company
+
+    @api.depends("client_secret")
+    def _compute_client_secret_input(self):
+        for provider in self:
+            provider.client_secret_input = False
+            provider.has_client_secret = bool(provider.sudo().client_secret)
+
+    def _inverse_client_secret_input(self):
+        """Store what was typed by a statement of its own: PostgreSQL's log of a failed one holds its values."""
+        for provider in self.filtered("client_secret_input"):
+            secret = provider.client_secret_input
+            provider.flush_recordset()
+            provider.lock_for_update()
+            provider.sudo().client_secret = secret
+            provider.flush_recordset()
 
     @api.constrains("gateway", "url")
     def _check_url(self):

@@ -5,6 +5,7 @@ class L10n_Vn_IbhxhResultCode(models.Model):
     """A code that VSS answers with, what it means and what cures it. The list is known to be incomplete."""
 
     _name = "l10n_vn_ibhxh.result.code"
+    _inherit = ["l10n_vn_ibhxh.shared"]
     _description = "Result code of a social insurance e-transaction"
     _order = "code"
     _rec_name = "code"

@@ -9,13 +9,14 @@ from ..tools import certificate as x509
 
 
 class L10n_Vn_IbhxhTrustedRoot(models.Model):
-    """A certificate of a certification authority that managers trust: a root, or an authority between root and token.
+    """A certificate of a certification authority that administrators of all companies trust.
 
-    Addresses for revocation are asked only once a chain leads to one of the roots.
+    It is a root, or that of an authority between root and token. Addresses for revocation are asked only once a chain
+    leads to one of the roots.
     """
 
     _name = "l10n_vn_ibhxh.trusted.root"
-    _inherit = ["l10n_vn_ibhxh.protected"]
+    _inherit = ["l10n_vn_ibhxh.protected", "l10n_vn_ibhxh.shared"]
     _person_fields = frozenset({"file", "file_name", "is_root", "active"})
     _description = "Trusted certificate of a certification authority"
     _order = "is_root desc, name"

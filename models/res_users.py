@@ -11,3 +11,11 @@ class ResUsers(models.Model):
             agents = self.env["l10n_vn_ibhxh.agent"].sudo().search([("user_id", "in", self.ids)])
             agents.certificate_ids._update_companies()
         return result
+
+    def _l10n_vn_ibhxh_is_shared_admin(self):
+        """Whether the user administers what all companies share: a BHXH manager who has every active company."""
+        self.ensure_one()
+        user = self.sudo()
+        if not user.has_group("l10n_vn_ibhxh.group_l10n_vn_ibhxh_manager"):
+            return False
+        return not self.env["res.company"].sudo().search_count([("id", "not in", user.company_ids.ids)], limit=1)

@@ -14,15 +14,16 @@ from .samples import pki
 OPERATIONS = {"r": "read", "w": "write", "c": "create", "u": "unlink"}
 # model: what each role may do with the record of `_samples`. r w c u are Odoo's operations, s is finding it by search.
 # plain: an employee without our groups. stranger: our user group, another company. user, manager: of the company.
+# shared: a manager who has all companies. What is another one's or nobody's company's is his like the manager's.
 ACCESS = {
-    "agency": {"stranger": "rs", "user": "rs", "manager": "rwcus"},
+    "agency": {"stranger": "rs", "user": "rs", "manager": "rs", "shared": "rwcus"},
     "agent": {"user": "rws", "manager": "rwus"},
     "agent.pairing": {"user": "rcs"},
     "batch": {"user": "rws", "manager": "rws"},
     "batch.line": {"user": "rs", "manager": "rs"},
     "certificate": {"user": "rs", "manager": "rs"},
     "earlier.registration": {},
-    "form": {"stranger": "rs", "user": "rs", "manager": "rwcus"},
+    "form": {"stranger": "rs", "user": "rs", "manager": "rs", "shared": "rwcus"},
     "lodge": {"user": "rwcus"},
     "lodge.answer": {"user": "rwcus"},
     "mail": {"user": "rws", "manager": "rwus"},
@@ -34,9 +35,9 @@ ACCESS = {
     "registration": {"user": "rwcus", "manager": "rwcus"},
     "registration.step": {"user": "rs", "manager": "rs"},
     "registration.wizard": {"user": "rwcus", "manager": "rwcus"},
-    "result.code": {"stranger": "rs", "user": "rs", "manager": "rwcus"},
+    "result.code": {"stranger": "rs", "user": "rs", "manager": "rs", "shared": "rwcus"},
     "signing.request": {"user": "rs", "manager": "rs"},
-    "trusted.root": {"manager": "rwcus"},
+    "trusted.root": {"manager": "rs", "shared": "rwcus"},
 }
 
 
@@ -56,6 +57,7 @@ class AccessCommon(IbhxhCommon):
             ),
         }
         cls.third_company = cls.env["res.company"].create({"name": "Công ty thứ ba"})
+        cls.roles["shared"] = cls._new_user("shared", f"{group}manager", cls.env["res.company"].search([]))
         cls.provider.company_id = cls.company
 
     def _own_models(self):
@@ -137,7 +139,12 @@ class TestAccess(AccessCommon):
                 if allowed:
                     found.setdefault(model, {})[role] = allowed
         self.maxDiff = None
-        self.assertEqual(found, {model: table for model, table in ACCESS.items() if table})
+        expected = {
+            model: {"shared": table["manager"], **table} if "manager" in table else table
+            for model, table in ACCESS.items()
+            if table
+        }
+        self.assertEqual(found, expected)
 
 
 # Calls of public methods that do not end in an AccessError for everybody outside, and why they harm nobody.
@@ -160,8 +167,8 @@ class TestPublicMethods(AccessCommon):
             for name, model in self.env.items()
             for part in type(model).mro()
             if part.__module__.startswith("odoo.addons.l10n_vn_ibhxh.") and not model._abstract
-            # Core's own methods with one more check; tests/test_protected.py goes through them.
-            if not part.__module__.endswith(".l10n_vn_ibhxh_protected")
+            # Core's own methods with one more check: see tests/test_protected.py and tests/test_security.py.
+            if not part.__module__.endswith((".l10n_vn_ibhxh_protected", ".l10n_vn_ibhxh_shared"))
             for attribute, value in vars(part).items()
             if callable(value) and not attribute.startswith("_") and not getattr(value, "_api_private", False)
         }
@@ -188,6 +195,7 @@ class TestPublicMethods(AccessCommon):
             ("res.company", "action_l10n_vn_ibhxh_next"): [[company]],
             ("res.company", "action_l10n_vn_ibhxh_forget_earlier"): [[company]],
             ("res.config.settings", "set_values"): [[]],
+            ("res.partner", "write"): [self.company.partner_id.ids, {"vat": "0312345678"}],
             ("res.users", "write"): [[self.user.id], {"company_ids": [(4, self.other_company.id)]}],
         }
         for model, method in self._public_methods() - given.keys():

@@ -286,11 +286,15 @@ class TestNotification(IbhxhCommon):
         for text in ("Công ty TNHH An Phát", "Không chấp nhận", "SE003", "Sai mã số thuế"):
             self.assertIn(text, shown.preview)
 
-    def test_only_a_manager_trusts_a_signer(self):
+    def test_s7_only_a_manager_of_all_companies_trusts_a_signer(self):
+        """It is proof for every company of the database from then on."""
         mail = self._mail(self._signed())
         record = mail.notification_ids
-        with self.assertRaises(AccessError):
-            record.with_user(self.user).action_trust_signer()
+        for user in (self.user, self.manager):
+            with self.assertRaises(AccessError):
+                record.with_user(user).action_trust_signer()
+        self.assertFalse(record.is_trusted)
+        self.manager.company_ids = self.env["res.company"].search([])
         record.with_user(self.manager).action_trust_signer()
         self.assertTrue(record.is_trusted)
         record.with_user(self.user).action_apply()
