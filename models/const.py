@@ -55,16 +55,6 @@ STOP_REASONS = [
     ("9", "Other"),
 ]
 
-# -- batches -----------------------------------------------------------------------------------------------------------
-
-# What a batch may give to companies that have none of their own, and the company's own fields for it.
-LACKED = {
-    "provider_id": ("l10n_vn_ibhxh_provider_id",),
-    "agency_id": ("l10n_vn_ibhxh_agency_id",),
-    "email": ("l10n_vn_ibhxh_email", "email"),
-    "phone": ("l10n_vn_ibhxh_phone", "phone"),
-}
-
 # -- computers with tokens ---------------------------------------------------------------------------------------------
 
 AGENT_KEY_SCOPE = "l10n_vn_ibhxh.agent"

@@ -4,9 +4,11 @@ from odoo import api, fields, models
 from odoo.exceptions import AccessError, UserError
 from odoo.tools import format_datetime, split_every
 
-from .const import LACKED, OPEN_STATES
+from .const import OPEN_STATES
 
 FORGET_DAYS = 7
+# What a batch may give to companies that have none of their own.
+LACKED = ("provider_id", "agency_id", "email", "phone")
 CHUNK = 20
 # Where a registration stands, as a batch counts it.
 PROGRESS = {
@@ -158,15 +160,13 @@ class L10n_Vn_IbhxhBatch(models.Model):
                 [("company_id", "in", companies.ids), ("state", "in", OPEN_STATES)], ["company_id"]
             )
         }
-        shared = self.env["l10n_vn_ibhxh.provider"].search([("gateway", "!=", "manual"), ("company_id", "=", False)])
-        has_default = bool(self.provider_id) or len(shared) == 1
         result = {}
-        for company in companies:
+        for company, proposal in companies._l10n_vn_ibhxh_propose(self._lacked()).items():
             form = company._l10n_vn_ibhxh_offered_forms()[0]
             certificate = certificates[company][:1]
             if form == "05":
                 certificate = company.l10n_vn_ibhxh_newer_certificate_id & certificates[company]
-            blockers = self._blockers(company, certificate, company in busy, has_default)
+            blockers = self._blockers(company, certificate, company in busy, proposal)
             result[company] = {
                 "form": form,
                 "certificate_id": certificate.id,
@@ -175,7 +175,11 @@ class L10n_Vn_IbhxhBatch(models.Model):
             }
         return result
 
-    def _blockers(self, company, certificate, is_busy, has_default):
+    def _lacked(self):
+        """Return what this batch gives to companies that have none of their own, as values of a registration."""
+        return {name: self[name] for name in LACKED}
+
+    def _blockers(self, company, certificate, is_busy, proposal):
         if is_busy:
             return [self.env._("A registration is under way already.")]
         if company.l10n_vn_ibhxh_state == "confirmed" and not certificate:
@@ -189,13 +193,13 @@ class L10n_Vn_IbhxhBatch(models.Model):
             blockers.append(self.env._("The tax code is missing or wrong. Enter it on the company."))
         elif not certificate:
             blockers.append(self.env._("No valid certificate is known. Plug its token into a paired computer."))
-        if not (company.l10n_vn_ibhxh_provider_id or has_default):
+        if not proposal["provider_id"]:
             blockers.append(self.env._("The I-VAN is not chosen. Choose it here or on the company."))
-        if not (company.l10n_vn_ibhxh_agency_id or self.agency_id):
+        if not proposal["agency_id"]:
             blockers.append(self.env._("The BHXH agency is not chosen. Choose it here or on the company."))
-        if not (company.l10n_vn_ibhxh_email or company.email or self.email):
+        if not proposal["email"]:
             blockers.append(self.env._("The e-mail address is missing. Enter it here or on the company."))
-        if not (company.l10n_vn_ibhxh_phone or company.phone or self.phone):
+        if not proposal["phone"]:
             blockers.append(self.env._("The phone number is missing. Enter it here or on the company."))
         return blockers
 

@@ -2,7 +2,7 @@ from odoo import api, fields, models
 from odoo.exceptions import AccessError, UserError, ValidationError
 from odoo.fields import Domain
 
-from .const import FORMS, LACKED
+from .const import FORMS
 
 
 class L10n_Vn_IbhxhBatchLine(models.Model):
@@ -71,32 +71,29 @@ class L10n_Vn_IbhxhBatchLine(models.Model):
         return not self.registration_id and not self.is_blocked
 
     def _register_company(self, user):
-        """Register the company as `user` does in the wizard; what the wizard objects to becomes the line's blocker."""
+        """Register the company as `user` does in the wizard; what it would object to becomes the line's blocker."""
         self.ensure_one()
-        company = self.company_id
-        wizards = (
-            self.env["l10n_vn_ibhxh.registration.wizard"]
+        registrations = (
+            self.env["l10n_vn_ibhxh.registration"]
             .with_user(user)
-            .with_context(lang=user.lang, allowed_company_ids=company.ids)
+            .with_context(lang=user.lang, allowed_company_ids=self.company_id.ids)
         )
+        company = self.company_id.with_env(registrations.env)
+        proposal = company._l10n_vn_ibhxh_propose(self.batch_id._lacked())[company]
         try:
             with self.env.cr.savepoint():
-                wizard = wizards.create(self._prepare_wizard_vals())
-                action = wizard.action_register()
-                self.sudo().write({"registration_id": action["res_id"], "blockers": False, "is_blocked": False})
+                registration = registrations._create_to_sign(
+                    {
+                        **registrations._convert_to_write(proposal),
+                        "company_id": company.id,
+                        "form": self.form,
+                        "certificate_id": self.certificate_id.id,
+                        "contact_name": user.name,
+                    }
+                )
+                self.sudo().write({"registration_id": registration.id, "blockers": False, "is_blocked": False})
         except (AccessError, UserError, ValidationError) as error:
             self.sudo().write({"blockers": str(error), "is_blocked": True})
-
-    def _prepare_wizard_vals(self):
-        """Return what the wizard does not propose by itself: the rest comes from the company, as it always does."""
-        company = self.company_id
-        lacked = {
-            name: self.batch_id[name]
-            for name, own in LACKED.items()
-            if self.batch_id[name] and not any(company[field] for field in own)
-        }
-        vals = self.batch_id._convert_to_write(lacked)
-        return {**vals, "company_id": company.id, "certificate_id": self.certificate_id.id, "form": self.form}
 
     def action_open(self):
         """Open the registration, or the company while there is none."""

@@ -350,6 +350,22 @@ class L10n_Vn_IbhxhRegistration(models.Model):
                 self.env._("Only drafts can be deleted: what was signed or sent stays as the company's proof.")
             )
 
+    @api.model
+    def _create_to_sign(self, vals):
+        """Create a registration with `vals`, have the token's holder asked to sign it, and return it.
+
+        Raises `ValidationError` naming everything that blocks it, as the wizard shows it.
+        """
+        draft = self.new(vals)
+        if draft.form == "05" and not draft.change_text:
+            vals = {**vals, "change_text": "\n".join(draft.company_id._l10n_vn_ibhxh_changes(draft))}
+            draft.change_text = vals["change_text"]
+        draft._check_preflight()
+        registration = self.create(vals)
+        registration._follow_certificate(registration.company_id.l10n_vn_ibhxh_certificate_id)
+        registration.action_request_signature()
+        return registration
+
     def _follow_wizard(self, wizard):
         """Note what only the wizard knows: the certificate on record, the refusal that is cured, what comes after."""
         self._follow_certificate(wizard.old_certificate_id)

@@ -286,6 +286,30 @@ class ResCompany(models.Model):
             [("company_id", "in", self.ids), ("state", "in", OPEN_STATES)]
         )
 
+    def _l10n_vn_ibhxh_propose(self, lacked=None):
+        """Return `{company: values}`: with what each registers next; as many queries for many companies as for one.
+
+        The values are those of a registration's fields, records as records. What VSS has on record counts first, then
+        the company's own contact data, then `lacked`, which is for companies that have none.
+        """
+        lacked = lacked or {}
+        providers = self.env["l10n_vn_ibhxh.provider"].search(
+            [("gateway", "!=", "manual"), ("company_id", "in", [False, *self.ids])]
+        )
+        result = {}
+        for company in self:
+            usable = providers.filtered(lambda p, company=company: not p.company_id or p.company_id == company)
+            only = usable if len(usable) == 1 else usable.browse()
+            values = {
+                "provider_id": company.l10n_vn_ibhxh_provider_id or lacked.get("provider_id") or only,
+                "agency_id": company.l10n_vn_ibhxh_agency_id or lacked.get("agency_id"),
+                "unit_code": company.l10n_vn_ibhxh_unit_code,
+                "email": company.l10n_vn_ibhxh_email or company.email or lacked.get("email"),
+                "phone": company.l10n_vn_ibhxh_phone or company.phone or lacked.get("phone"),
+            }
+            result[company] = {name: value or False for name, value in values.items()}
+        return result
+
     def _l10n_vn_ibhxh_changes(self, source):
         """Return in Vietnamese, one sentence each, what `source` (wizard or draft) changes of VSS's record."""
         changes = []

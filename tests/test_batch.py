@@ -2,7 +2,7 @@ from datetime import timedelta
 
 from odoo import fields
 from odoo.exceptions import AccessError, UserError
-from odoo.tests import tagged
+from odoo.tests import Form, tagged
 
 from ..models import l10n_vn_ibhxh_batch
 from .companies import ManyCompanies
@@ -147,6 +147,32 @@ class TestBatch(ManyCompanies):
         self.assertEqual((batch.state, batch.to_sign_count), ("running", 2))
         self._run("batch")
         self.assertEqual((batch.state, batch.to_sign_count), ("started", 4))
+
+    def test_no_wizard_is_made_to_register(self):
+        """What is proposed belongs to the company; a scheduled action fills in no form."""
+        self.patch(l10n_vn_ibhxh_batch, "CHUNK", 2)
+        wizards = self.env["l10n_vn_ibhxh.registration.wizard"].sudo()
+        before = wizards.search_count([])
+        batch = self._batch(self.companies[:4])
+        batch.action_register()
+        self._run("batch")
+        self.assertEqual(batch.to_sign_count, 4)
+        self.assertEqual(wizards.search_count([]), before)
+        registration = self._line(batch, self.companies[3]).registration_id
+        env = self._as_user(self.companies)
+        form = Form(env[wizards._name].with_context(default_company_id=self.companies[4].id))
+        self.assertEqual(
+            (registration.provider_id, registration.agency_id, registration.contact_name),
+            (form.provider_id, form.agency_id, form.contact_name),
+        )
+
+    def test_a_registration_made_meanwhile_is_not_taken_for_the_batchs(self):
+        batch = self._batch(self.companies[:2])
+        line = self._line(batch, self.companies[0])
+        made = self.env["l10n_vn_ibhxh.registration"].create({"company_id": line.company_id.id})
+        line._register_company(self.user)
+        self.assertFalse(line.registration_id)
+        self.assertIn(made.name, line.problem)
 
     def test_only_companies_of_the_switcher(self):
         env = self._as_user(self.companies[:2])
