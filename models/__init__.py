@@ -27,6 +27,7 @@ from . import (
     l10n_vn_ibhxh_registration,
     l10n_vn_ibhxh_registration_step,
     l10n_vn_ibhxh_result_code,
+    l10n_vn_ibhxh_result_delivery,
     l10n_vn_ibhxh_signing_request,
     l10n_vn_ibhxh_trusted_root,
     mail_thread,

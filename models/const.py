@@ -6,6 +6,15 @@ Nothing here depends on a model, so that no model has to import another one.
 import re
 
 FORMS = [("04", "04 - Register"), ("05", "05 - Amend"), ("06", "06 - Stop")]
+# How a dossier reaches VSS. What is lodged elsewhere has neither document nor signature here; Odoo follows it by mail
+# and by what people report.
+LODGINGS = [
+    ("odoo", "By Odoo itself"),
+    ("elsewhere", "In the I-VAN's own program or on VSS's portal"),
+    ("file", "As a signed file, lodged by hand"),
+]
+# LoaiDoiTuong, the portal's own values. Whether a household business is an individual there is not known.
+SUBJECT_TYPES = [("1", "Organisation"), ("0", "Individual")]
 
 # -- a registration's life ---------------------------------------------------------------------------------------------
 
@@ -26,7 +35,8 @@ FOLLOWED = ("sent", "to_activate")
 
 # The one table of allowed moves. An expired registration still takes a late code or a late confirmation.
 TRANSITIONS = {
-    "draft": {"to_sign", "cancelled"},
+    # Straight to `sent`: only what is lodged elsewhere, by a person's word.
+    "draft": {"to_sign", "sent", "cancelled"},
     "to_sign": {"draft", "to_send", "cancelled"},
     "to_send": {"sent", "rejected", "cancelled"},
     # Back to `to_send`: VSS failed for a reason that passes, and the dossier is sent anew.

@@ -5,8 +5,9 @@ from odoo import api, fields, models
 from odoo.exceptions import ValidationError
 from odoo.tools import format_date
 
+from ..tools import certificate as x509
 from ..tools import contact, preflight
-from .const import OPEN_STATES
+from .const import LODGINGS, OPEN_STATES
 from .preflight_texts import TEXTS
 from .vietnam_time import date_in_vietnam
 
@@ -18,6 +19,7 @@ INPUTS = (
     "certificate_id",
     "certificate_id.trust_findings",
     "provider_id",
+    "lodging",
     "agency_id",
     "unit_code",
     "email",
@@ -26,13 +28,17 @@ INPUTS = (
     "stop_date",
     "stop_reason_code",
     "stop_reason",
+    "then_register",
+    "target_provider_id",
+    "then_certificate_id",
     "cures_id",
     "provider_check",
 )
 
 
 class L10n_Vn_IbhxhPreflight(models.AbstractModel):
-    """What is checked before anybody is asked for a PIN; shared by the wizard and the draft.
+    """What is checked before anybody is asked for a PIN, and how the dossier is submitted; shared by the wizard and the
+    draft.
 
     `preflight` is a list of `{check, level, text, field, action}`: level `passed`, `warning`, `blocking` or `unasked`
     (needs the network, press the button); `field` is the input that cures it, `action` a method that does. Only
@@ -48,6 +54,76 @@ class L10n_Vn_IbhxhPreflight(models.AbstractModel):
     cures_id = fields.Many2one(
         "l10n_vn_ibhxh.registration", readonly=True, copy=False, help="The refusal that this one cures."
     )
+    lodging = fields.Selection(
+        LODGINGS,
+        string="How it is submitted",
+        required=True,
+        compute="_compute_lodging",
+        store=True,
+        readonly=False,
+        precompute=True,
+        copy=False,
+    )
+    lodging_ways = fields.Json(compute="_compute_lodging_ways", export_string_translation=False)
+    guide = fields.Html(compute="_compute_guide")
+    copy_name = fields.Char(string="Company name", compute="_compute_copy_values")
+    copy_tax_code = fields.Char(string="Tax code to copy", compute="_compute_copy_values")
+    copy_agency = fields.Char(string="Agency to copy", compute="_compute_copy_values")
+    copy_phone = fields.Char(string="Phone to copy", compute="_compute_copy_values")
+    copy_serial = fields.Char(string="Serial number to copy", compute="_compute_copy_values")
+
+    @api.depends("company_id", "provider_id")
+    def _compute_lodging(self):
+        """Propose Odoo itself where the I-VAN is connected, else the way that the company used last, else the usual."""
+        for record in self:
+            provider = record.provider_id._origin
+            ways = provider._lodgings()
+            last = record.company_id.l10n_vn_ibhxh_registration_id
+            is_used = ways[0] != "odoo" and last.provider_id == provider and last.lodging in ways
+            record.lodging = last.lodging if is_used else ways[0]
+
+    @api.depends("provider_id")
+    def _compute_lodging_ways(self):
+        for record in self:
+            record.lodging_ways = record.provider_id._lodgings()
+
+    @api.depends("provider_id", "lodging")
+    @api.depends_context("lang")
+    def _compute_guide(self):
+        for record in self:
+            is_elsewhere = record.lodging == "elsewhere" and record.provider_id
+            record.guide = record.provider_id._lodging_guide() if is_elsewhere else False
+
+    @api.depends("company_id", "agency_id", "phone", "certificate_id", "lodging")
+    def _compute_copy_values(self):
+        """What is typed into the I-VAN's own program or the portal, as it is written there."""
+        for record in self:
+            is_elsewhere = record.lodging == "elsewhere"
+            record.copy_name = is_elsewhere and record.company_id.name
+            record.copy_tax_code = is_elsewhere and record.company_id.l10n_vn_ibhxh_tax_code
+            record.copy_agency = is_elsewhere and record.agency_id.display_name
+            record.copy_serial = is_elsewhere and record.certificate_id.serial
+            record.copy_phone = is_elsewhere and self._national_phone(record.phone)
+
+    @api.model
+    def _national_phone(self, phone):
+        try:
+            return contact.national_phone(contact.phone(phone or ""))
+        except contact.ContactError:
+            return phone
+
+    @api.constrains("lodging", "provider_id")
+    def _check_lodging(self):
+        for record in self:
+            if record.lodging not in record.provider_id._lodgings():
+                labels = dict(self._fields["lodging"]._description_selection(self.env))
+                raise ValidationError(
+                    self.env._(
+                        "“%(way)s” is not possible with %(provider)s. Choose another way, or another I-VAN.",
+                        way=labels[record.lodging],
+                        provider=record.provider_id.name or self.env._("(no I-VAN)"),
+                    )
+                )
 
     @api.depends(lambda self: self._preflight_depends())
     def _compute_preflight(self):
@@ -135,19 +211,53 @@ class L10n_Vn_IbhxhPreflight(models.AbstractModel):
             yield preflight.Finding("form", "blocking", code, {}, name)
         if self.form == "05" and not missing and not self.company_id._l10n_vn_ibhxh_changes(self):
             yield preflight.Finding("form", "warning", "form_nothing_changes", {}, "change_text")
+        elif self._is_for_two_dossiers():
+            yield preflight.Finding(
+                "form", "warning", "form_data_first", {"action": "action_data_first"}, "certificate_id"
+            )
         elif fits and not missing:
             yield preflight.Finding("form", "passed", "form_ok")
 
+    def _is_for_two_dossiers(self):
+        """Whether unit data and certificate change at once: two dossiers, the data first, signed with the certificate
+        on record while that is still valid (domain.md §2)."""
+        company = self.company_id
+        on_record = company.l10n_vn_ibhxh_certificate_id
+        return (
+            self.form == "05"
+            and not self.cures_id
+            and bool(on_record.not_after and on_record.not_after > fields.Datetime.now())
+            and bool(company._l10n_vn_ibhxh_certificate_changes(self))
+            and bool(company._l10n_vn_ibhxh_data_changes(self))
+        )
+
+    def _preflight_info(self):
+        """Return what the certificate says (`tools.certificate.CertificateInfo`), None without one.
+
+        Raises `tools.certificate.CertificateError` when an uploaded file is none.
+        """
+        return self.certificate_id._info() if self.certificate_id else None
+
     def _preflight_certificate(self):
         certificate = self.certificate_id
-        if not certificate:
-            yield preflight.Finding("certificate", "blocking", "certificate_none", {}, "certificate_id")
+        is_elsewhere = self.lodging == "elsewhere"
+        try:
+            info = self._preflight_info()
+        except x509.CertificateError as error:
+            yield preflight.Finding("certificate", "blocking", f"certificate_file_{error.code}", {}, "certificate_file")
             return
-        info = certificate._info()
+        if not info:
+            code = "certificate_unknown" if is_elsewhere else "certificate_none"
+            level = "warning" if is_elsewhere else "blocking"
+            yield preflight.Finding("certificate", level, code, {}, "certificate_id")
+            return
         now = fields.Datetime.now().replace(tzinfo=timezone.utc)
         owner = preflight.check_owner(info, self.company_id.vat or "")
         yield owner
         yield preflight.check_validity(info, at=now)
+        if is_elsewhere:
+            # Which token signs there, and how, is not Odoo's business.
+            return
         yield preflight.check_key(info)
         # A company may have users that the person does not see; which computers there are is not told.
         if owner.level == "passed" and self.company_id._origin not in certificate.sudo().company_ids:
@@ -180,6 +290,8 @@ class L10n_Vn_IbhxhPreflight(models.AbstractModel):
             return None
 
     def _preflight_agency(self):
+        if self.lodging == "elsewhere" and not self.agency_id:
+            return
         finding = preflight.check_agency(self.agency_id.code or "")
         refused = self.cures_id
         if finding.level == "passed" and refused.error_code == "SE004" and refused.agency_id == self.agency_id._origin:
@@ -197,6 +309,8 @@ class L10n_Vn_IbhxhPreflight(models.AbstractModel):
         ):
             values = {"tax_code": self.company_id.vat, "unit_code": self.unit_code or "–"}
             finding = preflight.Finding("unit_code", "warning", "unit_code_refused", values, "unit_code")
+        elif self._is_stop_by_new() and not self.unit_code:
+            finding = preflight.Finding("unit_code", "warning", "unit_code_for_move", {}, "unit_code")
         yield finding
 
     def _preflight_provider(self):
@@ -209,7 +323,9 @@ class L10n_Vn_IbhxhPreflight(models.AbstractModel):
         if self._is_move() and not self.cures_id:
             values |= {"current": current.name, "action": "action_move"}
             yield preflight.Finding("provider", "blocking", "provider_other", values, "provider_id")
-        elif provider.gateway == "manual":
+        elif self.lodging == "elsewhere":
+            yield preflight.Finding("provider", "passed", "provider_elsewhere", values)
+        elif self.lodging == "file" or provider.gateway == "manual":
             yield preflight.Finding("provider", "passed", "provider_by_hand", values)
         elif not provider.url:
             yield preflight.Finding("provider", "blocking", "provider_unconfigured", values, "provider_id")
@@ -226,11 +342,17 @@ class L10n_Vn_IbhxhPreflight(models.AbstractModel):
         """Whether the dossier would go to another I-VAN organisation than the one that has the unit."""
         current = self.company_id.l10n_vn_ibhxh_provider_id
         confirmed = self.company_id.l10n_vn_ibhxh_state == "confirmed"
-        return bool(confirmed and current and self.provider_id and current.code != self.provider_id.code)
+        is_other = confirmed and current and self.provider_id and current.code != self.provider_id.code
+        return bool(is_other and not self._is_stop_by_new())
+
+    def _is_stop_by_new(self):
+        """Whether this is the stop that the I-VAN files to which the company moves."""
+        target = self.target_provider_id
+        return bool(self.form == "06" and self.then_register and target and target == self.provider_id)
 
     def _preflight_trust(self):
         certificate = self.certificate_id._origin
-        if not certificate or certificate._trust_mode() == "off":
+        if not certificate or self.lodging == "elsewhere" or certificate._trust_mode() == "off":
             return
         found = certificate._fresh_trust()
         if found is None:
@@ -246,10 +368,12 @@ class L10n_Vn_IbhxhPreflight(models.AbstractModel):
         """“Check now”: ask the I-VAN whether it is there, and the certificate's authority whether it still vouches."""
         self.ensure_one()
         self.check_access("write")
+        if self.lodging == "elsewhere":
+            return True
         if self.certificate_id:
             self.certificate_id._check_trust()
         provider = self.provider_id
-        if provider and provider.gateway != "manual" and provider.url:
+        if provider and self.lodging == "odoo" and provider.url:
             health = provider._gateway().check()
             self.sudo().provider_check = {"provider_id": provider.id, "ok": health.ok}
         return True
@@ -259,7 +383,12 @@ class L10n_Vn_IbhxhPreflight(models.AbstractModel):
         for record in self:
             certificate = record.certificate_id
             own = preflight.worst(f for f in record._preflight_certificate())
-            if certificate and own != "blocking" and certificate._fresh_trust() is None:
+            if (
+                certificate
+                and record.lodging != "elsewhere"
+                and own != "blocking"
+                and certificate._fresh_trust() is None
+            ):
                 certificate._check_trust()
             findings = record._preflight_findings()
             rows = [record._preflight_row(finding) for finding in findings if finding.level == "blocking"]

@@ -62,6 +62,21 @@ class L10n_Vn_IbhxhProvider(models.Model):
     portal_url = fields.Char(
         string="Portal", help="Page on which dossiers are lodged by hand, shown to people when there is no gateway."
     )
+    is_portal = fields.Boolean(
+        string="VSS's own portal",
+        help="No I-VAN: units can register on VSS's portal itself, which then holds them as an I-VAN would.",
+    )
+    guide = fields.Html(
+        translate=True,
+        help="What to press in this I-VAN's own program, in a few lines. Empty: a general guide is shown.",
+    )
+    phone_format = fields.Selection(
+        [("national", "0912345678"), ("international", "+84912345678")],
+        string="Phone in dossiers",
+        required=True,
+        default="national",
+        help="How the phone number is written in the dossier. Dossiers in use have the national form.",
+    )
 
     _code_company_unique = models.UniqueIndex(
         "(code, gateway, COALESCE(company_id, 0)) WHERE active",
@@ -92,6 +107,13 @@ class L10n_Vn_IbhxhProvider(models.Model):
             provider.sudo().client_secret = secret
             provider.flush_recordset()
 
+    @api.constrains("gateway", "is_portal")
+    def _check_portal(self):
+        if any(provider.is_portal and provider.gateway != "manual" for provider in self):
+            raise ValidationError(
+                self.env._("VSS's portal takes no dossiers from programs: choose “By hand on the portal” for it.")
+            )
+
     @api.constrains("gateway", "url")
     def _check_url(self):
         for provider in self:
@@ -109,6 +131,21 @@ class L10n_Vn_IbhxhProvider(models.Model):
                 raise ValidationError(self.env._("Signed dossiers travel over HTTPS only: change http:// to https://."))
             if provider.gateway == "sandbox" and not loopback:
                 raise ValidationError(self.env._("The sandbox runs on this computer only (address 127.0.0.1)."))
+
+    def _lodgings(self):
+        """Return the ways (`const.LODGINGS`) in which dossiers reach this I-VAN, the usual one first.
+
+        Registering in the I-VAN's own program is possible with every one, and the only way without one or on VSS's
+        portal.
+        """
+        if not self or self.is_portal:
+            return ["elsewhere"]
+        return ["elsewhere", "file"] if self.gateway == "manual" else ["odoo", "elsewhere", "file"]
+
+    def _lodging_guide(self):
+        """Return what to press in the I-VAN's own program or on the portal, as HTML in the reader's language."""
+        self.ensure_one()
+        return self.guide or self.env["ir.qweb"]._render("l10n_vn_ibhxh.lodging_guide", {"provider": self})
 
     def _is_portal_link(self, url):
         """Whether `url` may be shown as an activation link: https (or loopback) on a host of `portal_hosts`."""

@@ -1,16 +1,43 @@
 import base64
+import logging
 import uuid
 from datetime import timedelta, timezone
 
 from odoo import api, fields, models
 from odoo.exceptions import UserError, ValidationError
+from odoo.tools.translate import LazyTranslate
 
 from ..tools import contact, dossier, signature
 from . import reminders
-from .const import ACTIVATION_HOURS, FORMS, STATES, STOP_REASONS, TODO, TRANSITIONS
+from .const import ACTIVATION_HOURS, FORMS, STATES, STOP_REASONS, SUBJECT_TYPES, TODO, TRANSITIONS
 from .contact_error import contact_error
 from .vietnam_time import date_in_vietnam, today_in_vietnam
 
+_lt = LazyTranslate(__name__)
+_logger = logging.getLogger(__name__)
+
+# What the entries of a dossier are called on screens, by their names in `tools.dossier.DossierData`.
+ENTRY_NAMES = {
+    "agency_name": _lt("Name of the BHXH agency"),
+    "agency_code": _lt("Code of the BHXH agency"),
+    "subject_name": _lt("Name of the company"),
+    "tax_code": _lt("Tax code of the company"),
+    "phone": _lt("Phone"),
+    "email": _lt("E-mail"),
+    "contact_name": _lt("Contact person"),
+    "address": _lt("Address of the company"),
+    "contact_address": _lt("Address of the company"),
+    "contact_phone": _lt("Phone"),
+    "provider_code": _lt("Code of the I-VAN"),
+    "provider_name": _lt("Name of the I-VAN"),
+    "result_delivery": _lt("Code of the way in which results arrive"),
+    "old_certificate_serial": _lt("Serial number of the old certificate"),
+    "new_certificate_serial": _lt("Serial number of the new certificate"),
+    "new_certificate_issuer": _lt("Authority of the new certificate"),
+    "change_text": _lt("What changes"),
+    "stop_date": _lt("Stop date"),
+    "stop_reason": _lt("Reason in words"),
+}
 # The dossier itself is Vietnamese, whatever language its author works in.
 STOP_REASON_TEXTS = {
     "1": "Thay đổi thư điện tử",
@@ -27,7 +54,7 @@ STOP_REASON_TEXTS = {
 # What the person fills in; fixed once the dossier has left the draft.
 FORM_FIELDS = {
     "provider_id", "agency_id", "certificate_id", "unit_code", "email", "phone", "contact_name", "change_text",
-    "stop_date", "stop_reason_code", "stop_reason",
+    "stop_date", "stop_reason_code", "stop_reason", "lodging", "subject_type", "result_delivery_id",
 }  # fmt: skip
 # What the dossier that is signed says of the company; a draft has no dossier yet.
 DOSSIER_FIELDS = ("tax_code", "company_name")
@@ -95,6 +122,12 @@ class L10n_Vn_IbhxhRegistration(models.Model):
     company_name = fields.Char(
         string="Name in the dossier", readonly=True, copy=False, help="As the dossier says it, see the tax code."
     )
+    subject_type = fields.Selection(SUBJECT_TYPES, string="Registered as", required=True, default="1")
+    result_delivery_id = fields.Many2one(
+        "l10n_vn_ibhxh.result.delivery",
+        string="Results arrive",
+        default=lambda self: self.env["l10n_vn_ibhxh.result.delivery"].search([], limit=1),
+    )
     unit_code = fields.Char(help="Mã đơn vị: the code under which VSS knows the unit. A first-time unit has none yet.")
     email = fields.Char(tracking=True)
     phone = fields.Char(tracking=True)
@@ -125,6 +158,15 @@ class L10n_Vn_IbhxhRegistration(models.Model):
         "l10n_vn_ibhxh.provider", string="Then register at", readonly=True, copy=False, index="btree_not_null"
     )
     can_register_next = fields.Boolean(compute="_compute_can_register_next")
+    then_certificate_id = fields.Many2one(
+        "l10n_vn_ibhxh.certificate",
+        string="Then amend the certificate",
+        readonly=True,
+        copy=False,
+        index="btree_not_null",
+        help="Data and certificate change at once: this dossier has the data, the next one the certificate.",
+    )
+    can_amend_next = fields.Boolean(compute="_compute_can_amend_next")
 
     document = fields.Binary(string="Dossier", readonly=True, attachment=False, copy=False)
     document_name = fields.Char(compute="_compute_document_name")
@@ -253,6 +295,19 @@ class L10n_Vn_IbhxhRegistration(models.Model):
             )
 
     @api.depends(
+        "state", "then_certificate_id", "company_id.l10n_vn_ibhxh_state", "company_id.l10n_vn_ibhxh_certificate_id"
+    )
+    def _compute_can_amend_next(self):
+        for registration in self:
+            company = registration.company_id
+            registration.can_amend_next = bool(
+                registration.state == "confirmed"
+                and registration.then_certificate_id
+                and company.l10n_vn_ibhxh_state == "confirmed"
+                and company.l10n_vn_ibhxh_certificate_id != registration.then_certificate_id
+            )
+
+    @api.depends(
         "state", "signing_request_id.state", "signing_request_id.agent_id.is_online", "certificate_id.is_online"
     )
     @api.depends_context("lang")
@@ -275,10 +330,10 @@ class L10n_Vn_IbhxhRegistration(models.Model):
                     token=registration.certificate_id.name,
                 )
 
-    @api.depends("provider_id.gateway")
+    @api.depends("lodging", "provider_id.gateway")
     def _compute_can_submit(self):
         for registration in self:
-            registration.can_submit = bool(registration.provider_id) and registration.provider_id.gateway != "manual"
+            registration.can_submit = registration.lodging == "odoo" and registration.provider_id.gateway != "manual"
 
     @api.depends("activation_url", "provider_id.portal_hosts")
     def _compute_is_link_shown(self):
@@ -374,8 +429,13 @@ class L10n_Vn_IbhxhRegistration(models.Model):
                 "cures_id": wizard.cures_id.id,
                 "then_register": wizard.form == "06" and wizard.then_register,
                 "target_provider_id": wizard.form == "06" and wizard.target_provider_id.id,
+                "then_certificate_id": wizard.form == "05" and self._own(wizard.then_certificate_id).id,
             }
         )
+
+    def _own(self, certificate):
+        """Return `certificate` when it is one of the company's, else none."""
+        return certificate.sudo().filtered(lambda c: self.company_id in c.company_ids)
 
     def _follow_certificate(self, old_certificate):
         """Note which certificate VSS has on record now, for form 05."""
@@ -392,7 +452,8 @@ class L10n_Vn_IbhxhRegistration(models.Model):
         """
         self.lock_for_update()
         for registration in self:
-            if state not in TRANSITIONS[registration.state]:
+            by_word = registration.state == "draft" and state == "sent"
+            if state not in TRANSITIONS[registration.state] or (by_word and registration.lodging != "elsewhere"):
                 labels = dict(self._fields["state"]._description_selection(self.env))
                 raise UserError(
                     self.env._(
@@ -456,16 +517,18 @@ class L10n_Vn_IbhxhRegistration(models.Model):
             "agency_code": self.agency_id.code,
             "subject_name": company.name,
             "tax_code": contact.tax_code(company.vat),
-            "phone": self.phone,
+            "subject_type": self.subject_type,
+            "phone": self._dossier_phone(),
             "email": self.email,
             "contact_name": self.contact_name or self.user_id.name,
             "address": address,
             "contact_address": address,
-            "contact_phone": self.phone,
+            "contact_phone": self._dossier_phone(),
             "prepared_on": today,
             "registered_on": today,
             "provider_code": self.provider_id.code,
             "provider_name": self.provider_id.name,
+            "result_delivery": self.result_delivery_id.code or "0",
         }
         if self.form == "05":
             info = self.certificate_id._info()
@@ -485,6 +548,10 @@ class L10n_Vn_IbhxhRegistration(models.Model):
             )
         return dossier.DossierData(**data)
 
+    def _dossier_phone(self):
+        """Return the phone number as this I-VAN's dossiers write it."""
+        return contact.national_phone(self.phone) if self.provider_id.phone_format == "national" else self.phone
+
     def _build_document(self):
         """Return the unsigned dossier (bytes), valid against its XSD; raises `UserError` with what is missing."""
         self.ensure_one()
@@ -492,16 +559,24 @@ class L10n_Vn_IbhxhRegistration(models.Model):
         try:
             document = dossier.build(self.form, self._prepare_dossier_data())
         except dossier.DossierError as error:
-            raise UserError(
-                self.env._(
-                    "The dossier cannot be built: %(detail)s. Correct the field, then press the button again.",
-                    detail=error,
-                )
-            ) from error
+            raise self._dossier_error([error.field]) from error
         faults = dossier.validate(self.form, document)
         if faults:
-            raise UserError(self.env._("The dossier does not fit its form: %(faults)s", faults="\n".join(faults)))
+            _logger.info("BHXH registration %s does not fit its form: %s", self.id, "; ".join(faults))
+            raise self._dossier_error(dossier.fields_at_fault(faults))
         return document
+
+    def _dossier_error(self, attributes):
+        """Return the `UserError` for these attributes of the dossier's data: what has to be corrected, and where."""
+        texts = ENTRY_NAMES
+        names = [self.env._(texts[name]) for name in attributes if name in texts]  # pylint: disable=gettext-variable
+        return UserError(
+            self.env._(
+                "The form cannot take these entries as they are: %(fields)s. Correct them (empty, too long, or with a "
+                "character that no form takes), then press the button again.",
+                fields=", ".join(names) or self.env._("unknown entry, see Odoo's log"),
+            )
+        )
 
     def _check_complete(self):
         """Raise `UserError` naming everything that is missing at once."""
@@ -534,10 +609,9 @@ class L10n_Vn_IbhxhRegistration(models.Model):
         return (self.company_id._l10n_vn_ibhxh_open_registration() - self)._get_records_action()
 
     def action_move(self):
-        """Moving starts at the I-VAN that has the unit: this draft gives way to the guided wizard."""
+        """Moving starts with the stop, which the new I-VAN files: this draft gives way to the guided wizard."""
         self.ensure_one()
-        if self.state != "draft":
-            raise UserError(self.env._("%(name)s is no draft any more.", name=self.name))
+        self._check_draft()
         target = self.provider_id
         self.action_cancel()
         return self._open_stop_wizard(target=target)
@@ -545,17 +619,38 @@ class L10n_Vn_IbhxhRegistration(models.Model):
     def action_amend_first(self):
         """Form 05 comes first: this draft gives way to it."""
         self.ensure_one()
-        if self.state != "draft":
-            raise UserError(self.env._("%(name)s is no draft any more.", name=self.name))
+        self._check_draft()
         self.action_cancel()
         return self._open_wizard("05")
 
+    def _check_draft(self):
+        if self.state != "draft":
+            raise UserError(self.env._("%(name)s is no longer a draft.", name=self.name))
+
     # -- signing -------------------------------------------------------------------------------------------------------
+
+    def action_data_first(self):
+        """Data and certificate change at once: this draft gives way to two dossiers, the data first."""
+        self.ensure_one()
+        self._check_draft()
+        data = {name: self[name] for name in ("email", "phone")}
+        new, old = self.certificate_id, self.company_id.l10n_vn_ibhxh_certificate_id
+        self.action_cancel()
+        return self._open_wizard(
+            "05", **data, agency_id=self.agency_id.id, certificate_id=old.id, then_certificate_id=new.id
+        )
 
     def action_request_signature(self):
         """Check, also what only the network can tell of the certificate; build the dossier anew and have it signed."""
         for registration in self:
             registration.check_access("write")
+            if registration.lodging == "elsewhere":
+                raise UserError(
+                    self.env._(
+                        "%(name)s is submitted in the I-VAN's own program or on the portal, so nothing is signed here.",
+                        name=registration.name,
+                    )
+                )
             if registration.state == "draft":
                 registration._check_complete()
                 registration._check_preflight()
@@ -739,18 +834,27 @@ class L10n_Vn_IbhxhRegistration(models.Model):
                 self.env._("Register at %(provider)s now", provider=provider.name),
                 self.env._("VSS confirmed the stop. Press “Register now” on it: everything is filled in already."),
             )
+        if self.can_amend_next:
+            self._schedule_todo(
+                self.env._("Now tell VSS of the new certificate"),
+                self.env._("VSS confirmed the data. Press “Amend the certificate now”: all is filled in already."),
+            )
 
     def _expire(self):
         """The 24 hours are over, for any number of registrations. Registering again is one click on each."""
         self._move("expired", activation_code=False, activation_url=False)
         self.activity_unlink([TODO])
-        reminders.schedule(self.env, [(record, record.user_id, self._expired_texts, None) for record in self.sudo()])
+        reminders.schedule(self.env, [(record, record.user_id, record._expired_texts, None) for record in self.sudo()])
 
     def _expired_texts(self, env):
-        return (
-            env._("The activation code has expired"),
-            env._("Press “Register again”: everything is filled in already, only the PIN is needed."),
-        )
+        if self.lodging == "elsewhere":
+            note = env._(
+                "Submit it again where you did the first time, then press “Register again”: everything is filled in "
+                "already."
+            )
+        else:
+            note = env._("Press “Register again”: everything is filled in already, only the PIN is needed.")
+        return env._("The activation code has expired"), note
 
     def action_confirmed_by_person(self):
         """“I have confirmed”: the person saw the portal say so."""
@@ -779,7 +883,36 @@ class L10n_Vn_IbhxhRegistration(models.Model):
         signature.verify(signed, document, certificate._der(), at=registration.signed_at.replace(tzinfo=timezone.utc))
         return signed, dossier.read(document)[1]
 
-    # -- lodging by hand, where the I-VAN has no connection ------------------------------------------------------------
+    # -- lodged elsewhere: in the I-VAN's own program, or on VSS's portal ----------------------------------------------
+
+    def _submitted_elsewhere(self, submitted_at, dossier_number=False):
+        """Take a person's word that this draft was submitted elsewhere at `submitted_at` (UTC).
+
+        No document and no signature are here; who the unit is, is fixed now. From here it is followed as any other.
+        """
+        self.ensure_one()
+        self.check_access("write")
+        self.lock_for_update()
+        self._check_draft()
+        if self.lodging != "elsewhere":
+            raise UserError(self.env._("%(name)s has to be signed first.", name=self.name))
+        if submitted_at > fields.Datetime.now():
+            raise UserError(self.env._("“Submitted at” lies in the future. Enter when you submitted it there."))
+        self._check_preflight()
+        registration = self.sudo()
+        company = registration.company_id
+        registration.write({"tax_code": company.l10n_vn_ibhxh_tax_code, "company_name": company.name})
+        registration._on_accepted(submitted_at, dossier_number)
+        registration._note_step(submitted_at, self.env._("Submitted at %(provider)s", provider=self.provider_id.name))
+        registration._message_log(
+            body=self.env._(
+                "%(user)s states to have submitted this at %(provider)s.",
+                user=self.env.user.name,
+                provider=self.provider_id.name,
+            )
+        )
+
+    # -- lodging by hand: elsewhere, or a signed file ------------------------------------------------------------------
 
     def action_download_signed(self):
         """Download the signed dossier, as it has to be lodged."""
@@ -803,7 +936,7 @@ class L10n_Vn_IbhxhRegistration(models.Model):
 
     def action_lodge(self):
         """Open the little form in which a person says that the dossier was lodged, and when."""
-        self._check_by_hand(("to_send",))
+        self._check_by_hand(("draft",) if self.lodging == "elsewhere" else ("to_send",))
         return self._open_by_hand("l10n_vn_ibhxh.l10n_vn_ibhxh_lodge_action")
 
     def action_record_answer(self):
@@ -866,6 +999,9 @@ class L10n_Vn_IbhxhRegistration(models.Model):
             "default_email_repeated": self.email,
             "default_phone": self.phone,
             "default_provider_id": self.provider_id.id,
+            "default_lodging": self.lodging,
+            "default_subject_type": self.subject_type,
+            "default_result_delivery_id": self.result_delivery_id.id,
             "default_agency_id": self.agency_id.id,
             "default_unit_code": self.unit_code,
             "default_contact_name": self.contact_name,
@@ -875,6 +1011,9 @@ class L10n_Vn_IbhxhRegistration(models.Model):
             context["default_certificate_id"] = certificate.id
         if self.state == "rejected":
             context["default_cures_id"] = self.id
+        if defaults.get("provider_id", self.provider_id.id) != self.provider_id.id:
+            # Another I-VAN has its own usual way.
+            del context["default_lodging"]
         context.update({f"default_{name}": value for name, value in defaults.items()})
         action = self.env["ir.actions.act_window"]._for_xml_id("l10n_vn_ibhxh.l10n_vn_ibhxh_registration_wizard_action")
         return {**action, "context": context}

@@ -84,6 +84,7 @@ class L10n_Vn_IbhxhRegistrationFollowing(models.AbstractModel):
         return (
             Domain("state", "in", FOLLOWED)
             & Domain("poll_at", "<=", now)
+            & Domain("lodging", "=", "odoo")
             & Domain("provider_id.gateway", "!=", "manual")
         )
 
@@ -96,7 +97,10 @@ class L10n_Vn_IbhxhRegistrationFollowing(models.AbstractModel):
         VSS may have confirmed in the meantime: what the gateway was not asked about yet is not declared expired.
         """
         asked = (
-            Domain("poll_at", "=", False) | Domain("poll_at", ">", now) | Domain("provider_id.gateway", "=", "manual")
+            Domain("poll_at", "=", False)
+            | Domain("poll_at", ">", now)
+            | Domain("lodging", "!=", "odoo")
+            | Domain("provider_id.gateway", "=", "manual")
         )
         domain = self._to_expire_domain(now) & asked
         reminders.in_batches(self, domain, lambda records: records._expire(), size=EXPIRE_BATCH)

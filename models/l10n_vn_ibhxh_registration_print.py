@@ -168,6 +168,7 @@ class L10n_Vn_IbhxhRegistrationPrint(models.AbstractModel):
             Domain("printed_form_sha256", "=", False)
             & Domain("submitted_at", "!=", False)
             & Domain("state", "!=", "to_send")
+            & Domain("lodging", "!=", "elsewhere")
             & Domain("print_attempts", "<", MAX_ATTEMPTS)
         )
         todo = self.search(domain, order="id")
@@ -218,4 +219,6 @@ class L10n_Vn_IbhxhRegistrationPrint(models.AbstractModel):
     def action_print(self):
         """Print the form."""
         self.check_access("read")
+        if any(registration.lodging == "elsewhere" for registration in self):
+            raise UserError(self.env._("This was submitted elsewhere: the form is printed there."))
         return self.env.ref(REPORT).report_action(self)

@@ -26,22 +26,37 @@ class L10n_Vn_IbhxhRegistrationRemedy(models.AbstractModel):
         return self._open_wizard("04")
 
     def _cure_stop_register(self):
-        """Stop where the unit is held, then register here. Where the stop is refused too, registering is left."""
+        """Stop, then register here. Where another I-VAN turns out to hold the unit, that is a move."""
+        holder = self._holder_provider()
+        if self.form == "06" or (holder and holder.code != self.provider_id.code):
+            return self._cure_move()
+        return self._open_stop_wizard(reason_code="9", reason=RESTART_REASON)
+
+    def _cure_move(self):
+        """Another I-VAN or VSS's portal holds the unit: the I-VAN to which it moves files the stop, then registers it.
+
+        Where the stop is refused, registering is left.
+        """
         if self.form == "06":
             return self._open_wizard("04", provider_id=(self.target_provider_id or self.provider_id).id)
-        holder = self._holder_provider()
-        if holder and holder.code != self.provider_id.code:
-            return self._open_stop_wizard(provider=holder)
-        return self._open_stop_wizard(provider=self.provider_id, reason_code="9", reason=RESTART_REASON)
+        return self._open_stop_wizard()
+
+    def _cure_certificate(self):
+        """The certificate is to be chosen again: the company's own one, or the one that its authority issued again."""
+        return self._open_wizard(self.form, certificate_id=False)
 
     def _holder_provider(self):
-        """Return the I-VAN that has the unit, as VSS named it: by its code, which stands before the name."""
+        """Return the I-VAN that has the unit: the portal where VSS's code says so, else the one that VSS named, by its
+        code, which stands before the name."""
+        providers = self.env["l10n_vn_ibhxh.provider"]
         code = (self.holder_name or "").partition(" ")[0]
-        if not code:
-            return self.env["l10n_vn_ibhxh.provider"]
-        return self.env["l10n_vn_ibhxh.provider"].search(
-            [("code", "=", code), ("company_id", "in", (False, self.company_id.id))], limit=1
-        )
+        if self.result_code_id.is_held_by_portal:
+            domain = [("is_portal", "=", True)]
+        elif code:
+            domain = [("code", "=", code)]
+        else:
+            return providers
+        return providers.search([*domain, ("company_id", "in", (False, self.company_id.id))], limit=1)
 
     def _cure_amend(self):
         return self._open_wizard("05")
@@ -79,14 +94,25 @@ class L10n_Vn_IbhxhRegistrationRemedy(models.AbstractModel):
         provider = self.target_provider_id or self.provider_id
         return self._open_wizard("04", provider_id=provider.id)
 
-    def _open_stop_wizard(self, provider=None, target=None, reason_code="7", reason=False):
-        """Open form 06 for `provider` (the one that has the unit), to register at `target` afterwards."""
-        provider = provider or self.company_id.l10n_vn_ibhxh_provider_id or self.provider_id
+    def action_amend_next(self):
+        """After the data: the certificate, in a dossier of its own."""
+        self.ensure_one()
+        self.check_access("write")
+        if not self.can_amend_next:
+            raise UserError(self.env._("VSS has to confirm the data first. Odoo tells you as soon as it does."))
+        return self._open_wizard("05", certificate_id=self.then_certificate_id.id)
+
+    def _open_stop_wizard(self, target=None, reason_code="7", reason=False):
+        """Open form 06, filed by `target` (this registration's I-VAN if none is given), to register there afterwards.
+
+        The wizard offers to have the I-VAN file it that holds the unit now.
+        """
+        target = target or self.provider_id
         return self._open_wizard(
             "06",
-            provider_id=provider.id,
+            provider_id=target.id,
             then_register=True,
-            target_provider_id=(target or self.provider_id).id,
+            target_provider_id=target.id,
             stop_reason_code=reason_code,
             stop_reason=reason,
         )

@@ -45,6 +45,7 @@ class L10n_Vn_IbhxhRegistrationSending(models.AbstractModel):
     def _to_send_domain(self):
         return (
             Domain("state", "=", "to_send")
+            & Domain("lodging", "=", "odoo")
             & Domain("provider_id.gateway", "!=", "manual")
             & (Domain("retry_at", "=", False) | Domain("retry_at", "<=", fields.Datetime.now()))
         )

@@ -17,12 +17,17 @@ class L10n_Vn_IbhxhResultCode(models.Model):
         [
             ("register", "Register again"),
             ("stop_register", "Stop, then register again"),
+            ("move", "Move here: stop, then register"),
+            ("certificate", "Choose another certificate"),
             ("amend", "Amend (form 05)"),
             ("agency", "Correct the agency"),
             ("unit", "Correct tax code or unit code"),
             ("retry", "Send again"),
         ],
         string="Button",
+    )
+    is_held_by_portal = fields.Boolean(
+        string="Registered on VSS's portal", help="The refusal means that VSS's own portal holds the unit."
     )
     is_permanent = fields.Boolean(
         default=True, help="Untick when the same dossier may simply be sent again later; Odoo then retries by itself."

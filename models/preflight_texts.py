@@ -8,6 +8,21 @@ TEXTS = {
     "certificate_none": _lt(
         "No certificate is chosen. If the list is empty, plug in the token and start ibhxh-agent on its computer."
     ),
+    "certificate_unknown": _lt(
+        "The certificate is not known. Odoo can then not warn of its end, nor of a renewed one that VSS does not know "
+        "(CE014). Choose it, or upload it, if you can."
+    ),
+    "certificate_file_unreadable": _lt(
+        "The file is no certificate. Choose a file .cer, .crt or .pem, as the certification authority or the token's "
+        "program exports it."
+    ),
+    "certificate_file_too_large": _lt("The file is too large to be a certificate. Choose a file .cer, .crt or .pem."),
+    "certificate_file_private_key": _lt(
+        "The file holds a private key, which nobody should hand out; it was not kept. Choose the certificate only."
+    ),
+    "certificate_file_several": _lt(
+        "The file holds no certificate of a company, or several. Choose the file with the company's own one."
+    ),
     "certificate_unreported": _lt(
         "No computer of a user of %(company)s has reported this certificate. Start ibhxh-agent on the computer "
         "with the token."
@@ -82,6 +97,9 @@ TEXTS = {
     "unit_code_ok": _lt("The unit code is %(unit_code)s."),
     "unit_code_invalid": _lt("“%(unit_code)s” is not a unit code. It has letters and digits only, e.g. TZH490L."),
     "unit_code_pattern": _lt("The unit code %(unit_code)s is unusual. They look like TZH490L."),
+    "unit_code_for_move": _lt(
+        "To move a unit, its unit code is needed. It is in VSS's confirmation; “Look it up” opens VSS's own page."
+    ),
     "unit_code_refused": _lt(
         "VSS has just refused tax code %(tax_code)s with unit code %(unit_code)s. Compare both with VSS's "
         "acceptance e-mail before you send them again."
@@ -114,21 +132,27 @@ TEXTS = {
     "form_not_registered": _lt("The company is not registered, so there is nothing to amend or stop. Choose form 04."),
     "form_change_empty": _lt("Say what changes: form 05 needs it."),
     "form_nothing_changes": _lt("Nothing differs from what VSS has on record. Send form 05 only if VSS asks for it."),
+    "form_data_first": _lt(
+        "Unit data and certificate change at once. Send two dossiers: the data first, signed with the certificate that "
+        "VSS has on record, then the certificate."
+    ),
     "form_stop_date_empty": _lt("Enter the date from which the service stops."),
     "form_stop_reason_empty": _lt("Choose a reason for stopping, or write it."),
     "open_none": _lt("No other registration of the company is under way."),
     "open_other": _lt("%(name)s is under way already. Open it, or cancel it first."),
     "provider_ok": _lt("The dossier goes to %(provider)s."),
     "provider_none": _lt("No I-VAN is chosen."),
+    "provider_elsewhere": _lt(
+        "You submit it at %(provider)s yourself; Odoo follows it from there: mail, code, countdown, confirmation."
+    ),
     "provider_by_hand": _lt("%(provider)s is reached by hand: you lodge the signed file on its portal."),
     "provider_unconfigured": _lt(
         "%(provider)s has no gateway address. Ask a BHXH manager to enter it under iBHXH > Configuration > I-VAN "
         "organisations."
     ),
     "provider_other": _lt(
-        "The unit is with %(current)s now. To move to %(provider)s, first stop at %(current)s with form 06 "
-        "(reason 7), with a certificate that is still valid; once VSS has confirmed that, registering at "
-        "%(provider)s is one click."
+        "The unit is with %(current)s now. To move, %(provider)s first files the stop (form 06, reason 7); once VSS "
+        "has confirmed that, registering at %(provider)s is one click."
     ),
     "provider_unasked": _lt("Whether %(provider)s can be reached was not asked yet. Press “Check now”."),
     "provider_reachable": _lt("%(provider)s answers."),

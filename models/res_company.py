@@ -112,6 +112,7 @@ class ResCompany(models.Model):
         [
             ("register", "Register"),
             ("sign", "Check and sign"),
+            ("submit", "Submit it at the I-VAN"),
             ("pin", "Enter the PIN at the token's computer"),
             ("wait", "Wait for VSS"),
             ("activate", "Enter the code on the portal"),
@@ -232,18 +233,23 @@ class ResCompany(models.Model):
 
         A certificate that VSS now has on record is no longer the newer one, and its end is announced afresh.
         """
+        certificate = registration.certificate_id
+        if not certificate and registration.form != "04":
+            certificate = self.l10n_vn_ibhxh_certificate_id
         vals = {
             "l10n_vn_ibhxh_confirmed_at": registration.confirmed_at,
             "l10n_vn_ibhxh_provider_id": registration.provider_id.id,
-            "l10n_vn_ibhxh_agency_id": registration.agency_id.id,
-            "l10n_vn_ibhxh_certificate_id": registration.certificate_id.id,
+            # What was submitted elsewhere may leave these open. The agency does not change by that, and the certificate
+            # only where the unit registers.
+            "l10n_vn_ibhxh_agency_id": (registration.agency_id or self.l10n_vn_ibhxh_agency_id).id,
+            "l10n_vn_ibhxh_certificate_id": certificate.id,
             "l10n_vn_ibhxh_email": registration.email,
             "l10n_vn_ibhxh_phone": registration.phone,
             "l10n_vn_ibhxh_is_earlier": False,
         }
         if registration.unit_code:
             vals["l10n_vn_ibhxh_unit_code"] = registration.unit_code
-        if registration.certificate_id != self.l10n_vn_ibhxh_certificate_id:
+        if certificate != self.l10n_vn_ibhxh_certificate_id:
             vals.update(l10n_vn_ibhxh_newer_certificate_id=False, l10n_vn_ibhxh_reminded_days=0)
         return vals
 
@@ -312,13 +318,19 @@ class ResCompany(models.Model):
 
     def _l10n_vn_ibhxh_changes(self, source):
         """Return in Vietnamese, one sentence each, what `source` (wizard or draft) changes of VSS's record."""
-        changes = []
+        return self._l10n_vn_ibhxh_certificate_changes(source) + self._l10n_vn_ibhxh_data_changes(source)
+
+    def _l10n_vn_ibhxh_certificate_changes(self, source):
         old, new = self.l10n_vn_ibhxh_certificate_id, source.certificate_id
-        if new and new._origin != old:
-            sentence = f"chứng thư số mới số {new.serial} do {new.issuer_name} cấp"
-            if new.not_before and new.not_after:
-                sentence += f", hiệu lực từ {day_in_vietnam(new.not_before)} đến {day_in_vietnam(new.not_after)}"
-            changes.append(f"Thay đổi chứng thư số: {self._l10n_vn_ibhxh_old(old.serial)}{sentence}.")
+        if not new or new._origin == old:
+            return []
+        sentence = f"chứng thư số mới số {new.serial} do {new.issuer_name} cấp"
+        if new.not_before and new.not_after:
+            sentence += f", hiệu lực từ {day_in_vietnam(new.not_before)} đến {day_in_vietnam(new.not_after)}"
+        return [f"Thay đổi chứng thư số: {self._l10n_vn_ibhxh_old(old.serial)}{sentence}."]
+
+    def _l10n_vn_ibhxh_data_changes(self, source):
+        changes = []
         for label, before, after in (
             ("thư điện tử", self.l10n_vn_ibhxh_email, source.email),
             ("điện thoại", self.l10n_vn_ibhxh_phone, _e164(source.phone)),
@@ -334,14 +346,18 @@ class ResCompany(models.Model):
     @api.depends(
         "l10n_vn_ibhxh_state",
         "l10n_vn_ibhxh_registration_id.state",
+        "l10n_vn_ibhxh_registration_id.lodging",
         "l10n_vn_ibhxh_certificate_id.not_after",
         "l10n_vn_ibhxh_newer_certificate_id",
     )
     def _compute_l10n_vn_ibhxh_next_action(self):
         soon = fields.Datetime.now() + timedelta(days=RENEW_DAYS)
         for company in self.sudo():
-            action = NEXT_BY_STATE.get(company.l10n_vn_ibhxh_registration_id.state)
-            if not action:
+            registration = company.l10n_vn_ibhxh_registration_id
+            action = NEXT_BY_STATE.get(registration.state)
+            if action == "sign" and registration.lodging == "elsewhere":
+                action = "submit"
+            elif not action:
                 action = company._l10n_vn_ibhxh_action_at_rest(soon)
             company.l10n_vn_ibhxh_next_action = action
 

@@ -17,6 +17,7 @@ from . import (
     test_docs_threat_model,
     test_domain_edition_2,
     test_earlier_registration,
+    test_elsewhere,
     test_follow_batches,
     test_hoot,
     test_lifelines,

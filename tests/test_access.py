@@ -36,6 +36,7 @@ ACCESS = {
     "registration.step": {"user": "rs", "manager": "rs"},
     "registration.wizard": {"user": "rwcus", "manager": "rwcus"},
     "result.code": {"stranger": "rs", "user": "rs", "manager": "rs", "shared": "rwcus"},
+    "result.delivery": {"stranger": "rs", "user": "rs", "manager": "rs", "shared": "rwcus"},
     "signing.request": {"user": "rs", "manager": "rs"},
     "trusted.root": {"manager": "rs", "shared": "rwcus"},
 }
@@ -102,6 +103,7 @@ class AccessCommon(IbhxhCommon):
             "provider": self.provider,
             "registration": registration.sudo(),
             "result.code": self.env["l10n_vn_ibhxh.result.code"].search([], limit=1),
+            "result.delivery": self.env["l10n_vn_ibhxh.result.delivery"].search([], limit=1),
             "signing.request": registration.sudo().signing_request_id,
             "trusted.root": self.env["l10n_vn_ibhxh.trusted.root"].create({"file": self._root()}),
         }

@@ -208,15 +208,15 @@ class TestLifeLines(IbhxhCommon):
         other = self.provider.copy({"code": "00110", "name": "MISA thử"})
         wizard = self._wizard(provider_id=other.id)
         self.assertTrue(wizard.is_move)
-        with self.assertRaisesRegex(ValidationError, "first stop at I-VAN thử"):
+        with self.assertRaisesRegex(ValidationError, "MISA thử first files the stop"):
             wizard.action_register()
         wizard.action_move()
         self.assertRecordValues(
             wizard,
-            [{"form": "06", "stop_reason_code": "7", "provider_id": self.provider.id, "target_provider_id": other.id}],
+            [{"form": "06", "stop_reason_code": "7", "provider_id": other.id, "target_provider_id": other.id}],
         )
         stop = self._go(wizard, "03711/2026/001")
-        self.assertEqual(stop.provider_id, self.provider, "the stop goes to the old I-VAN")
+        self.assertEqual(stop.provider_id, other, "the new I-VAN files the stop")
         self.assertFalse(stop.can_register_next)
         self._answer(stop, "confirmed", step(1))
         self.assertEqual(self.company.l10n_vn_ibhxh_state, "stopped")
@@ -229,6 +229,136 @@ class TestLifeLines(IbhxhCommon):
         self.assertEqual(self.company.l10n_vn_ibhxh_state, "confirmed")
         self.assertEqual(self.company.l10n_vn_ibhxh_provider_id, other)
         self.assertFalse(stop.can_register_next, "it is done")
+
+    def test_move_the_old_way(self):
+        """The stop goes to the I-VAN that has the unit; there and back again in the wizard."""
+        self._confirmed()
+        other = self.provider.copy({"code": "00110", "name": "MISA thử"})
+        wizard = self._wizard(provider_id=other.id)
+        wizard.action_move()
+        wizard.action_stop_at_holder()
+        self.assertEqual((wizard.provider_id, wizard.target_provider_id), (self.provider, other))
+        wizard.action_stop_at_target()
+        self.assertEqual((wizard.provider_id, wizard.target_provider_id), (other, other))
+        wizard.action_stop_at_holder()
+        stop = self._go(wizard, "03711/2026/001")
+        self.assertEqual((stop.provider_id, stop.target_provider_id), (self.provider, other))
+        self._answer(stop, "confirmed", step(1))
+        self.assertEqual(self._press(stop, "action_register_next").provider_id, other)
+
+    # -- domain, edition 2 -------------------------------------------------------------------------------------------
+
+    def test_household_business_with_12_digits(self):
+        """Its personal number is its tax code; the certificate names it as `CCCD:` only (domain.md §7)."""
+        household = "001099012345"
+        self.company.vat = household
+        der = self._new_certificate(uids=(f"CCCD:{household}",), serial=12)
+        self.certificate = self._plug_in(self.agent, self.der, der) - self.certificate
+        registration = self._go(self._wizard(), "03706/2026/001", self.certificate)
+        self.assertEqual((registration.tax_code, registration.certificate_id), (household, self.certificate))
+        self.assertEqual(self.gateway.accepted[registration.client_reference][0].tax_code, household)
+        registration.sudo()._activate(CODE, LINK, fields.Datetime.now())
+        registration.sudo()._confirm(fields.Datetime.now(), unit_code="TZH490L")
+        self.assertEqual(self.company.l10n_vn_ibhxh_certificate_id, self.certificate)
+
+    def test_two_units_of_one_company_tree(self):
+        """Head office and branch have one tax code and two unit codes, each its own registration (domain.md §7)."""
+        branch = self.env["res.company"].create(
+            {
+                "name": "Chi nhánh An Phát",
+                "parent_id": self.company.id,
+                "email": "chinhanh@example.com",
+                "phone": "0912 345 679",
+                "l10n_vn_ibhxh_provider_id": self.provider.id,
+                "l10n_vn_ibhxh_agency_id": self.agency.id,
+            }
+        )
+        branch.vat = self.company.vat
+        self.user.company_ids |= branch
+        self._plug_in(self.agent, self.der)
+        self.certificate._update_companies()
+        self.assertEqual(self.certificate.company_ids, self.company | branch)
+        head = self._go(self._wizard(unit_code="TZH490L"), "03706/2026/001")
+        other = self._go(self._wizard(company_id=branch.id, unit_code="BI0110G"), "03707/2026/001")
+        self.assertEqual((head.tax_code, other.tax_code), (self.company.vat, self.company.vat))
+        for registration, unit_code in ((other, "BI0110G"), (head, "TZH490L")):
+            self._answer(registration, "confirmed", step(1))
+            self.assertEqual(registration.company_id.l10n_vn_ibhxh_unit_code, unit_code)
+        self.assertEqual((self.company | branch).mapped("l10n_vn_ibhxh_state"), ["confirmed"] * 2)
+
+    def test_ce044_registered_at_the_portal(self):
+        """VSS's portal holds the unit, as an I-VAN would: the new I-VAN files the stop (domain.md §5)."""
+        refused = self._refuse("CE044")
+        wizard = self._press(refused, "action_cure")
+        portal = self.env.ref("l10n_vn_ibhxh.provider_portal")
+        self.assertEqual((wizard.holder_provider_id, wizard.provider_id), (portal, self.provider))
+        self.assertEqual((wizard.stop_reason_code, wizard.target_provider_id), ("7", self.provider))
+        self._stop_then_register(refused)
+        self.assertEqual(self.company.l10n_vn_ibhxh_provider_id, self.provider)
+
+    def test_ce044_stopped_on_the_portal_itself(self):
+        """The other way: the clerk stops on the portal, and tells Odoo so; then registering is one click."""
+        wizard = self._press(self._refuse("CE044"), "action_cure")
+        wizard.action_stop_at_holder()
+        self.assertEqual((wizard.provider_id.is_portal, wizard.lodging), (True, "elsewhere"))
+        stop = self.env["l10n_vn_ibhxh.registration"].browse(wizard.action_register()["res_id"])
+        self.assertEqual((stop.state, stop.form), ("sent", "06"))
+        stop._confirm(fields.Datetime.now())
+        wizard = self._press(stop, "action_register_next")
+        self.assertEqual((wizard.form, wizard.provider_id, wizard.lodging), ("04", self.provider, "odoo"))
+
+    def test_data_first_certificate_second(self):
+        """Unit data and certificate change at once: two dossiers, the data first (domain.md §2)."""
+        self._confirmed()
+        renewed = self._renewed_certificate()
+        wizard = self._wizard(form="05", certificate_id=renewed.id, phone="0987654321")
+        (advice,) = [row for row in wizard.preflight if row["code"] == "form_data_first"]
+        self.assertEqual((advice["level"], advice["action"]), ("warning", "action_data_first"))
+        wizard.action_data_first()
+        self.assertEqual((wizard.certificate_id, wizard.then_certificate_id), (self.certificate, renewed))
+        self.assertIn("+84987654321", wizard.change_text)
+        self.assertNotIn(renewed.serial, wizard.change_text)
+        self.assertNotIn("form_data_first", [row["code"] for row in wizard.preflight])
+        data = self._go(wizard, "03731/2026/001")
+        self.assertFalse(data.can_amend_next, "VSS has not confirmed the data yet")
+        self._answer(data, "confirmed", step(1))
+        self.assertEqual(self.company.l10n_vn_ibhxh_phone, "+84987654321")
+        self.assertEqual(self.company.l10n_vn_ibhxh_certificate_id, self.certificate)
+        self.assertIn("certificate", data.sudo().activity_ids.summary)
+        wizard = self._press(data, "action_amend_next")
+        self.assertEqual((wizard.form, wizard.certificate_id), ("05", renewed))
+        self.assertIn(renewed.serial, wizard.change_text)
+        self._answer(self._go(wizard, "03732/2026/001", renewed), "confirmed", step(1))
+        self.assertEqual(self.company.l10n_vn_ibhxh_certificate_id, renewed)
+        self.assertFalse(data.can_amend_next)
+
+    def test_data_first_is_not_asked_of_whom_it_cannot_help(self):
+        """Only one of both changes, or the certificate on record cannot sign any more: one dossier."""
+        self._confirmed()
+        renewed = self._renewed_certificate()
+        for vals in ({"certificate_id": renewed.id}, {"phone": "0987654321", "certificate_id": self.certificate.id}):
+            wizard = self._wizard(form="05", **vals)
+            self.assertNotIn("form_data_first", [row["code"] for row in wizard.preflight])
+        with self._later(days=300):
+            wizard = self._wizard(form="05", certificate_id=renewed.id, phone="0987654321")
+            self.assertNotIn("form_data_first", [row["code"] for row in wizard.preflight])
+
+    def test_ce013_another_token(self):
+        """The tax code on the certificate is not the unit's: choose another one (domain.md §5)."""
+        refused = self._refuse("CE013")
+        wizard = self._press(refused, "action_cure")
+        self.assertEqual(wizard.form, "04")
+        wizard.certificate_id = self._renewed_certificate()
+        self._confirm_cured(refused, wizard)
+
+    def test_ib16_registered_already(self):
+        self._stop_then_register(self._refuse("IB16"))
+
+    def test_ce007_with_another_ivan(self):
+        """CE007's second meaning: the stop goes out by the new I-VAN with the reason of a move (domain.md §5)."""
+        self.provider.copy({"code": "00110", "name": "MISA thử"})
+        stop = self._stop_then_register(self._refuse("CE007", holder="00110 MISA"))
+        self.assertEqual((stop.stop_reason_code, stop.provider_id), ("7", self.provider))
 
     # -- refuse, cure, confirm: each code of the table ---------------------------------------------------------------
 
@@ -283,8 +413,9 @@ class TestLifeLines(IbhxhCommon):
         holder = self.provider.copy({"code": "00110", "name": "MISA thử"})
         refused = self._refuse("SE006", holder="00110 MISA")
         self.assertEqual(refused.holder_name, "00110 MISA")
+        self.assertEqual(self._press(refused, "action_cure").holder_provider_id, holder)
         stop = self._stop_then_register(refused)
-        self.assertEqual((stop.provider_id, stop.target_provider_id), (holder, self.provider))
+        self.assertEqual((stop.provider_id, stop.target_provider_id), (self.provider, self.provider))
         self.assertEqual(stop.stop_reason_code, "7")
 
     def test_ic1_held_by_another_ivan_that_is_not_named(self):

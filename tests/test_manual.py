@@ -6,7 +6,7 @@ from odoo.exceptions import AccessError, UserError
 from odoo.tests import Form, tagged
 
 from ..tools import gateways
-from .common import IbhxhCommon
+from .common import IbhxhCommon, TestGateway
 
 CODE = "BV2VLHCKRA"
 
@@ -17,7 +17,7 @@ class TestManual(IbhxhCommon):
         super().setUp()
         self.gateway = gateways.make("manual")
         self.provider.write({"gateway": "manual", "portal_url": "https://portal.example/lodge"})
-        self.registration = self._register()
+        self.registration = self._register(lodging="file")
         self._sign(self.registration)
 
     def _by_hand(self, action, user=None):
@@ -126,12 +126,27 @@ class TestManual(IbhxhCommon):
         with self.assertRaises(UserError):
             self._by_hand(action).create({}).action_lodge()
 
-    def test_only_where_there_is_no_connection(self):
+    def test_what_a_person_lodges_odoo_never_sends(self):
+        """The I-VAN gets a connection while somebody has the signed file in hand: it must not arrive twice."""
+        self.gateway = TestGateway()
         self.provider.write({"gateway": "sandbox"})
+        self.env.invalidate_all()
+        self._send()
+        self.assertEqual((self.gateway.calls, self.registration.state), ([], "to_send"))
+        self._lodge()
+        self._follow()
+        self.assertEqual((self.gateway.calls, self.registration.state), ([], "sent"))
+
+    def test_what_odoo_sends_nobody_lodges(self):
+        self.provider.write({"gateway": "sandbox"})
+        self.registration.action_cancel()
+        registration = self._register()
+        self.assertEqual(registration.lodging, "odoo")
+        self._sign(registration)
         with self.assertRaises(UserError):
-            self.registration.action_lodge()
+            registration.action_lodge()
         with self.assertRaises(UserError):
-            self.registration.action_record_answer()
+            registration.action_record_answer()
 
     def test_other_companies_cannot(self):
         other = self.env["res.company"].create({"name": "Khác"})

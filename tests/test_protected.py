@@ -43,16 +43,18 @@ PERSON = {
     "provider": None,
     "registration": {
         "c": "company_id form",
-        "w": "agency_id certificate_id change_text contact_name email phone provider_id stop_date stop_reason "
-        "stop_reason_code unit_code user_id",
+        "w": "agency_id certificate_id change_text contact_name email lodging phone provider_id result_delivery_id "
+        "stop_date stop_reason stop_reason_code subject_type unit_code user_id",
     },
     "registration.step": {},
     "registration.wizard": {
         "c": "cures_id",
-        "w": "agency_id certificate_id change_text company_id contact_name email email_repeated form phone provider_id "
-        "stop_date stop_reason stop_reason_code target_provider_id then_register unit_code",
+        "w": "agency_id certificate_file certificate_file_name certificate_id change_text company_id contact_name "
+        "dossier_number email email_repeated form lodging phone provider_id result_delivery_id stop_date stop_reason "
+        "stop_reason_code subject_type submitted_at target_provider_id then_certificate_id then_register unit_code",
     },
     "result.code": None,
+    "result.delivery": None,
     "signing.request": {},
     "trusted.root": {"w": "active file file_name is_root"},
 }

@@ -19,7 +19,7 @@ class TestQueries(ManyRows):
     MOST_FOR_LIST = 7
     MOST_FOR_OVERVIEW = 5
     MOST_FOR_SUMMARY = 45
-    MOST_FOR_WIZARD = 18
+    MOST_FOR_WIZARD = 20
 
     @contextmanager
     def _counted(self, counts):

@@ -21,7 +21,7 @@ class TestRegistration(IbhxhCommon):
         self.assertEqual(form, "04")
         self.assertEqual(data.tax_code, TAX_CODE)
         self.assertEqual(data.email, EMAIL)
-        self.assertEqual(data.phone, "+84912345678")
+        self.assertEqual(data.phone, "0912345678")
         self.assertEqual(data.agency_code, "001")
         self.assertEqual(data.contact_name, "Nguyễn Thị Ánh")
         self.assertEqual(registration.document_name, "04_DK-IVAN.xml")

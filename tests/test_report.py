@@ -48,7 +48,7 @@ class TestReport(IbhxhCommon):
             "1 Tràng Thi, Hà Nội",
             "Nguyễn Thị Ánh Tuyết",
             EMAIL,
-            "+84912345678",
+            "0912345678",
             self.certificate.serial,
             "Test CA",
             "Từ 22/11/2025 đến 22/11/2026",

@@ -9,6 +9,7 @@ import base64
 import re
 import threading
 import unicodedata
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, datetime
 from functools import cache
@@ -152,6 +153,13 @@ def validate(form: str, xml: bytes) -> list[str]:
         return _faults(form, untrusted_xml.parse(xml, comments=False))
     except untrusted_xml.UntrustedXmlError as error:
         return [str(error)]
+
+
+def fields_at_fault(faults: Iterable[str]) -> list[str]:
+    """The attributes of DossierData that the faults of ``validate`` are about, each once."""
+    attributes = {field.name: field.attribute for fields in FORMS.values() for field in fields}
+    names = [name for fault in faults for name in re.findall(r"Element '([A-Za-z]+)'", fault)]
+    return list(dict.fromkeys(attributes[name] for name in names if name in attributes))
 
 
 def read(xml: bytes) -> tuple[str, DossierData]:

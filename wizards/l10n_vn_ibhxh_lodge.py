@@ -5,7 +5,7 @@ from ..tools import dossier
 
 
 class L10n_Vn_IbhxhLodge(models.TransientModel):
-    """“I have lodged it”: when the signed dossier was lodged on the portal, and the number that it got, if any."""
+    """“I have lodged it”: when it was submitted elsewhere, or its signed file lodged, and its number, if any."""
 
     _name = "l10n_vn_ibhxh.lodge"
     _inherit = ["l10n_vn_ibhxh.protected"]
@@ -33,6 +33,10 @@ class L10n_Vn_IbhxhLodge(models.TransientModel):
         """Record the lodging: from now on VSS's answer is awaited."""
         self.ensure_one()
         registration = self.registration_id
+        if registration.lodging == "elsewhere":
+            registration._check_by_hand(("draft",))
+            registration._submitted_elsewhere(self.lodged_at, dossier.read_number(self.dossier_number))
+            return {"type": "ir.actions.act_window_close"}
         registration._check_by_hand(("to_send",))
         if self.lodged_at > fields.Datetime.now():
             raise UserError(self.env._("“Lodged at” lies in the future. Enter when you lodged it."))

@@ -1,10 +1,18 @@
+import base64
+import binascii
+
 from odoo import api, fields, models
 from odoo.exceptions import UserError
 from odoo.tools.misc import clean_context
 
-from ..models.const import FORMS, OPEN_STATES, STOP_REASONS
+from ..models.const import FORMS, OPEN_STATES, STOP_REASONS, SUBJECT_TYPES
 from ..models.contact_error import contact_error
-from ..tools import contact
+from ..models.vietnam_time import today_in_vietnam
+from ..tools import certificate as x509
+from ..tools import contact, dossier
+
+# Base64 of the largest file that is looked at.
+MAX_UPLOAD = x509.MAX_BYTES * 4 // 3 + 4
 
 
 class L10n_Vn_IbhxhRegistrationWizard(models.TransientModel):
@@ -20,7 +28,8 @@ class L10n_Vn_IbhxhRegistrationWizard(models.TransientModel):
         {
             "company_id", "form", "certificate_id", "provider_id", "agency_id", "unit_code", "email", "email_repeated",
             "phone", "contact_name", "change_text", "stop_date", "stop_reason_code", "stop_reason", "then_register",
-            "target_provider_id",
+            "target_provider_id", "then_certificate_id", "lodging", "certificate_file", "certificate_file_name",
+            "subject_type", "result_delivery_id", "submitted_at", "dossier_number",
         }
     )  # fmt: skip
     _creation_fields = frozenset({"cures_id"})
@@ -48,6 +57,8 @@ class L10n_Vn_IbhxhRegistrationWizard(models.TransientModel):
         precompute=True,
         domain="[('id', 'in', available_certificate_ids)]",
     )
+    certificate_file = fields.Binary(string="Certificate file", attachment=False)
+    certificate_file_name = fields.Char()
     certificate_issuer_name = fields.Char(related="certificate_id.issuer_name")
     certificate_serial = fields.Char(related="certificate_id.serial")
     certificate_tax_code = fields.Char(related="certificate_id.tax_code", string="Tax code of the certificate")
@@ -87,6 +98,32 @@ class L10n_Vn_IbhxhRegistrationWizard(models.TransientModel):
         "res.company", compute="_compute_from_company", store=True, precompute=True, export_string_translation=False
     )
     contact_name = fields.Char(string="Contact person", default=lambda self: self.env.user.name)
+    subject_type = fields.Selection(
+        SUBJECT_TYPES,
+        string="Registered as",
+        required=True,
+        compute="_compute_from_company",
+        store=True,
+        readonly=False,
+        precompute=True,
+    )
+    result_delivery_id = fields.Many2one(
+        "l10n_vn_ibhxh.result.delivery",
+        string="Results arrive",
+        compute="_compute_from_company",
+        store=True,
+        readonly=False,
+        precompute=True,
+    )
+    portal_url = fields.Char(related="provider_id.portal_url")
+    submitted_at = fields.Datetime(
+        string="Submitted at",
+        default=fields.Datetime.now,
+        help="When you submitted it there. A mail with a code that arrived before belongs to an earlier dossier.",
+    )
+    dossier_number = fields.Char(
+        string="Dossier number", help="As the program or the portal shows it; leave it empty when there is none yet."
+    )
 
     old_certificate_id = fields.Many2one(
         "l10n_vn_ibhxh.certificate", string="Certificate at VSS", compute="_compute_old_certificate_id"
@@ -97,12 +134,16 @@ class L10n_Vn_IbhxhRegistrationWizard(models.TransientModel):
     change_proposal = fields.Text(
         compute="_compute_change_text", store=True, precompute=True, export_string_translation=False
     )
-    stop_date = fields.Date(default=fields.Date.context_today)
+    stop_date = fields.Date(default=lambda self: today_in_vietnam())
     stop_reason_code = fields.Selection(STOP_REASONS, string="Reason")
     stop_reason = fields.Text(string="Reason in words")
     then_register = fields.Boolean(help="After VSS has confirmed the stop, registering again is one click.")
     target_provider_id = fields.Many2one("l10n_vn_ibhxh.provider", string="Then register at")
     is_move = fields.Boolean(compute="_compute_is_move")
+    holder_provider_id = fields.Many2one(
+        "l10n_vn_ibhxh.provider", string="The unit is with", compute="_compute_holder_provider_id"
+    )
+    then_certificate_id = fields.Many2one("l10n_vn_ibhxh.certificate", string="Then amend the certificate")
 
     @api.depends("company_id")
     def _compute_form(self):
@@ -120,14 +161,22 @@ class L10n_Vn_IbhxhRegistrationWizard(models.TransientModel):
 
     @api.depends("form")
     def _compute_official_form_id(self):
-        today = fields.Date.context_today(self)
+        today = today_in_vietnam()
         for wizard in self:
             wizard.official_form_id = self.env["l10n_vn_ibhxh.form"]._get(wizard.form, today)
 
-    @api.depends("company_id", "provider_id")
+    @api.depends("company_id", "provider_id", "form", "then_register", "target_provider_id")
     def _compute_is_move(self):
         for wizard in self:
             wizard.is_move = wizard._is_move()
+
+    @api.depends("company_id", "cures_id")
+    def _compute_holder_provider_id(self):
+        """Which I-VAN, or the portal, holds the unit: as Odoo has it, else as VSS's refusal says."""
+        for wizard in self:
+            company = wizard.company_id
+            confirmed = company.l10n_vn_ibhxh_state == "confirmed" and company.l10n_vn_ibhxh_provider_id
+            wizard.holder_provider_id = confirmed or wizard.cures_id._holder_provider()
 
     @api.depends("company_id")
     def _compute_open_registration_id(self):
@@ -172,6 +221,7 @@ class L10n_Vn_IbhxhRegistrationWizard(models.TransientModel):
             if wizard.proposed_company_id and wizard.proposed_company_id != company:
                 wizard.provider_id = wizard.agency_id = wizard.unit_code = False
                 wizard.email = wizard.email_repeated = wizard.phone = False
+                wizard.subject_type = wizard.result_delivery_id = False
             wizard.proposed_company_id = company
             wizard.provider_id = (
                 wizard.provider_id
@@ -185,6 +235,13 @@ class L10n_Vn_IbhxhRegistrationWizard(models.TransientModel):
             wizard.email = wizard.email or company.l10n_vn_ibhxh_email or company.email
             wizard.email_repeated = wizard.email_repeated or wizard.email
             wizard.phone = wizard.phone or company.l10n_vn_ibhxh_phone or company.phone
+            last = company.l10n_vn_ibhxh_registration_id
+            wizard.subject_type = wizard.subject_type or last.subject_type or "1"
+            wizard.result_delivery_id = (
+                wizard.result_delivery_id
+                or last.result_delivery_id
+                or self.env["l10n_vn_ibhxh.result.delivery"].search([], limit=1)
+            )
 
     @api.depends("company_id", "form", "certificate_id", "email", "phone", "agency_id")
     def _compute_change_text(self):
@@ -208,7 +265,20 @@ class L10n_Vn_IbhxhRegistrationWizard(models.TransientModel):
             wizard.old_certificate_id = wizard.company_id.l10n_vn_ibhxh_certificate_id
 
     def _preflight_depends(self):
-        return (*super()._preflight_depends(), "email_repeated")
+        return (*super()._preflight_depends(), "email_repeated", "certificate_file")
+
+    def _preflight_info(self):
+        return self._uploaded() if self.lodging == "elsewhere" and self.certificate_file else super()._preflight_info()
+
+    def _uploaded(self):
+        """Return what the uploaded file says (`tools.certificate.CertificateInfo`); raises `CertificateError`."""
+        content = self.with_context(bin_size=False).certificate_file or b""
+        if len(content) > MAX_UPLOAD:
+            raise x509.CertificateError("the file is too large", "too_large")
+        try:
+            return x509.load_upload(base64.b64decode(content, validate=True))
+        except binascii.Error as error:
+            raise x509.CertificateError("the file did not arrive whole") from error
 
     def _preflight_email_repeated(self):
         return self.email_repeated or ""
@@ -241,25 +311,75 @@ class L10n_Vn_IbhxhRegistrationWizard(models.TransientModel):
         if self.open_registration_id:
             return self._open(self.open_registration_id)
         self._check_preflight()
-        registration = self.env["l10n_vn_ibhxh.registration"].create(self._prepare_registration_vals())
-        registration._follow_wizard(self)
-        registration.action_request_signature()
+        registration = self._create_registration()
+        if registration.lodging == "elsewhere":
+            submitted_at = self.submitted_at or fields.Datetime.now()
+            registration._submitted_elsewhere(submitted_at, dossier.read_number(self.dossier_number))
+        else:
+            registration.action_request_signature()
         return self._open(registration)
 
+    def action_submitted(self):
+        """“I have submitted it there”: what “Đăng ký” does where nothing is signed here."""
+        return self.action_register()
+
+    def action_save_draft(self):
+        """Keep what was entered; it is submitted elsewhere later, and that is noted on the registration then."""
+        self.ensure_one()
+        if self.open_registration_id:
+            return self._open(self.open_registration_id)
+        self._check_preflight()
+        registration = self._create_registration()
+        self.company_id.sudo()._l10n_vn_ibhxh_update_state()
+        return self._open(registration)
+
+    def _create_registration(self):
+        if self.lodging == "elsewhere" and self.certificate_file:
+            certificate = self.env["l10n_vn_ibhxh.certificate"]._from_der([self._uploaded().der])
+            # The checks made sure that it is the company's own.
+            certificate.sudo().company_ids |= self.company_id
+            self.certificate_id = certificate
+        registration = self.env["l10n_vn_ibhxh.registration"].create(self._prepare_registration_vals())
+        registration._follow_wizard(self)
+        return registration
+
     def action_move(self):
-        """Moving to another I-VAN starts with form 06 at the one that has the unit, and remembers where to go then."""
+        """Move: the I-VAN to which the company goes files the stop (form 06, reason 7); registering comes then."""
         self.ensure_one()
         if not self._is_move():
             raise UserError(self.env._("Choose the I-VAN to which the company moves first."))
-        self.write(
-            {
-                "form": "06",
-                "target_provider_id": self.provider_id.id,
-                "provider_id": self.company_id.l10n_vn_ibhxh_provider_id.id,
-                "then_register": True,
-                "stop_reason_code": "7",
-            }
-        )
+        self._stop_to_register_at(self.provider_id)
+        return self._reopen()
+
+    def action_stop_at_holder(self):
+        """The other way to move: the I-VAN, or the portal, that holds the unit files the stop itself."""
+        self.ensure_one()
+        holder = self.holder_provider_id
+        target = self.target_provider_id or self.provider_id
+        if not holder or holder == target:
+            raise UserError(self.env._("Odoo does not know which I-VAN holds the unit. Let the new one file the stop."))
+        self._stop_to_register_at(target)
+        self.provider_id = holder
+        return self._reopen()
+
+    def action_stop_at_target(self):
+        """Back to the usual way: the I-VAN to which the company moves files the stop."""
+        self.ensure_one()
+        self._stop_to_register_at(self.target_provider_id or self.provider_id)
+        return self._reopen()
+
+    def _stop_to_register_at(self, target):
+        vals = {"form": "06", "target_provider_id": target.id, "provider_id": target.id, "then_register": True}
+        self.write({**vals, "stop_reason_code": self.stop_reason_code or "7"})
+
+    def action_data_first(self):
+        """Data and certificate change at once: first the data, signed with the certificate that VSS has on record."""
+        self.ensure_one()
+        if self._is_for_two_dossiers():
+            new = self.certificate_id
+            self.write(
+                {"certificate_id": self.company_id.l10n_vn_ibhxh_certificate_id.id, "then_certificate_id": new.id}
+            )
         return self._reopen()
 
     def action_amend_first(self):
@@ -295,6 +415,9 @@ class L10n_Vn_IbhxhRegistrationWizard(models.TransientModel):
             "provider_id": self.provider_id.id,
             "agency_id": self.agency_id.id,
             "certificate_id": self.certificate_id.id,
+            "lodging": self.lodging,
+            "subject_type": self.subject_type,
+            "result_delivery_id": self.result_delivery_id.id,
             "unit_code": self.unit_code,
             "email": self.email,
             "phone": self.phone,
