@@ -13,3 +13,5 @@ UPDATE l10n_vn_ibhxh_registration
    SET activation_code = NULL, activation_url = NULL, retry_at = NULL, poll_at = NULL;
 UPDATE l10n_vn_ibhxh_mail SET source = NULL;
 DELETE FROM l10n_vn_ibhxh_mail_paste;
+DELETE FROM l10n_vn_ibhxh_mail_test;
+DELETE FROM l10n_vn_ibhxh_lodge_answer;

@@ -48,6 +48,7 @@ class L10n_Vn_IbhxhAgent(models.Model):
     _inherit = ["l10n_vn_ibhxh.protected"]
     # Everything else follows from pairing and contact: RPC cannot claim another certificate.
     _person_fields = frozenset({"name"})
+    _secret_fields = frozenset({"key_hash", "next_key_hash", "doorbell"})
     _description = "Paired computer"
     _order = "last_seen_at desc, id desc"
 

@@ -36,6 +36,7 @@ class L10n_Vn_IbhxhMail(models.Model):
     _inherit = ["l10n_vn_ibhxh.protected", "mail.thread", "mail.activity.mixin"]
     # A person only says which registration a mail belongs to; what was read stays as it was read.
     _person_fields = frozenset({"registration_id"})
+    _secret_fields = frozenset({"source"})
     _order = "id desc"
     _rec_name = "subject"
 

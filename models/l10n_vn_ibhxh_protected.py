@@ -1,5 +1,5 @@
 from odoo import api, models
-from odoo.exceptions import AccessError
+from odoo.exceptions import AccessError, UserError
 from odoo.fields import Command
 
 MODULE = "l10n_vn_ibhxh"
@@ -24,6 +24,8 @@ class L10n_Vn_IbhxhProtected(models.AbstractModel):
 
     _person_fields = frozenset()
     _creation_fields = frozenset()
+    # Codes, links, keys and passwords: `data/neutralize.sql` clears them in a copied database.
+    _secret_fields = frozenset()
 
     @api.model
     def _protected_fields(self):
@@ -50,11 +52,13 @@ class L10n_Vn_IbhxhProtected(models.AbstractModel):
         for vals in vals_list:
             self._check_given(vals.keys() - self._creation_fields)
             self._check_references(vals)
+            self._check_required(vals, self._fields)
         return super().create([self._complete(vals) for vals in vals_list])
 
     def write(self, vals):
         self._check_given(vals.keys())
         self._check_references(vals)
+        self._check_required(vals, vals.keys())
         return super().write(vals)
 
     def onchange(self, values, field_names, fields_spec):
@@ -75,6 +79,21 @@ class L10n_Vn_IbhxhProtected(models.AbstractModel):
             field = self._fields[name]
             if field.relational:
                 self.env[field.comodel_name].browse(_referred_ids(vals[name])).check_access("read")
+
+    @api.model
+    def _check_required(self, vals, names):
+        """Raise `UserError` when one of `names` has to have a value and gets none, where a secret goes with it.
+
+        The database would refuse it too, and Odoo's log would hold the statement with the secret.
+        """
+        if self._secret_fields & self._person_fields & vals.keys():
+            given = self._add_missing_default_values(vals) if names is self._fields else vals
+            required = [
+                self._fields[name] for name in names if self._fields[name].required and self._fields[name].store
+            ]
+            missing = [field._description_string(self.env) for field in required if not given.get(field.name)]
+            if missing:
+                raise UserError(self.env._("Fill in first: %(fields)s.", fields=", ".join(missing)))
 
     @api.model
     def _check_given(self, names):

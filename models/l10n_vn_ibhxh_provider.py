@@ -22,6 +22,7 @@ class L10n_Vn_IbhxhProvider(models.Model):
 
     _name = "l10n_vn_ibhxh.provider"
     _inherit = ["l10n_vn_ibhxh.shared"]
+    _secret_fields = frozenset({"client_id", "client_secret"})
     _description = "I-VAN organisation"
     _order = "sequence, code"
     _rec_names_search = ["code", "name"]

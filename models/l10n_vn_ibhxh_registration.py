@@ -92,6 +92,7 @@ class L10n_Vn_IbhxhRegistration(models.Model):
     # Everything else is written by the state machine only.
     _person_fields = frozenset(FORM_FIELDS | {"user_id"})
     _creation_fields = frozenset({"company_id", "form"})
+    _secret_fields = frozenset({"activation_code", "activation_url"})
 
     name = fields.Char(required=True, readonly=True, copy=False, default=lambda self: self.env._("New"))
     company_id = fields.Many2one(

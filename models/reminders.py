@@ -4,7 +4,7 @@ import logging
 import re
 from collections import Counter
 
-from markupsafe import Markup
+from markupsafe import Markup, escape
 from odoo.fields import Domain
 from psycopg2 import OperationalError
 
@@ -100,7 +100,9 @@ def schedule(env, rows):
             alike.setdefault((records, *texts(records.env), deadline or today), []).append(record.id)
         activities = env["mail.activity"]
         for (records, summary, note, deadline), ids in alike.items():
-            activities += records.browse(ids).activity_schedule(TODO, deadline, summary, note, user_id=user.id)
+            # Notes are HTML: texts of gateways and mails, and names of people and companies, go into them as text.
+            records = records.browse(ids)
+            activities += records.activity_schedule(TODO, deadline, summary, escape(note or ""), user_id=user.id)
         if is_many:
             _notify_of_many(user, activities.sudo().with_context(lang=user.lang))
 

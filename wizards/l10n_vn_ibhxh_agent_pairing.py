@@ -18,6 +18,7 @@ class L10n_Vn_IbhxhAgentPairing(models.TransientModel):
     _inherit = ["l10n_vn_ibhxh.protected"]
     # Shown in an unsaved form. A row without the hash of a code, which nobody gives, opens nothing.
     _creation_fields = frozenset({"user_id", "code", "expires_at"})
+    _secret_fields = frozenset({"code_hash"})
     _description = "Pair a computer"
 
     user_id = fields.Many2one("res.users", required=True, readonly=True, ondelete="cascade")

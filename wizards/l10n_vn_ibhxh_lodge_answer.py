@@ -18,6 +18,7 @@ class L10n_Vn_IbhxhLodgeAnswer(models.TransientModel):
             "error_message",
         }
     )  # fmt: skip
+    _secret_fields = frozenset({"activation_code"})
     _description = "Answer to a dossier lodged by hand"
 
     registration_id = fields.Many2one("l10n_vn_ibhxh.registration", required=True, readonly=True, ondelete="cascade")

@@ -11,6 +11,7 @@ class L10n_Vn_IbhxhMailPaste(models.TransientModel):
     _name = "l10n_vn_ibhxh.mail.paste"
     _inherit = ["l10n_vn_ibhxh.protected"]
     _person_fields = frozenset({"registration_id", "text"})
+    _secret_fields = frozenset({"text"})
     _description = "Paste the activation mail"
 
     registration_id = fields.Many2one("l10n_vn_ibhxh.registration", required=True, ondelete="cascade")

@@ -33,6 +33,7 @@ class L10n_Vn_IbhxhMailTest(models.TransientModel):
     _name = "l10n_vn_ibhxh.mail.test"
     _inherit = ["l10n_vn_ibhxh.protected"]
     _person_fields = frozenset({"text", *LISTS, *VALUES})
+    _secret_fields = frozenset({"text", "result"})
     _description = "Test of the mail reader"
 
     text = fields.Text(
