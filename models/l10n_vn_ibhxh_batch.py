@@ -4,7 +4,7 @@ from odoo import api, fields, models
 from odoo.exceptions import AccessError, UserError
 from odoo.tools import format_datetime, split_every
 
-from .const import OPEN_STATES
+from .const import LODGINGS, OPEN_STATES
 
 FORGET_DAYS = 7
 # What a batch may give to companies that have none of their own.
@@ -22,7 +22,7 @@ PROGRESS = {
     "rejected": "failed",
     "cancelled": "failed",
 }
-COUNTS = ("ready", "blocked", "to_sign", "signed", "sent", "to_activate", "confirmed", "failed")
+COUNTS = ("ready", "blocked", "to_submit", "to_sign", "signed", "sent", "to_activate", "confirmed", "failed")
 # How far along a company is, out of 4: signed, sent, code received, confirmed.
 WEIGHTS = {"signed": 1, "sent": 2, "to_activate": 3, "confirmed": 4}
 MOST_WEIGHT = 4
@@ -33,14 +33,15 @@ class L10n_Vn_IbhxhBatch(models.Model):
 
     A company that is registered already, and has a certificate that VSS does not know yet, sends form 05 instead.
 
-    Nothing is created before “Đăng ký” is pressed. The computers with the tokens sign what they can claim, up to 500
+    Nothing is created before “Đăng ký” is pressed. Where the I-VAN has no connection, its maker submits the dossiers
+    there and says so for all of them at once, or for each. The computers with the tokens sign what they can claim, up to 500
     documents a time, so one PIN serves all documents of one certificate.
     """
 
     _name = "l10n_vn_ibhxh.batch"
     _inherit = ["l10n_vn_ibhxh.protected"]
     # Its maker fills in what companies lack; the rest follows from the buttons.
-    _person_fields = frozenset(LACKED)
+    _person_fields = frozenset({*LACKED, "lodging"})
     _description = "BHXH registrations of several companies"
     _order = "id desc"
 
@@ -62,10 +63,18 @@ class L10n_Vn_IbhxhBatch(models.Model):
     )
     email = fields.Char(string="E-mail", help="For the companies that have none. VSS sends the activation codes there.")
     phone = fields.Char(help="For the companies that have none.")
+    lodging = fields.Selection(
+        [lodging for lodging in LODGINGS if lodging[0] != "odoo"],
+        string="How it is submitted",
+        required=True,
+        default="elsewhere",
+        help="For the companies whose I-VAN has no connection with Odoo.",
+    )
     line_ids = fields.One2many("l10n_vn_ibhxh.batch.line", "batch_id", readonly=True)
     company_count = fields.Integer(string="Companies", compute="_compute_counts")
     ready_count = fields.Integer(string="Ready", compute="_compute_counts")
     blocked_count = fields.Integer(string="Blocked", compute="_compute_counts")
+    to_submit_count = fields.Integer(string="To submit at the I-VAN", compute="_compute_counts")
     to_sign_count = fields.Integer(string="Waiting for the token", compute="_compute_counts")
     signed_count = fields.Integer(string="Signed", compute="_compute_counts")
     sent_count = fields.Integer(string="Sent", compute="_compute_counts")
@@ -85,10 +94,15 @@ class L10n_Vn_IbhxhBatch(models.Model):
     def _compute_counts(self):
         counts = {batch.id: dict.fromkeys(COUNTS, 0) for batch in self}
         lines = self.env["l10n_vn_ibhxh.batch.line"]._read_group(
-            [("batch_id", "in", self.ids)], ["batch_id", "registration_state", "is_blocked"], ["__count"]
+            [("batch_id", "in", self.ids)],
+            ["batch_id", "registration_state", "registration_lodging", "is_blocked"],
+            ["__count"],
         )
-        for batch, state, is_blocked, count in lines:
-            name = PROGRESS[state] if state else "blocked" if is_blocked else "ready"
+        for batch, state, lodging, is_blocked, count in lines:
+            if state == "draft" and lodging == "elsewhere":
+                name = "to_submit"
+            else:
+                name = PROGRESS[state] if state else "blocked" if is_blocked else "ready"
             counts[batch.id][name] += count
         for batch in self:
             count = counts.get(batch.id) or dict.fromkeys(COUNTS, 0)
@@ -175,6 +189,11 @@ class L10n_Vn_IbhxhBatch(models.Model):
             }
         return result
 
+    def _lodging(self, provider):
+        """Return how a company with this I-VAN submits: by Odoo where that is possible, else as the batch says."""
+        ways = (provider or self.env["l10n_vn_ibhxh.provider"])._lodgings()
+        return self.lodging if ways[0] != "odoo" and self.lodging in ways else ways[0]
+
     def _lacked(self):
         """Return what this batch gives to companies that have none of their own, as values of a registration."""
         return {name: self[name] for name in LACKED}
@@ -182,6 +201,7 @@ class L10n_Vn_IbhxhBatch(models.Model):
     def _blockers(self, company, certificate, is_busy, proposal):
         if is_busy:
             return [self.env._("A registration is under way already.")]
+        is_elsewhere = self._lodging(proposal["provider_id"]) == "elsewhere"
         if company.l10n_vn_ibhxh_state == "confirmed" and not certificate:
             return [
                 self.env._(
@@ -191,11 +211,11 @@ class L10n_Vn_IbhxhBatch(models.Model):
         blockers = []
         if not company.l10n_vn_ibhxh_tax_code:
             blockers.append(self.env._("The tax code is missing or wrong. Enter it on the company."))
-        elif not certificate:
+        elif not certificate and not is_elsewhere:
             blockers.append(self.env._("No valid certificate is known. Plug its token into a paired computer."))
         if not proposal["provider_id"]:
             blockers.append(self.env._("The I-VAN is not chosen. Choose it here or on the company."))
-        if not proposal["agency_id"]:
+        if not proposal["agency_id"] and not is_elsewhere:
             blockers.append(self.env._("The BHXH agency is not chosen. Choose it here or on the company."))
         if not proposal["email"]:
             blockers.append(self.env._("The e-mail address is missing. Enter it here or on the company."))
@@ -244,6 +264,15 @@ class L10n_Vn_IbhxhBatch(models.Model):
                     return
             if not commit(1):
                 return
+
+    def action_submitted(self):
+        """“I have submitted them there”: what waits for its maker to submit it elsewhere counts as submitted now."""
+        self.ensure_one()
+        self._check_own()
+        now = fields.Datetime.now()
+        for line in self.line_ids.filtered(lambda line: line._is_to_submit()):
+            line._submit_company(now)
+        return True
 
     # -- pages -------------------------------------------------------------------------------------------------------
 

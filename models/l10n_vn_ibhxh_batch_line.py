@@ -21,6 +21,7 @@ class L10n_Vn_IbhxhBatchLine(models.Model):
         "l10n_vn_ibhxh.registration", readonly=True, index="btree_not_null", ondelete="set null"
     )
     registration_state = fields.Selection(related="registration_id.state", string="Status", store=True)
+    registration_lodging = fields.Selection(related="registration_id.lodging", string="How it is submitted", store=True)
     blockers = fields.Text(string="What blocks it", readonly=True)
     is_blocked = fields.Boolean(readonly=True)
     progress_state = fields.Selection(
@@ -38,10 +39,12 @@ class L10n_Vn_IbhxhBatchLine(models.Model):
 
     _one_per_company = models.Constraint("UNIQUE (batch_id, company_id)", "The company is in this batch already.")
 
-    @api.depends("registration_state", "is_blocked")
+    @api.depends("registration_state", "registration_lodging", "is_blocked")
     def _compute_progress_state(self):
         for line in self:
-            if line.registration_state in ("draft", "expired", "rejected", "cancelled"):
+            if line._is_to_submit():
+                line.progress_state = "running"
+            elif line.registration_state in ("draft", "expired", "rejected", "cancelled"):
                 line.progress_state = "failed"
             elif line.registration_state == "confirmed":
                 line.progress_state = "done"
@@ -56,8 +59,10 @@ class L10n_Vn_IbhxhBatchLine(models.Model):
         states = {
             "blocked": Domain("registration_state", "=", False) & Domain("is_blocked", "=", True),
             "ready": Domain("registration_state", "=", False) & Domain("is_blocked", "=", False),
-            "failed": Domain("registration_state", "in", ("draft", "expired", "rejected", "cancelled")),
-            "running": Domain("registration_state", "in", ("to_sign", "to_send", "sent", "to_activate")),
+            "failed": Domain("registration_state", "in", ("expired", "rejected", "cancelled"))
+            | (Domain("registration_state", "=", "draft") & Domain("registration_lodging", "!=", "elsewhere")),
+            "running": Domain("registration_state", "in", ("to_sign", "to_send", "sent", "to_activate"))
+            | (Domain("registration_state", "=", "draft") & Domain("registration_lodging", "=", "elsewhere")),
             "done": Domain("registration_state", "=", "confirmed"),
         }
         return Domain.OR(states[name] for name in value if name in states)
@@ -66,6 +71,9 @@ class L10n_Vn_IbhxhBatchLine(models.Model):
     def _compute_problem(self):
         for line in self:
             line.problem = line.registration_id.error_message if line.progress_state == "failed" else line.blockers
+
+    def _is_to_submit(self):
+        return self.registration_state == "draft" and self.registration_lodging == "elsewhere"
 
     def _is_waiting(self):
         return not self.registration_id and not self.is_blocked
@@ -89,11 +97,21 @@ class L10n_Vn_IbhxhBatchLine(models.Model):
                         "form": self.form,
                         "certificate_id": self.certificate_id.id,
                         "contact_name": user.name,
+                        "lodging": self.batch_id._lodging(proposal["provider_id"]),
                     }
                 )
                 self.sudo().write({"registration_id": registration.id, "blockers": False, "is_blocked": False})
         except (AccessError, UserError, ValidationError) as error:
             self.sudo().write({"blockers": str(error), "is_blocked": True})
+
+    def _submit_company(self, submitted_at):
+        """Note that it was submitted elsewhere at `submitted_at` (UTC); what is objected to stays on the line."""
+        try:
+            with self.env.cr.savepoint():
+                self.registration_id._submitted_elsewhere(submitted_at)
+                self.sudo().blockers = False
+        except (AccessError, UserError, ValidationError) as error:
+            self.sudo().blockers = str(error)
 
     def action_open(self):
         """Open the registration, or the company while there is none."""

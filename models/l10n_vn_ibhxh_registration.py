@@ -408,7 +408,8 @@ class L10n_Vn_IbhxhRegistration(models.Model):
 
     @api.model
     def _create_to_sign(self, vals):
-        """Create a registration with `vals`, have the token's holder asked to sign it, and return it.
+        """Create a registration with `vals`, have the token's holder asked to sign it, and return it; what is submitted
+        elsewhere stays a draft until a person says that it was.
 
         Raises `ValidationError` naming everything that blocks it, as the wizard shows it.
         """
@@ -419,7 +420,10 @@ class L10n_Vn_IbhxhRegistration(models.Model):
         draft._check_preflight()
         registration = self.create(vals)
         registration._follow_certificate(registration.company_id.l10n_vn_ibhxh_certificate_id)
-        registration.action_request_signature()
+        if registration.lodging == "elsewhere":
+            registration.company_id.sudo()._l10n_vn_ibhxh_update_state()
+        else:
+            registration.action_request_signature()
         return registration
 
     def _follow_wizard(self, wizard):

@@ -252,6 +252,62 @@ class TestElsewhere(ElsewhereCommon):
 
 
 @tagged("post_install_l10n", "post_install", "-at_install")
+class TestElsewhereTogether(ElsewhereCommon):
+    """Several companies at once, without any token."""
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.second = cls.env["res.company"].create(
+            {
+                "name": "Công ty Bình Minh",
+                "country_id": cls.env.ref("base.vn").id,
+                "vat": "0301442379",
+                "email": "binhminh@example.com",
+                "phone": "0912345679",
+            }
+        )
+        cls.user.company_ids |= cls.second
+
+    def _batch(self, **vals):
+        companies = self.company | self.second
+        batches = self.env["l10n_vn_ibhxh.batch"].with_user(self.user).with_context(allowed_company_ids=companies.ids)
+        batch = batches._from_companies(companies)
+        batch.write({"provider_id": self.provider.id, **vals})
+        return batch
+
+    def test_a_batch_without_tokens(self):
+        batch = self._batch()
+        self.assertEqual((batch.lodging, batch.ready_count, batch.blocked_count), ("elsewhere", 2, 0))
+        batch.action_register()
+        registrations = batch.line_ids.registration_id
+        self.assertEqual(registrations.mapped("state"), ["draft"] * 2)
+        self.assertEqual((batch.to_submit_count, batch.failed_count), (2, 0))
+        self.assertEqual(batch.line_ids.mapped("progress_state"), ["running"] * 2)
+        self.assertEqual(len(batch.line_ids.search([("progress_state", "in", ["running"])]) & batch.line_ids), 2)
+        self.assertFalse(batch.line_ids.search([("progress_state", "in", ["failed"])]) & batch.line_ids)
+        first = registrations[0]
+        self._by_hand(first.action_lodge(), dossier_number="03706/2026/001").action_lodge()
+        self.assertEqual(batch.to_submit_count, 1, "one by one")
+        batch.action_submitted()
+        self.assertEqual(registrations.mapped("state"), ["sent"] * 2, "the rest at once")
+        self.assertEqual((batch.to_submit_count, batch.sent_count), (0, 2))
+        self.assertEqual(sorted(registrations.mapped("tax_code")), sorted([TAX_CODE, "0301442379"]))
+
+    def test_only_its_maker_says_that_all_are_submitted(self):
+        batch = self._batch()
+        batch.action_register()
+        other = self._new_user("khac", "l10n_vn_ibhxh.group_l10n_vn_ibhxh_user", self.company | self.second)
+        with self.assertRaises(AccessError):
+            batch.with_user(other).action_submitted()
+        self.assertEqual(batch.to_submit_count, 2)
+
+    def test_as_signed_files_a_certificate_is_needed(self):
+        batch = self._batch(lodging="file")
+        self.assertEqual((batch.ready_count, batch.blocked_count), (0, 2))
+
+
+@tagged("post_install_l10n", "post_install", "-at_install")
 class TestUploadedCertificate(ElsewhereCommon):
     def test_der_and_pem(self):
         for content in (self.der, x509.load_der_x509_certificate(self.der).public_bytes(Encoding.PEM)):

@@ -23,7 +23,7 @@ PERSON = {
     "agency": None,
     "agent": {"w": "name"},
     "agent.pairing": {"c": "code expires_at user_id"},
-    "batch": {"w": "agency_id email phone provider_id"},
+    "batch": {"w": "agency_id email lodging phone provider_id"},
     "batch.line": {},
     "certificate": {},
     "earlier.registration": {"w": "certificate_id company_ids confirmed_on provider_id unit_code"},
