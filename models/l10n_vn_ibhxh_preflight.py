@@ -136,7 +136,7 @@ class L10n_Vn_IbhxhPreflight(models.AbstractModel):
         return INPUTS
 
     def _is_preflight_shown(self):
-        return True
+        return bool(self.company_id)
 
     def _preflight_row(self, finding):
         values = dict(finding.values)

@@ -299,16 +299,23 @@ class ResCompany(models.Model):
         the company's own contact data, then `lacked`, which is for companies that have none.
         """
         lacked = lacked or {}
-        providers = self.env["l10n_vn_ibhxh.provider"].search(
-            [("gateway", "!=", "manual"), ("company_id", "in", [False, *self.ids])]
-        )
+        providers = self.env["l10n_vn_ibhxh.provider"]
+        without = self.filtered(lambda c: not c.l10n_vn_ibhxh_provider_id)
+        if without and not lacked.get("provider_id"):
+            providers = providers.search([("gateway", "!=", "manual"), ("company_id", "in", [False, *without.ids])])
+        delivery = self.env["l10n_vn_ibhxh.result.delivery"]
+        if not all(company.l10n_vn_ibhxh_registration_id.result_delivery_id for company in self):
+            delivery = delivery.search([], limit=1)
         result = {}
         for company in self:
             usable = providers.filtered(lambda p, company=company: not p.company_id or p.company_id == company)
             only = usable if len(usable) == 1 else usable.browse()
+            last = company.l10n_vn_ibhxh_registration_id
             values = {
                 "provider_id": company.l10n_vn_ibhxh_provider_id or lacked.get("provider_id") or only,
                 "agency_id": company.l10n_vn_ibhxh_agency_id or lacked.get("agency_id"),
+                "subject_type": last.subject_type or "1",
+                "result_delivery_id": last.result_delivery_id or delivery,
                 "unit_code": company.l10n_vn_ibhxh_unit_code,
                 "email": company.l10n_vn_ibhxh_email or company.email or lacked.get("email"),
                 "phone": company.l10n_vn_ibhxh_phone or company.phone or lacked.get("phone"),

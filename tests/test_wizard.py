@@ -56,6 +56,14 @@ class TestWizard(IbhxhCommon):
         self.assertIn("ke.toan@", logs.output[0])
         self.assertEqual(form.email, "ke.toan@")
 
+    def test_without_a_company_nothing_is_proposed(self):
+        """Who may choose among companies empties the field first."""
+        wizard = self.env["l10n_vn_ibhxh.registration.wizard"].with_user(self.user).new({"company_id": False})
+        self.assertFalse(wizard.certificate_id or wizard.email or wizard.agency_id)
+        self.assertFalse(wizard.preflight)
+        wizard.company_id = self.company
+        self.assertEqual((wizard.certificate_id._origin, wizard.email), (self.certificate, EMAIL))
+
     def test_unit_code_is_upper_case(self):
         form = Form(self.env["l10n_vn_ibhxh.registration.wizard"].with_user(self.user))
         form.unit_code = "tzh490l"

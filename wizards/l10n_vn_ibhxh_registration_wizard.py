@@ -216,6 +216,7 @@ class L10n_Vn_IbhxhRegistrationWizard(models.TransientModel):
     @api.depends("company_id")
     def _compute_from_company(self):
         """Propose what the company has on record; what was typed for another company is not kept."""
+        proposals = self.company_id._l10n_vn_ibhxh_propose()
         for wizard in self:
             company = wizard.company_id
             if wizard.proposed_company_id and wizard.proposed_company_id != company:
@@ -223,25 +224,9 @@ class L10n_Vn_IbhxhRegistrationWizard(models.TransientModel):
                 wizard.email = wizard.email_repeated = wizard.phone = False
                 wizard.subject_type = wizard.result_delivery_id = False
             wizard.proposed_company_id = company
-            wizard.provider_id = (
-                wizard.provider_id
-                or company.l10n_vn_ibhxh_provider_id
-                or self._only(
-                    "l10n_vn_ibhxh.provider", [("gateway", "!=", "manual"), ("company_id", "in", (False, company.id))]
-                )
-            )
-            wizard.agency_id = wizard.agency_id or company.l10n_vn_ibhxh_agency_id
-            wizard.unit_code = wizard.unit_code or company.l10n_vn_ibhxh_unit_code
-            wizard.email = wizard.email or company.l10n_vn_ibhxh_email or company.email
+            for name, value in proposals.get(company, {}).items():
+                wizard[name] = wizard[name] or value
             wizard.email_repeated = wizard.email_repeated or wizard.email
-            wizard.phone = wizard.phone or company.l10n_vn_ibhxh_phone or company.phone
-            last = company.l10n_vn_ibhxh_registration_id
-            wizard.subject_type = wizard.subject_type or last.subject_type or "1"
-            wizard.result_delivery_id = (
-                wizard.result_delivery_id
-                or last.result_delivery_id
-                or self.env["l10n_vn_ibhxh.result.delivery"].search([], limit=1)
-            )
 
     @api.depends("company_id", "form", "certificate_id", "email", "phone", "agency_id")
     def _compute_change_text(self):
@@ -252,12 +237,6 @@ class L10n_Vn_IbhxhRegistrationWizard(models.TransientModel):
             wizard.change_proposal = "\n".join(changes) or False
             if not is_own:
                 wizard.change_text = wizard.change_proposal
-
-    @api.model
-    def _only(self, model, domain):
-        """Return the one record of `domain`; none when there is a choice to make."""
-        found = self.env[model].search(domain, limit=2)
-        return found if len(found) == 1 else found.browse()
 
     @api.depends("company_id")
     def _compute_old_certificate_id(self):
