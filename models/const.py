@@ -4,6 +4,7 @@ Nothing here depends on a model, so that no model has to import another one.
 """
 
 import re
+from typing import NamedTuple
 
 FORMS = [("04", "04 - Register"), ("05", "05 - Amend"), ("06", "06 - Stop")]
 # How a dossier reaches VSS. What is lodged elsewhere has neither document nor signature here; Odoo follows it by mail
@@ -47,6 +48,39 @@ TRANSITIONS = {
     "rejected": set(),
     "cancelled": set(),
 }
+
+
+class Standing(NamedTuple):
+    """What it means to people that a registration is where it is."""
+
+    company: str | None
+    """Status of a company that registers (form 04); None leaves it as it was before."""
+    next_action: str | None
+    """What the company does next; None when nothing is under way."""
+    counted: str
+    """As what its batch counts it."""
+    progress: str
+    """Progress of its line in the batch."""
+
+
+STANDINGS = {
+    "draft": Standing(None, "sign", "failed", "failed"),
+    "to_sign": Standing("in_progress", "pin", "to_sign", "running"),
+    "to_send": Standing("in_progress", "wait", "signed", "running"),
+    "sent": Standing("in_progress", "wait", "sent", "running"),
+    "to_activate": Standing("to_activate", "activate", "to_activate", "running"),
+    "confirmed": Standing(None, None, "confirmed", "done"),
+    "expired": Standing("expired", "again", "failed", "failed"),
+    "rejected": Standing(None, "again", "failed", "failed"),
+    "cancelled": Standing(None, None, "failed", "failed"),
+}
+TO_SUBMIT = Standing(None, "submit", "to_submit", "running")
+
+
+def standing(state, lodging):
+    """Return the `Standing` of a registration; a draft that is lodged elsewhere has nothing to sign."""
+    return TO_SUBMIT if (state, lodging) == ("draft", "elsewhere") else STANDINGS[state]
+
 
 # The life of an activation code, as VSS states it.
 ACTIVATION_HOURS = 24

@@ -4,24 +4,12 @@ from odoo import api, fields, models
 from odoo.exceptions import AccessError, UserError
 from odoo.tools import format_datetime, split_every
 
-from .const import LODGINGS, OPEN_STATES
+from .const import LODGINGS, OPEN_STATES, standing
 
 FORGET_DAYS = 7
 # What a batch may give to companies that have none of their own.
 LACKED = ("provider_id", "agency_id", "email", "phone")
 CHUNK = 20
-# Where a registration stands, as a batch counts it.
-PROGRESS = {
-    "draft": "failed",
-    "to_sign": "to_sign",
-    "to_send": "signed",
-    "sent": "sent",
-    "to_activate": "to_activate",
-    "confirmed": "confirmed",
-    "expired": "failed",
-    "rejected": "failed",
-    "cancelled": "failed",
-}
 COUNTS = ("ready", "blocked", "to_submit", "to_sign", "signed", "sent", "to_activate", "confirmed", "failed")
 # How far along a company is, out of 4: signed, sent, code received, confirmed.
 WEIGHTS = {"signed": 1, "sent": 2, "to_activate": 3, "confirmed": 4}
@@ -34,8 +22,8 @@ class L10n_Vn_IbhxhBatch(models.Model):
     A company that is registered already, and has a certificate that VSS does not know yet, sends form 05 instead.
 
     Nothing is created before “Đăng ký” is pressed. Where the I-VAN has no connection, its maker submits the dossiers
-    there and says so for all of them at once, or for each. The computers with the tokens sign what they can claim, up to 500
-    documents a time, so one PIN serves all documents of one certificate.
+    there and says so for all of them at once, or for each. The computers with the tokens sign what they can claim, up
+    to 500 documents a time, so one PIN serves all documents of one certificate.
     """
 
     _name = "l10n_vn_ibhxh.batch"
@@ -99,10 +87,7 @@ class L10n_Vn_IbhxhBatch(models.Model):
             ["__count"],
         )
         for batch, state, lodging, is_blocked, count in lines:
-            if state == "draft" and lodging == "elsewhere":
-                name = "to_submit"
-            else:
-                name = PROGRESS[state] if state else "blocked" if is_blocked else "ready"
+            name = standing(state, lodging).counted if state else "blocked" if is_blocked else "ready"
             counts[batch.id][name] += count
         for batch in self:
             count = counts.get(batch.id) or dict.fromkeys(COUNTS, 0)

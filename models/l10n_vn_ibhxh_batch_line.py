@@ -2,7 +2,7 @@ from odoo import api, fields, models
 from odoo.exceptions import AccessError, UserError, ValidationError
 from odoo.fields import Domain
 
-from .const import FORMS
+from .const import FORMS, STANDINGS, standing
 
 
 class L10n_Vn_IbhxhBatchLine(models.Model):
@@ -42,28 +42,26 @@ class L10n_Vn_IbhxhBatchLine(models.Model):
     @api.depends("registration_state", "registration_lodging", "is_blocked")
     def _compute_progress_state(self):
         for line in self:
-            if line._is_to_submit():
-                line.progress_state = "running"
-            elif line.registration_state in ("draft", "expired", "rejected", "cancelled"):
-                line.progress_state = "failed"
-            elif line.registration_state == "confirmed":
-                line.progress_state = "done"
-            elif line.registration_state:
-                line.progress_state = "running"
+            if line.registration_state:
+                line.progress_state = standing(line.registration_state, line.registration_lodging).progress
             else:
                 line.progress_state = "blocked" if line.is_blocked else "ready"
 
     def _search_progress_state(self, operator, value):
         if operator != "in":
             return NotImplemented
+        none = Domain("registration_state", "=", False)
+        to_submit = Domain("registration_state", "=", "draft") & Domain("registration_lodging", "=", "elsewhere")
+        at = {
+            progress: Domain("registration_state", "in", [s for s, st in STANDINGS.items() if st.progress == progress])
+            for progress in ("failed", "running", "done")
+        }
         states = {
-            "blocked": Domain("registration_state", "=", False) & Domain("is_blocked", "=", True),
-            "ready": Domain("registration_state", "=", False) & Domain("is_blocked", "=", False),
-            "failed": Domain("registration_state", "in", ("expired", "rejected", "cancelled"))
-            | (Domain("registration_state", "=", "draft") & Domain("registration_lodging", "!=", "elsewhere")),
-            "running": Domain("registration_state", "in", ("to_sign", "to_send", "sent", "to_activate"))
-            | (Domain("registration_state", "=", "draft") & Domain("registration_lodging", "=", "elsewhere")),
-            "done": Domain("registration_state", "=", "confirmed"),
+            "blocked": none & Domain("is_blocked", "=", True),
+            "ready": none & Domain("is_blocked", "=", False),
+            "failed": at["failed"] & ~to_submit,
+            "running": at["running"] | to_submit,
+            "done": at["done"],
         }
         return Domain.OR(states[name] for name in value if name in states)
 

@@ -8,22 +8,12 @@ from odoo.tools.misc import clean_context
 
 from ..tools import contact
 from . import reminders
-from .const import CERTIFICATE_DAYS, NEWER_CERTIFICATE_OFF, OPEN_STATES
+from .const import CERTIFICATE_DAYS, NEWER_CERTIFICATE_OFF, OPEN_STATES, standing
 from .contact_error import contact_error
 from .vietnam_time import day_in_vietnam
 
 # A new certificate takes its authority some days, and VSS has to hear of it by form 05 while the old one still signs.
 RENEW_DAYS = 60
-
-NEXT_BY_STATE = {
-    "draft": "sign",
-    "to_sign": "pin",
-    "to_send": "wait",
-    "sent": "wait",
-    "to_activate": "activate",
-    "expired": "again",
-    "rejected": "again",
-}
 
 
 def _e164(phone):
@@ -209,13 +199,7 @@ class ResCompany(models.Model):
                 base = "confirmed" if company.l10n_vn_ibhxh_confirmed_at else "none"
             state = base
             if base != "confirmed" and current.form == "04":
-                state = {
-                    "to_sign": "in_progress",
-                    "to_send": "in_progress",
-                    "sent": "in_progress",
-                    "to_activate": "to_activate",
-                    "expired": "expired",
-                }.get(current.state, base)
+                state = standing(current.state, current.lodging).company or base
             vals.update(l10n_vn_ibhxh_state=state, l10n_vn_ibhxh_registration_id=own[:1].id)
             vals = {name: value for name, value in vals.items() if company._l10n_vn_ibhxh_differs(name, value)}
             if vals:
@@ -361,12 +345,8 @@ class ResCompany(models.Model):
         soon = fields.Datetime.now() + timedelta(days=RENEW_DAYS)
         for company in self.sudo():
             registration = company.l10n_vn_ibhxh_registration_id
-            action = NEXT_BY_STATE.get(registration.state)
-            if action == "sign" and registration.lodging == "elsewhere":
-                action = "submit"
-            elif not action:
-                action = company._l10n_vn_ibhxh_action_at_rest(soon)
-            company.l10n_vn_ibhxh_next_action = action
+            action = registration and standing(registration.state, registration.lodging).next_action
+            company.l10n_vn_ibhxh_next_action = action or company._l10n_vn_ibhxh_action_at_rest(soon)
 
     def _l10n_vn_ibhxh_action_at_rest(self, soon):
         """Return the next action of a company with nothing under way; a certificate is renewed before `soon` (UTC)."""
