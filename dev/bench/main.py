@@ -8,7 +8,7 @@ from itertools import pairwise, zip_longest
 
 from ..console import Problem, say
 from ..paths import ROOT
-from . import end_to_end, inside, kept, signing, verification
+from . import end_to_end, inside, kept, readers, signing, verification
 from .figures import Figure, busy, details, machine, table
 
 DOCUMENT = ROOT / "docs" / "benchmarks.md"
@@ -40,6 +40,8 @@ TURNS = {"short": 1, "normal": 3, "long": 3}
 ONCE = 100_000
 """So many registrations have one turn only."""
 
+SIZE, SHORT_SIZE = 5 * 2**20, 2**20
+"""Bytes of the inputs that are made to be expensive."""
 SLACK_MEGABYTES = 60
 SIGNING = 1.25
 VERIFYING = 1.5
@@ -278,7 +280,28 @@ def _whole_way(setting: end_to_end.Setting, command: str) -> Figure:
     )
 
 
+def _readers(mode: str) -> list[Figure]:
+    baseline, readings = readers.measure(SIZE if mode != "short" else SHORT_SIZE)
+    say(readers.table(readings))
+    missed = [reading for reading in readings if not readers.is_bounded(reading, baseline)]
+    shown = [*missed, *(reading for reading in readers.worst(readings) if reading not in missed)]
+    return [
+        Figure(
+            f"Reader, {reading.reader}: processor, on its most expensive input ({reading.what})",
+            str(reading),
+            f"≤ {readers.MOST:.0f} s per MiB",
+            reading not in missed,
+            "./run bench --only readers",
+            f"An input that is made to be expensive costs more than {readers.MOST:.0f} s per MiB and more than "
+            f"{readers.MOST_TIMES} times plain parsing ({baseline:.3f} s), or ends in an exception that is no refusal.",
+            is_exact=True,
+        )
+        for reading in shown
+    ]
+
+
 MEASUREMENTS: dict[str, Callable[[str], list[Figure]]] = {
+    "readers": _readers,
     "server": _server,
     "agent": _agent,
     "follow": _follow,

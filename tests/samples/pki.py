@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
+from asn1crypto import crl as asn1_crl
+from asn1crypto import x509 as asn1_x509
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import padding
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509 import ocsp
 from cryptography.x509.oid import AuthorityInformationAccessOID, NameOID
@@ -83,13 +86,32 @@ def der(certificate: x509.Certificate) -> bytes:
     return certificate.public_bytes(Encoding.DER)
 
 
+def long_crl(entries: int) -> bytes:
+    """A list of the intermediate's with so many entries, signed; made from one entry, as building each takes long."""
+    issued = asn1_crl.CertificateList.load(Responder(issue("unit", "intermediate"), None).answer(CRL_URL))
+    entry = asn1_crl.RevokedCertificate(
+        {"user_certificate": 2**126, "revocation_date": asn1_x509.Time({"utc_time": NOW})}
+    ).dump()
+    listed = entry * entries
+    content = issued["tbs_cert_list"].copy()
+    content["revoked_certificates"] = asn1_crl.RevokedCertificates.load(
+        b"\x30\x84" + len(listed).to_bytes(4, "big") + listed
+    )
+    signed = content.dump(force=True)
+    value = key("intermediate").sign(signed, padding.PKCS1v15(), hashes.SHA256())
+    algorithm = issued["signature_algorithm"]
+    return asn1_crl.CertificateList(
+        {"tbs_cert_list": content, "signature_algorithm": algorithm, "signature": value}
+    ).dump()
+
+
 class Responder:
     """A Fetch that answers for these certificates; what is switched off raises FetchError. ``asked`` lists the URLs."""
 
     def __init__(
         self,
         unit: x509.Certificate,
-        intermediate: x509.Certificate,
+        intermediate: x509.Certificate | None,
         *,
         use_ocsp: bool = True,
         use_crl: bool = True,
