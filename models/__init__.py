@@ -1,5 +1,6 @@
 # Inherited by name below, so they have to be registered first; apart from that the order of the models does not matter.
 from . import (
+    l10n_vn_ibhxh_mail_matching,
     l10n_vn_ibhxh_preflight,
     l10n_vn_ibhxh_protected,
     l10n_vn_ibhxh_registration_following,
@@ -22,10 +23,10 @@ from . import (
     l10n_vn_ibhxh_certificate,
     l10n_vn_ibhxh_form,
     l10n_vn_ibhxh_mail,
+    l10n_vn_ibhxh_mail_attempt,
     l10n_vn_ibhxh_notification,
     l10n_vn_ibhxh_provider,
     l10n_vn_ibhxh_registration,
-    l10n_vn_ibhxh_registration_log,
     l10n_vn_ibhxh_registration_step,
     l10n_vn_ibhxh_result_code,
     l10n_vn_ibhxh_result_delivery,

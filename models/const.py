@@ -44,8 +44,9 @@ TRANSITIONS = {
     "sent": {"to_activate", "confirmed", "expired", "rejected", "to_send"},
     "to_activate": {"confirmed", "expired", "rejected"},
     "expired": {"to_activate", "confirmed"},
-    "confirmed": set(),
-    "rejected": set(),
+    # Back only where nothing but the text of a mail spoke for it, see `confirmation_evidence`.
+    "confirmed": {"to_activate"},
+    "rejected": {"to_activate"},
     "cancelled": set(),
 }
 
@@ -82,6 +83,14 @@ def standing(state, lodging):
     return TO_SUBMIT if (state, lodging) == ("draft", "elsewhere") else STANDINGS[state]
 
 
+# What VSS's answer rests on, as Odoo shows it.
+EVIDENCE = [
+    ("gateway", "The I-VAN's gateway"),
+    ("notification", "A notification of VSS"),
+    ("person", "A person's word"),
+    ("mail", "The text of a mail"),
+]
+
 # The life of an activation code, as VSS states it.
 ACTIVATION_HOURS = 24
 ACTIVATION_CODE = re.compile(r"[A-Z0-9]{10}")
@@ -109,15 +118,16 @@ MAX_DELIVERIES = 20
 
 # -- mails and notifications -------------------------------------------------------------------------------------------
 
-# Keys under which a mail's source, and the user who handed it in, travel with Odoo's dictionary of a parsed mail.
-SOURCE_KEY = "l10n_vn_ibhxh_source"
-HANDED_IN_KEY = "l10n_vn_ibhxh_handed_in_by"
 MAX_NOTIFICATION_BYTES = 5 * 2**20
 
 # -- records and parameters by name ------------------------------------------------------------------------------------
 
 TODO = "mail.mail_activity_data_todo"
-PATTERNS_PARAMETER = "l10n_vn_ibhxh.mail_patterns"
+PHRASES_PARAMETER = "l10n_vn_ibhxh.mail_phrases"
+MAIL_DOMAINS = "l10n_vn_ibhxh.mail_sender_domains"
+MAIL_SERVER = "l10n_vn_ibhxh.mail_authentication_server"
+# Days for which the bytes of settled mails are kept.
+MAIL_DAYS = ("l10n_vn_ibhxh.mail_days", 180)
 TRUST_PARAMETER = "l10n_vn_ibhxh.vss_certificates"
 # Name of the parameter, its default; 0 or an empty list switches the reminder off.
 CODE_HOURS = ("l10n_vn_ibhxh.remind_code_hours", 6)

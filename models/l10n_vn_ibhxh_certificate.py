@@ -1,5 +1,4 @@
 import base64
-import logging
 from datetime import timedelta, timezone
 
 from odoo import api, fields, models
@@ -10,17 +9,12 @@ from odoo.tools import format_date
 from ..tools import certificate as x509
 from ..tools import fetching, validation
 from ..tools import preflight as checks
-from .preflight_texts import sentence
+from .preflight_texts import TEXTS
 from .vietnam_time import date_in_vietnam
 
 TRUST_MODES = ("soft", "hard", "off")
 # A verdict this fresh is not asked for anew when a signature is requested; a person's “Check now” always asks.
 TRUST_MINUTES = 60
-
-_logger = logging.getLogger(__name__)
-
-# Certificates that the computers of one user may make known: an accounting firm's tokens over many years.
-MAX_REPORTED = 2000
 
 
 class L10n_Vn_IbhxhCertificate(models.Model):
@@ -115,16 +109,16 @@ class L10n_Vn_IbhxhCertificate(models.Model):
     @api.depends_context("lang")
     def _compute_display_name(self):
         for certificate in self:
-            end = certificate.not_after
-            until = format_date(self.env, end and date_in_vietnam(end)) or "?"
+            until = certificate._day(certificate.not_after) or "?"
             certificate.display_name = f"{certificate.name} · {certificate.issuer_name or '?'} · {until}"
 
-    @api.model
-    def _from_der(self, der_list, user=None):
-        """Return the certificates of the DER byte strings, created where needed; unreadable ones are left out.
+    def _day(self, moment):
+        """Return the day of a naive UTC datetime in Viet Nam as the reader writes days, empty without one."""
+        return format_date(self.env, moment and date_in_vietnam(moment))
 
-        With `user`, whose computer reports them, so are new ones beyond `MAX_REPORTED`.
-        """
+    @api.model
+    def _from_der(self, der_list):
+        """Return the certificates of the DER byte strings, created where needed; unreadable ones are left out."""
         wanted = {}
         for der in der_list:
             try:
@@ -134,13 +128,6 @@ class L10n_Vn_IbhxhCertificate(models.Model):
             wanted[info.fingerprint] = info
         known = self.sudo().search([("fingerprint", "in", list(wanted))])
         missing = [info for fingerprint, info in wanted.items() if fingerprint not in set(known.mapped("fingerprint"))]
-        if missing and user:
-            room = max(MAX_REPORTED - self.sudo().search_count([("agent_ids.user_id", "=", user.id)]), 0)
-            if len(missing) > room:
-                _logger.warning(
-                    "User %s reports more than %s certificates; new ones are ignored", user.id, MAX_REPORTED
-                )
-            missing = missing[:room]
         return known | self.sudo().create([self._prepare_vals(info) for info in missing])
 
     @api.model
@@ -200,26 +187,36 @@ class L10n_Vn_IbhxhCertificate(models.Model):
                 result[company] += certificate
         return result
 
-    def _findings_for(self, company):
-        """Return what decides whether `company` may sign with this certificate now, as `tools.preflight.Finding`s."""
-        self.ensure_one()
-        info = self._info()
-        owner = checks.check_owner(info, company.vat or "")
-        now = fields.Datetime.now().replace(tzinfo=timezone.utc)
-        findings = [owner, checks.check_validity(info, at=now), checks.check_key(info)]
-        # A company may have users that the person does not see; which computers there are is not told.
-        if owner.level == "passed" and company._origin not in self.sudo().company_ids:
-            values = {"company": company.name}
-            findings.append(
-                checks.Finding("certificate", "blocking", "certificate_unreported", values, "certificate_id")
-            )
-        return findings
-
     def _check_usable_for(self, company):
-        """Raise `UserError` with the reasons and their cures when `company` may not sign with this certificate now."""
-        blocking = [finding for finding in self._findings_for(company) if finding.level == "blocking"]
-        if blocking:
-            raise UserError("\n".join(sentence(self.env, finding) for finding in blocking))
+        """Raise `UserError` with the reason and the cure when `company` may not sign with this certificate now."""
+        self.ensure_one()
+        owner = checks.check_owner(self._info(), company.vat or "")
+        if owner.level == "blocking":
+            raise UserError(self.env._(TEXTS[owner.code]) % owner.values)  # pylint: disable=gettext-variable
+        now = fields.Datetime.now()
+        if now > self.not_after:
+            raise UserError(
+                self.env._(
+                    "The certificate expired on %(date)s. Renew it with %(issuer)s, or choose another one.",
+                    date=self._day(self.not_after),
+                    issuer=self.issuer_name,
+                )
+            )
+        if now < self.not_before:
+            raise UserError(
+                self.env._(
+                    "The certificate is valid from %(date)s only. Wait until then, or choose another one.",
+                    date=self._day(self.not_before),
+                )
+            )
+        if company not in self.sudo().company_ids:
+            raise UserError(
+                self.env._(
+                    "No computer of a user of %(company)s has reported this certificate. Start ibhxh-agent on the "
+                    "computer with the token.",
+                    company=company.name,
+                )
+            )
 
     # -- chain and revocation ------------------------------------------------------------------------------------------
 

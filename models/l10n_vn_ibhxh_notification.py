@@ -275,15 +275,21 @@ class L10n_Vn_IbhxhNotification(models.Model):
         if not registration.dossier_number:
             registration._take_number(self.dossier_number, "notification")
         if self.verdict == "received" or self.verdict == registration.state:
+            if self.verdict != "received" and (self.is_trusted or self.source == "gateway" or self.vouched_by_id):
+                registration._strengthen("notification")
             return False
         if self.verdict == "unclear":
             return self.env._("Odoo does not understand this result. Read it, and record VSS's answer by hand.")
         if self.verdict not in TRANSITIONS[registration.state]:
             return self.env._("The registration cannot become so in its present state. Read it and decide by hand.")
         if self.verdict == "confirmed":
-            registration._confirm(self.received_at, unit_code=self._unit_code())
+            registration._confirm(self.received_at, unit_code=self._unit_code(), evidence="notification")
         else:
-            registration._on_refused(self.error_code or self.result_code, self.error_description or self.result)
+            registration._on_refused(
+                self.error_code or self.result_code,
+                self.error_description or self.result,
+                evidence="notification",
+            )
         return False
 
     def _unit_code(self):

@@ -1,13 +1,15 @@
 from dataclasses import replace
-from datetime import timezone
+from datetime import datetime, timezone
 
 from odoo import api, fields, models
 from odoo.exceptions import ValidationError
+from odoo.tools import format_date
 
 from ..tools import certificate as x509
 from ..tools import contact, preflight
 from .const import LODGINGS, OPEN_STATES
-from .preflight_texts import sentence
+from .preflight_texts import TEXTS
+from .vietnam_time import date_in_vietnam
 
 INPUTS = (
     "company_id",
@@ -137,13 +139,19 @@ class L10n_Vn_IbhxhPreflight(models.AbstractModel):
         return bool(self.company_id)
 
     def _preflight_row(self, finding):
+        values = dict(finding.values)
+        for name in ("from", "to"):
+            if values.get(name):
+                moment = datetime.fromisoformat(values[name]).replace(tzinfo=None)
+                values[name] = format_date(self.env, date_in_vietnam(moment))
+        text = self.env._(TEXTS[finding.code])  # pylint: disable=gettext-variable
         return {
             "check": finding.check,
             "level": finding.level,
             "code": finding.code,
-            "text": sentence(self.env, finding),
+            "text": text % values,
             "field": finding.field,
-            "action": finding.values.get("action", False),
+            "action": values.get("action", False),
         }
 
     # -- the checks --------------------------------------------------------------------------------------------------
@@ -187,7 +195,7 @@ class L10n_Vn_IbhxhPreflight(models.AbstractModel):
     def _preflight_form(self):
         """The form fits the company's state; a refusal that is being cured knows better than Odoo's own record."""
         offered = self.company_id._l10n_vn_ibhxh_offered_forms()
-        fits = self.form in offered or self._refusal()
+        fits = self.form in offered or self.cures_id
         if not fits:
             code = "form_registered" if self.form == "04" else "form_not_registered"
             yield preflight.Finding("form", "blocking", code, {}, "form")
@@ -217,7 +225,7 @@ class L10n_Vn_IbhxhPreflight(models.AbstractModel):
         on_record = company.l10n_vn_ibhxh_certificate_id
         return (
             self.form == "05"
-            and not self._refusal()
+            and not self.cures_id
             and bool(on_record.not_after and on_record.not_after > fields.Datetime.now())
             and bool(company._l10n_vn_ibhxh_certificate_changes(self))
             and bool(company._l10n_vn_ibhxh_data_changes(self))
@@ -243,14 +251,20 @@ class L10n_Vn_IbhxhPreflight(models.AbstractModel):
             level = "warning" if is_elsewhere else "blocking"
             yield preflight.Finding("certificate", level, code, {}, "certificate_id")
             return
+        now = fields.Datetime.now().replace(tzinfo=timezone.utc)
+        owner = preflight.check_owner(info, self.company_id.vat or "")
+        yield owner
+        yield preflight.check_validity(info, at=now)
         if is_elsewhere:
             # Which token signs there, and how, is not Odoo's business.
-            yield preflight.check_owner(info, self.company_id.vat or "")
-            yield preflight.check_validity(info, at=fields.Datetime.now().replace(tzinfo=timezone.utc))
             return
-        yield from certificate._findings_for(self.company_id)
+        yield preflight.check_key(info)
+        # A company may have users that the person does not see; which computers there are is not told.
+        if owner.level == "passed" and self.company_id._origin not in certificate.sudo().company_ids:
+            values = {"company": self.company_id.name}
+            yield preflight.Finding("certificate", "blocking", "certificate_unreported", values, "certificate_id")
         on_record = self.company_id.l10n_vn_ibhxh_certificate_id
-        if self.form == "06" and on_record and on_record != certificate._origin and not self._refusal():
+        if self.form == "06" and on_record and on_record != certificate._origin and not self.cures_id:
             values = {"serial": on_record.serial, "action": "action_amend_first"}
             yield preflight.Finding("certificate", "blocking", "certificate_not_registered", values, "certificate_id")
 
@@ -268,17 +282,6 @@ class L10n_Vn_IbhxhPreflight(models.AbstractModel):
             return finding
         return replace(finding, values={**finding.values, "action": "action_open_company"})
 
-    def _refusal(self):
-        """Return the refusal that this one follows, which knows better than Odoo's own record of the company.
-
-        It counts for its own company, and only until VSS has confirmed something since.
-        """
-        refusal = self.cures_id._origin
-        if refusal.state != "rejected" or refusal.company_id != self.company_id._origin:
-            return refusal.browse()
-        since = [("company_id", "=", refusal.company_id.id), ("id", ">", refusal.id), ("state", "=", "confirmed")]
-        return refusal.browse() if refusal.search_count(since, limit=1) else refusal
-
     def _unit_code(self):
         """Return the unit code as it is stored, None when it is none."""
         try:
@@ -290,7 +293,7 @@ class L10n_Vn_IbhxhPreflight(models.AbstractModel):
         if self.lodging == "elsewhere" and not self.agency_id:
             return
         finding = preflight.check_agency(self.agency_id.code or "")
-        refused = self._refusal()
+        refused = self.cures_id
         if finding.level == "passed" and refused.error_code == "SE004" and refused.agency_id == self.agency_id._origin:
             values = {"agency": self.agency_id.display_name, "code": refused.error_code}
             finding = preflight.Finding("agency", "blocking", "agency_refused", values, "agency_id")
@@ -298,7 +301,7 @@ class L10n_Vn_IbhxhPreflight(models.AbstractModel):
 
     def _preflight_unit_code(self):
         finding = preflight.check_unit_code(self.unit_code or None)
-        refused = self._refusal()
+        refused = self.cures_id
         if (
             finding.level == "passed"
             and refused.result_code_id.cure_action == "unit"
@@ -317,7 +320,7 @@ class L10n_Vn_IbhxhPreflight(models.AbstractModel):
             yield preflight.Finding("provider", "blocking", "provider_none", values, "provider_id")
             return
         current = self.company_id.l10n_vn_ibhxh_provider_id
-        if self._is_move() and not self._refusal():
+        if self._is_move() and not self.cures_id:
             values |= {"current": current.name, "action": "action_move"}
             yield preflight.Finding("provider", "blocking", "provider_other", values, "provider_id")
         elif self.lodging == "elsewhere":

@@ -3,15 +3,27 @@ import logging
 import uuid
 from datetime import timedelta, timezone
 
+from markupsafe import Markup
 from odoo import api, fields, models
-from odoo.exceptions import UserError, ValidationError
+from odoo.exceptions import AccessError, UserError, ValidationError
+from odoo.fields import Domain
 from odoo.tools.translate import LazyTranslate
 
-from ..tools import contact, dossier, signature
+from ..tools import contact, dossier, signature, vss_mail
 from . import reminders
-from .const import ACTIVATION_HOURS, FORMS, STATES, STOP_REASONS, SUBJECT_TYPES, TODO, TRANSITIONS
+from .const import (
+    ACTIVATION_HOURS,
+    EVIDENCE,
+    FORMS,
+    OPEN_STATES,
+    STATES,
+    STOP_REASONS,
+    SUBJECT_TYPES,
+    TODO,
+    TRANSITIONS,
+)
 from .contact_error import contact_error
-from .l10n_vn_ibhxh_registration_log import LOGGED
+from .mail_delivery import DELIVERY_KEY, Delivery, may_hold_code
 from .vietnam_time import date_in_vietnam, today_in_vietnam
 
 _lt = LazyTranslate(__name__)
@@ -130,7 +142,10 @@ class L10n_Vn_IbhxhRegistration(models.Model):
         string="Results arrive",
         default=lambda self: self.env["l10n_vn_ibhxh.result.delivery"].search([], limit=1),
     )
-    unit_code = fields.Char(help="Mã đơn vị: the code under which VSS knows the unit. A first-time unit has none yet.")
+    unit_code = fields.Char(
+        index="btree_not_null",
+        help="Mã đơn vị: the code under which VSS knows the unit. A first-time unit has none yet.",
+    )
     email = fields.Char(tracking=True)
     phone = fields.Char(tracking=True)
     contact_name = fields.Char(string="Contact person")
@@ -212,7 +227,24 @@ class L10n_Vn_IbhxhRegistration(models.Model):
         help="Seconds until the activation code ends, by the server's clock; negative once it ended.",
     )
     activation_reminded = fields.Boolean(readonly=True, copy=False)
+    waiting_code_mail_id = fields.Many2one(
+        "l10n_vn_ibhxh.mail", compute="_compute_waiting_code", export_string_translation=False
+    )
+    waiting_code = fields.Char(
+        string="Code not applied", compute="_compute_waiting_code", groups="l10n_vn_ibhxh.group_l10n_vn_ibhxh_user"
+    )
+    waiting_code_reason = fields.Char(string="Why not applied", compute="_compute_waiting_code")
+    waiting_code_sender = fields.Char(string="Sender of the code", compute="_compute_waiting_code")
+    waiting_code_expires_at = fields.Datetime(string="End of the code", compute="_compute_waiting_code")
+    waiting_code_seconds_left = fields.Integer(compute="_compute_waiting_code", export_string_translation=False)
     confirmed_at = fields.Datetime(readonly=True, copy=False, tracking=True)
+    confirmation_evidence = fields.Selection(
+        EVIDENCE,
+        string="VSS's answer rests on",
+        readonly=True,
+        copy=False,
+        help="A confirmation or refusal by the text of a mail is the weakest: a later code mail reopens it.",
+    )
     step_ids = fields.One2many("l10n_vn_ibhxh.registration.step", "registration_id", string="Steps", readonly=True)
     error_code = fields.Char(readonly=True, copy=False, tracking=True)
     error_message = fields.Text(readonly=True, copy=False)
@@ -251,6 +283,7 @@ class L10n_Vn_IbhxhRegistration(models.Model):
         "This company has an open registration already. Open it, or cancel it first.",
     )
     _client_reference_unique = models.Constraint("UNIQUE (client_reference)", "The client reference exists already.")
+    _recipient = models.Index("(lower(email))")
     _due = models.Index("(state, activation_expires_at) WHERE state IN ('sent', 'to_activate')")
     _poll_due = models.Index("(poll_at) WHERE state IN ('sent', 'to_activate')")
     _answer_overdue = models.Index("(answer_due_at) WHERE state = 'sent' AND answer_reminded IS NOT TRUE")
@@ -368,13 +401,42 @@ class L10n_Vn_IbhxhRegistration(models.Model):
             expires_at = registration.activation_expires_at
             registration.activation_seconds_left = int((expires_at - now).total_seconds()) if expires_at else 0
 
+    @api.depends("state", "mail_ids.state", "mail_ids.kind", "activation_code")
+    @api.depends_context("lang")
+    def _compute_waiting_code(self):
+        """The newest code of a mail that a person has to judge, while it lives: shown with what speaks against it."""
+        now = fields.Datetime.now()
+        for registration in self:
+            waiting = registration._waiting_code_mail()
+            reading = waiting._read() if waiting else None
+            sent_at = waiting._sent_at(reading) if waiting else now
+            expires_at = min(sent_at, waiting.received_at or now) + timedelta(hours=ACTIVATION_HOURS)
+            is_shown = bool(
+                reading
+                and len(reading.codes) == 1
+                and expires_at > now
+                and not waiting._is_before(registration, reading)
+                and reading.codes[0] != registration.sudo().activation_code
+            )
+            registration.waiting_code_mail_id = waiting if is_shown else False
+            registration.waiting_code = reading.codes[0] if is_shown else False
+            registration.waiting_code_reason = waiting.reason if is_shown else False
+            registration.waiting_code_sender = (waiting.sender or "–") if is_shown else False
+            registration.waiting_code_expires_at = expires_at if is_shown else False
+            registration.waiting_code_seconds_left = (expires_at - now).total_seconds() if is_shown else 0
+
+    def _waiting_code_mail(self):
+        """Return the newest mail with a code that waits for a person."""
+        if self.state not in ("sent", "to_activate", "expired", "confirmed", "rejected"):
+            return self.env["l10n_vn_ibhxh.mail"]
+        waiting = self.sudo().mail_ids.filtered(lambda mail: mail.kind == "activation" and mail.state == "waiting")
+        return waiting.filtered("source_sha256").sorted("id")[-1:]
+
     # -- creation ------------------------------------------------------------------------------------------------------
 
     @api.model_create_multi
     def create(self, vals_list):
-        registrations = super().create([{**vals, **self._normalise(vals)} for vals in vals_list])
-        registrations._log_changes({registration: {} for registration in registrations}, LOGGED)
-        return registrations
+        return super().create([{**vals, **self._normalise(vals)} for vals in vals_list])
 
     def write(self, vals):
         is_fixed = vals.keys() & FORM_FIELDS and any(registration.state != "draft" for registration in self)
@@ -382,37 +444,7 @@ class L10n_Vn_IbhxhRegistration(models.Model):
             raise UserError(
                 self.env._("A dossier that was handed over for signing is fixed. Take it back first, then correct it.")
             )
-        names = [name for name in LOGGED if name in vals]
-        before = {registration: registration._logged_texts(names) for registration in self} if names else {}
-        result = super().write({**vals, **self._normalise(vals)})
-        self._log_changes(before, names)
-        return result
-
-    def _logged_texts(self, names):
-        """Return `{name: text}` of these fields, in English, False where there is nothing."""
-        registration = self.sudo().with_context(lang="en_US", bin_size=True)
-        texts = {}
-        for name in names:
-            field, value = self._fields[name], registration[name]
-            if field.type == "selection":
-                value = dict(field._description_selection(registration.env)).get(value, value)
-            elif field.type == "many2one":
-                value = value.display_name
-            texts[name] = str(value) if value else False
-        return texts
-
-    def _log_changes(self, before, names):
-        """Write down what differs from `before`, `{registration: texts}`."""
-        user = self.env.user
-        line = {"changed_at": fields.Datetime.now(), "changed_by": f"{user.name} <{user.login}>"}
-        lines = [
-            {**line, "registration_id": registration.id, "company_id": registration.company_id.id, "field": name}
-            | {"old": old.get(name), "new": new}
-            for registration, old in before.items()
-            for name, new in registration._logged_texts(names).items()
-            if new != old.get(name, False)
-        ]
-        self.env["l10n_vn_ibhxh.registration.log"].sudo().create(lines)
+        return super().write({**vals, **self._normalise(vals)})
 
     @api.model
     def _complete(self, vals):
@@ -464,7 +496,7 @@ class L10n_Vn_IbhxhRegistration(models.Model):
         self._follow_certificate(wizard.old_certificate_id)
         self.sudo().write(
             {
-                "cures_id": wizard._refusal().id,
+                "cures_id": wizard.cures_id.id,
                 "then_register": wizard.form == "06" and wizard.then_register,
                 "target_provider_id": wizard.form == "06" and wizard.target_provider_id.id,
                 "then_certificate_id": wizard.form == "05" and self._own(wizard.then_certificate_id).id,
@@ -490,8 +522,9 @@ class L10n_Vn_IbhxhRegistration(models.Model):
         """
         self.lock_for_update()
         for registration in self:
-            by_word = registration.state == "draft" and state == "sent"
-            if state not in TRANSITIONS[registration.state] or (by_word and registration.lodging != "elsewhere"):
+            by_word = registration.state == "draft" and state == "sent" and registration.lodging != "elsewhere"
+            is_final = registration.state in ("confirmed", "rejected") and registration.confirmation_evidence != "mail"
+            if state not in TRANSITIONS[registration.state] or by_word or is_final:
                 labels = dict(self._fields["state"]._description_selection(self.env))
                 raise UserError(
                     self.env._(
@@ -811,9 +844,11 @@ class L10n_Vn_IbhxhRegistration(models.Model):
         self.env.ref("l10n_vn_ibhxh.ir_cron_l10n_vn_ibhxh_follow")._trigger()
         self.env.ref("l10n_vn_ibhxh.ir_cron_l10n_vn_ibhxh_print")._trigger()
 
-    def _on_refused(self, code, description, holder=None):
-        """Take VSS's refusal: a passing failure is tried again, also of a dossier that was taken in already; a real
-        one ends the registration."""
+    def _on_refused(self, code, description, holder=None, evidence="gateway"):
+        """Take VSS's refusal, as `evidence` shows.
+
+        A passing failure is tried again, also of a dossier that was taken in already; a real one ends the registration.
+        """
         known = self.env["l10n_vn_ibhxh.result.code"]._find(code)
         message = description or known.meaning or code
         if known and not known.is_permanent:
@@ -823,26 +858,49 @@ class L10n_Vn_IbhxhRegistration(models.Model):
             if self.state == "sent" and self.can_submit and self.resend_count < MAX_RESENDS:
                 self._send_anew(code, message)
                 return
-        self._move("rejected", error_code=code, error_message=message, holder_name=holder, retry_at=False)
+        self._move(
+            "rejected",
+            error_code=code,
+            error_message=message,
+            holder_name=holder,
+            retry_at=False,
+            confirmation_evidence=evidence,
+        )
         self._schedule_todo(self.env._("VSS refused the registration: %(code)s", code=code), known.cure or message)
 
     def _activate(self, code, url, received_at):
-        """Take the activation code over: 24 hours run from `received_at` (UTC)."""
+        """Take the activation code over: 24 hours run from `received_at` (UTC), which counts as now when it is later.
+
+        Reopens what is over, as far as `_move` allows that. Raises `UserError` while another registration of the
+        company is under way.
+        """
         self.ensure_one()
+        self.lock_for_update()
+        other = self._other_open()
+        if other:
+            raise UserError(
+                self.env._(
+                    "This code belongs to %(name)s, which is over, while %(other)s is under way for the same company. "
+                    "Enter the code on the portal yourself, or cancel %(other)s first.",
+                    name=self.name,
+                    other=other.name,
+                )
+            )
+        received_at = min(received_at, fields.Datetime.now())
+        url = url or self.sudo().activation_url
         vals = {
-            "activation_code": code or self.activation_code,
-            "activation_url": url or self.activation_url,
             "activation_received_at": received_at,
             "activation_expires_at": received_at + timedelta(hours=ACTIVATION_HOURS),
             "activation_reminded": False,
         }
         if self.state == "to_activate":
-            self.lock_for_update()
             self.sudo().write(vals)
             self.company_id.sudo()._l10n_vn_ibhxh_update_state()
-            self._notify_page()
         else:
+            self._forget_outcome()
             self._move("to_activate", **vals)
+        self._write_secrets(code, url)
+        self._notify_page()
         self._schedule_todo(
             self.env._("Enter the activation code on the VSS portal"),
             self.env._("The code is on the registration. It lives 24 hours."),
@@ -850,12 +908,59 @@ class L10n_Vn_IbhxhRegistration(models.Model):
         )
         self.env.ref("l10n_vn_ibhxh.ir_cron_l10n_vn_ibhxh_follow")._trigger(at=vals["activation_expires_at"])
 
-    def _confirm(self, confirmed_at, unit_code=None):
-        """VSS confirmed at `confirmed_at` (UTC). The secrets that are no longer needed are forgotten, what the
-        company's registrations reminded of is settled, and a stop may have a next step."""
+    def _write_secrets(self, code, url):
+        """Store code and link by a statement of their own: Odoo logs the values of statements that fail, and this one
+        has no reason to, because the row is locked and no constraint looks at these fields."""
+        record = self.sudo()
+        record.flush_recordset()
+        record.write({"activation_code": code, "activation_url": url})
+        record.flush_recordset()
+
+    def _other_open(self):
+        """Return what is under way for the company when this registration is over, else an empty recordset."""
+        if self.state in OPEN_STATES:
+            return self.browse()
+        return self.sudo().search(
+            [("company_id", "=", self.company_id.id), ("state", "in", OPEN_STATES), ("id", "!=", self.id)], limit=1
+        )
+
+    def _forget_outcome(self):
+        """What a mail's text said of this registration does not count any more, on its company neither."""
+        if self.state not in ("confirmed", "rejected") or self.confirmation_evidence != "mail":
+            return
+        company = self.company_id.sudo()
+        if self.state == "confirmed" and company.l10n_vn_ibhxh_confirmed_at == self.confirmed_at:
+            company.l10n_vn_ibhxh_confirmed_at = False
+        self._message_log(
+            body=self.env._(
+                "VSS mailed an activation code after a mail had said that this was over, so it is reopened."
+            )
+        )
+
+    def _strengthen(self, evidence):
+        """VSS's answer that only a mail's text spoke for has arrived by a better way: no mail reopens it any more."""
+        if self.confirmation_evidence == "mail":
+            self.sudo().confirmation_evidence = evidence
+
+    def _sending_began_at(self):
+        """Return since when VSS can have the dossier (UTC), or False: what a person says of it may be inexact."""
+        if self.attempted_at or self.signed_at:
+            return self.attempted_at or self.signed_at
+        return self.submitted_at and self.submitted_at - timedelta(days=1)
+
+    def _has_rivals(self):
+        """Whether a company that has nothing to do with this one claims the same tax code."""
+        same = Domain("l10n_vn_ibhxh_tax_code", "=", self.tax_code) & Domain("id", "!=", self.company_id.id)
+        companies = self.env["res.company"].sudo().search(same) if self.tax_code else self.company_id
+        return any(company.root_id != self.company_id.root_id for company in companies)
+
+    def _confirm(self, confirmed_at, unit_code=None, evidence="gateway"):
+        """VSS confirmed at `confirmed_at` (UTC), as `evidence` shows. The secrets that are no longer needed are
+        forgotten, what the company's registrations reminded of is settled, and a stop may have a next step."""
         self.ensure_one()
         vals = {
             "confirmed_at": confirmed_at,
+            "confirmation_evidence": evidence,
             "activation_code": False,
             "activation_url": False,
             "activation_expires_at": False,
@@ -898,11 +1003,19 @@ class L10n_Vn_IbhxhRegistration(models.Model):
         """“I have confirmed”: the person saw the portal say so."""
         for registration in self:
             registration.check_access("write")
-            registration._confirm(fields.Datetime.now())
+            registration._confirm(fields.Datetime.now(), evidence="person")
             registration._message_log(
                 body=self.env._("%(user)s states that the portal confirmed the registration.", user=self.env.user.name)
             )
         return True
+
+    def action_use_waiting_code(self):
+        """A person states that the mail with the code which was not applied is VSS's."""
+        self.ensure_one()
+        self.check_access("write")
+        if not self.waiting_code_mail_id:
+            raise UserError(self.env._("No mail with a living code waits here any more. Reload the page."))
+        return self.waiting_code_mail_id.sudo().with_user(self.env.user).action_apply()
 
     # -- the signed file -----------------------------------------------------------------------------------------------
 
@@ -920,6 +1033,28 @@ class L10n_Vn_IbhxhRegistration(models.Model):
             raise signature.SignatureError("no_signature", "the dossier was never signed")
         signature.verify(signed, document, certificate._der(), at=registration.signed_at.replace(tzinfo=timezone.utc))
         return signed, dossier.read(document)[1]
+
+    # -- mails that answer the chatter ---------------------------------------------------------------------------------
+
+    @api.model
+    def message_new(self, msg_dict, custom_values=None):
+        """No mail makes a registration: it would be made as superuser, with whatever values the caller gives."""
+        raise AccessError(self.env._("Registrations are not made by mail. Open the menu to register a company."))
+
+    def message_update(self, msg_dict, update_vals=None):
+        """Take an answer to a message of this registration into the chatter, without codes and links of VSS."""
+        delivery = self.env.context.get(DELIVERY_KEY)
+        if not self.env.su or not isinstance(delivery, Delivery):
+            raise AccessError(self.env._("Mails come in through the mail gateway only."))
+        if delivery.user_id:
+            self.with_user(delivery.user_id).check_access(self._mail_post_access)
+        codes = vss_mail.read(delivery.source).codes
+        msg_dict["subject"] = vss_mail.redact(msg_dict.get("subject") or "", codes)
+        msg_dict["body"] = Markup(vss_mail.redact(str(msg_dict.get("body") or ""), codes))
+        msg_dict["attachments"] = [
+            attachment for attachment in msg_dict.get("attachments") or [] if not may_hold_code(attachment, codes)
+        ]
+        return super().message_update(msg_dict)
 
     # -- lodged elsewhere: in the I-VAN's own program, or on VSS's portal ----------------------------------------------
 

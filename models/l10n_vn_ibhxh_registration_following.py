@@ -214,6 +214,8 @@ class L10n_Vn_IbhxhRegistrationFollowing(models.AbstractModel):
         elif progress.state == "confirmed" and "confirmed" in TRANSITIONS[self.state]:
             confirmed = [step.at for step in progress.steps if step.at]
             self._confirm(max(confirmed).replace(tzinfo=None) if confirmed else fields.Datetime.now())
+        elif progress.state == self.state:
+            self._strengthen("gateway")
         elif progress.state in ("received", "processing") and self.state == "sent" and not self.activation_received_at:
             # VSS has not answered yet, so no code can be running out.
             self.sudo().activation_expires_at = fields.Datetime.now() + timedelta(hours=ACTIVATION_HOURS)

@@ -1,9 +1,19 @@
 import re
 
 from odoo import api, fields, models
-from odoo.exceptions import ValidationError
+from odoo.exceptions import UserError, ValidationError
 
-from .const import ANSWER_OFF, CERTIFICATE_DAYS, CODE_HOURS, NEWER_CERTIFICATE_OFF, TRUST_PARAMETER, UNSENT_HOURS
+from .const import (
+    ANSWER_OFF,
+    CERTIFICATE_DAYS,
+    CODE_HOURS,
+    MAIL_DAYS,
+    MAIL_DOMAINS,
+    MAIL_SERVER,
+    NEWER_CERTIFICATE_OFF,
+    TRUST_PARAMETER,
+    UNSENT_HOURS,
+)
 
 DOMAIN = re.compile(r"(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]{2,63}")
 HOST = re.compile(r"[a-z0-9](?:[a-z0-9.-]{0,253}[a-z0-9])?")
@@ -16,11 +26,13 @@ class ResConfigSettings(models.TransientModel):
     l10n_vn_ibhxh_agency_id = fields.Many2one(related="company_id.l10n_vn_ibhxh_agency_id", readonly=False)
     l10n_vn_ibhxh_unit_code = fields.Char(related="company_id.l10n_vn_ibhxh_unit_code", readonly=False)
 
-    l10n_vn_ibhxh_mail_sender_domains = fields.Char(
-        string="Sender domains", config_parameter="l10n_vn_ibhxh.mail_sender_domains"
+    l10n_vn_ibhxh_mail_sender_domains = fields.Char(string="Sender domains", config_parameter=MAIL_DOMAINS)
+    l10n_vn_ibhxh_mail_authentication_server = fields.Char(string="Own mail server", config_parameter=MAIL_SERVER)
+    l10n_vn_ibhxh_mail_proposed_server = fields.Char(
+        string="Proposed mail server", compute="_compute_l10n_vn_ibhxh_mail_proposed_server"
     )
-    l10n_vn_ibhxh_mail_authentication_server = fields.Char(
-        string="Own mail server", config_parameter="l10n_vn_ibhxh.mail_authentication_server"
+    l10n_vn_ibhxh_mail_days = fields.Integer(
+        string="Days to keep mails", default=MAIL_DAYS[1], config_parameter=MAIL_DAYS[0]
     )
     l10n_vn_ibhxh_mail_policy = fields.Char(string="In effect", compute="_compute_l10n_vn_ibhxh_mail_policy")
     l10n_vn_ibhxh_vss_certificates = fields.Char(
@@ -71,27 +83,38 @@ class ResConfigSettings(models.TransientModel):
             }
             if values["domains"] and values["server"]:
                 text = self.env._(
-                    "A mail is applied by itself when it says to come from %(domains)s and %(server)s confirms that.",
-                    **values,
+                    "A mail is applied by itself when %(server)s confirms that it comes from %(domains)s.", **values
                 )
             elif values["domains"]:
                 text = self.env._(
-                    "A mail is applied by itself when it says to come from %(domains)s. Anybody can write that: name "
-                    "your own mail server too, so that it is checked.",
-                    **values,
-                )
-            elif values["server"]:
-                text = self.env._(
-                    "A mail of any domain is applied by itself when %(server)s confirms its sender. Name the domains "
-                    "of VSS and your I-VAN too.",
+                    "No mail is applied by itself: anybody can write that a mail comes from %(domains)s. Codes are "
+                    "shown with a warning, and a person decides. Name your own mail server, so that it is checked.",
                     **values,
                 )
             else:
                 text = self.env._(
-                    "Every mail that fits a waiting registration is applied by itself, whoever sent it. Name the "
+                    "No mail is applied by itself. Codes are shown with a warning, and a person decides. Name the "
                     "domains of VSS and your I-VAN, and your own mail server."
                 )
             settings.l10n_vn_ibhxh_mail_policy = text
+
+    @api.depends("l10n_vn_ibhxh_mail_authentication_server")
+    def _compute_l10n_vn_ibhxh_mail_proposed_server(self):
+        proposed = self.env["l10n_vn_ibhxh.mail"]._proposed_server()
+        for settings in self:
+            is_set = settings.l10n_vn_ibhxh_mail_authentication_server
+            settings.l10n_vn_ibhxh_mail_proposed_server = False if is_set else proposed
+
+    def action_l10n_vn_ibhxh_verify_senders(self):
+        """Switch the check of senders on, with the mail server that the mails so far name as one's own."""
+        self.check_access("write")
+        server = self.env["l10n_vn_ibhxh.mail"]._proposed_server()
+        if not server:
+            raise UserError(
+                self.env._("The mails so far do not all name the same mail server. Enter its name, then save.")
+            )
+        self.env["ir.config_parameter"].set_param(MAIL_SERVER, server)
+        return {"type": "ir.actions.client", "tag": "reload"}
 
     def set_values(self):
         """Store the sender policy in the form in which mails are compared with it; refuse what could never match."""
@@ -125,12 +148,15 @@ class ResConfigSettings(models.TransientModel):
         for name, parameter in (
             ("l10n_vn_ibhxh_remind_code_hours", CODE_HOURS[0]),
             ("l10n_vn_ibhxh_remind_unsent_hours", UNSENT_HOURS[0]),
+            ("l10n_vn_ibhxh_mail_days", MAIL_DAYS[0]),
         ):
             if not self[name]:
                 self.env["ir.config_parameter"].sudo().set_param(parameter, "0")
         return result
 
     def _l10n_vn_ibhxh_check_reminders(self):
+        if self.l10n_vn_ibhxh_mail_days < 0:
+            raise ValidationError(self.env._("Days cannot be negative. Enter 0 to keep mails for ever."))
         if min(self.l10n_vn_ibhxh_remind_code_hours, self.l10n_vn_ibhxh_remind_unsent_hours) < 0:
             raise ValidationError(self.env._("Hours cannot be negative. Enter 0 to give no such reminder."))
         days = self.l10n_vn_ibhxh_remind_certificate_days or ""

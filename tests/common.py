@@ -15,6 +15,9 @@ from .samples import signing
 NOW = "2026-03-02 03:04:05"
 TAX_CODE = signing.TAX_CODE
 EMAIL = "ke.toan@example.com"
+# What the company's own mail server writes over a mail of VSS, once `_verify_senders` was called.
+MAIL_SERVER = "mx.example.com"
+VERIFIED = f"Authentication-Results: {MAIL_SERVER}; dmarc=pass header.from=vss.gov.vn\n"
 
 
 class TestGateway(gateways.Gateway):
@@ -186,6 +189,10 @@ class IbhxhCommon(TransactionCase):
         with self.enter_registry_test_mode():
             self.env.ref(f"l10n_vn_ibhxh.ir_cron_l10n_vn_ibhxh_{name}").method_direct_trigger()
         self.env.invalidate_all()
+
+    def _verify_senders(self):
+        """Name the own mail server in the settings: from now on mails with `VERIFIED` act by themselves."""
+        self.env["ir.config_parameter"].sudo().set_param("l10n_vn_ibhxh.mail_authentication_server", MAIL_SERVER)
 
     def _send(self):
         self._run("send")

@@ -27,13 +27,13 @@ ACCESS = {
     "lodge": {"user": "rwcus"},
     "lodge.answer": {"user": "rwcus"},
     "mail": {"user": "rws", "manager": "rwus"},
+    "mail.attempt": {},
     "mail.paste": {"user": "rwcus"},
     "mail.test": {},
     "notification": {"user": "rs", "manager": "rs"},
     "notification.upload": {"user": "rwcus"},
     "provider": {"user": "rs", "manager": "rwcus"},
     "registration": {"user": "rwcus", "manager": "rwcus"},
-    "registration.log": {"user": "rs", "manager": "rs"},
     "registration.step": {"user": "rs", "manager": "rs"},
     "registration.wizard": {"user": "rwcus", "manager": "rwcus"},
     "result.code": {"stranger": "rs", "user": "rs", "manager": "rs", "shared": "rwcus"},
@@ -80,6 +80,7 @@ class AccessCommon(IbhxhCommon):
             "lodge": {"registration_id": registration.id},
             "lodge.answer": {"registration_id": registration.id},
             "mail": {"subject": "x", "registration_id": registration.id},
+            "mail.attempt": {"sha256": "0" * 64, "count": 1, "began_at": NOW},
             "mail.paste": {"registration_id": registration.id, "text": "x"},
             "mail.test": {},
             "notification": {
@@ -110,7 +111,6 @@ class AccessCommon(IbhxhCommon):
         }
         for name, vals in values.items():
             made[name] = self.env[f"l10n_vn_ibhxh.{name}"].with_user(self.user).sudo().create(vals)
-        made["registration.log"] = self.env["l10n_vn_ibhxh.registration.log"].search([], limit=1)
         made["batch.line"] = made["batch"].line_ids
         self.env.flush_all()
         return {name: record.sudo(False) for name, record in made.items()}
@@ -190,6 +190,9 @@ class TestPublicMethods(AccessCommon):
             ("l10n_vn_ibhxh.mail", "message_update"): [samples["mail"].ids, mail],
             ("l10n_vn_ibhxh.mail", "write"): [samples["mail"].ids, {"registration_id": False}],
             ("l10n_vn_ibhxh.mail.test", "default_get"): [["text"]],
+            ("l10n_vn_ibhxh.registration", "message_new"): [mail],
+            ("l10n_vn_ibhxh.registration", "message_update"): [samples["registration"].ids, mail],
+            ("res.config.settings", "action_l10n_vn_ibhxh_verify_senders"): [[]],
             ("l10n_vn_ibhxh.registration", "create"): [[{"company_id": self.third_company.id}]],
             ("l10n_vn_ibhxh.registration", "write"): [samples["registration"].ids, {"email": "x@example.com"}],
             ("l10n_vn_ibhxh.trusted.root", "create"): [[{"file": "eA=="}]],

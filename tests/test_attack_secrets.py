@@ -8,12 +8,13 @@ import zipfile
 from odoo.tests import tagged
 from odoo.tools import SQL
 
+from .common import VERIFIED
 from .test_attack_agent import AttackCase
 
 CODE = "XK7PQ3MZ9W"
 HEX = "6A294CE63FA904274EC8635FDBEB84BE7A2D015E8118B8608A940BF0FFB88465"
 SECRET = "hunter2-of-the-ivan"
-MAIL = f"""From: no-reply@vss.gov.vn
+MAIL = f"""{VERIFIED}From: no-reply@vss.gov.vn
 To: bhxh@example.com
 Subject: Ma kich hoat {CODE}
 Message-Id: <1@vss.gov.vn>
@@ -61,6 +62,7 @@ class TestSecrets(AttackCase):
         self.registration = self._register()
         self._sign(self.registration)
         self._send()
+        self._verify_senders()
         self.env["mail.thread"].message_process("l10n_vn_ibhxh.mail", MAIL.encode())
         self.env.invalidate_all()
         self.assertEqual(self.registration.activation_code, CODE)

@@ -9,7 +9,7 @@ from odoo.exceptions import ValidationError
 from odoo.tests import tagged
 
 from ..tools import gateways
-from .common import IbhxhCommon, progress, step
+from .common import VERIFIED, IbhxhCommon, progress, step
 from .samples import signing
 from .test_mailbox import ACTIVATION, CODE, CONFIRMATION, LINK
 
@@ -22,7 +22,9 @@ class TestLifeLines(IbhxhCommon):
 
     def _mail(self, body, sent_at="Mon, 02 Mar 2026 03:00:00 +0000"):
         """A mail of VSS arrives; return what Odoo made of it."""
-        headers = f"From: no-reply@vss.gov.vn\nTo: {self.company.email}\nSubject: Thông báo\nDate: {sent_at}\n"
+        self._verify_senders()
+        sender = f"{VERIFIED}From: no-reply@vss.gov.vn\n"
+        headers = f"{sender}To: {self.company.email}\nSubject: Thông báo\nDate: {sent_at}\n"
         mail = self.env["l10n_vn_ibhxh.mail"]._receive(f"{headers}\n{body}".encode())
         self.env.invalidate_all()
         return mail
@@ -33,7 +35,8 @@ class TestLifeLines(IbhxhCommon):
         return self._mail(body, fields.Datetime.now().strftime("%a, %d %b %Y %H:%M:%S +0000"))
 
     def _confirmation_mail(self, registration):
-        body = CONFIRMATION.replace("03706/2026/001", registration.dossier_number)
+        sentence = {"04": "Đăng ký", "05": "Thay đổi thông tin", "06": "Ngừng"}[registration.form]
+        body = CONFIRMATION.replace("03706/2026/001", registration.dossier_number).replace("Đăng ký", sentence)
         return self._mail(body, fields.Datetime.now().strftime("%a, %d %b %Y %H:%M:%S +0000"))
 
     def _press(self, registration, button):
@@ -157,7 +160,10 @@ class TestLifeLines(IbhxhCommon):
             self._follow()
         self.assertEqual(registration.state, "confirmed")
         self.assertEqual((confirmation.state, code.state), ("done", "done"))
-        late = self._code_mail(registration, "QQ2VLHCKRB")
+        self.gateway.answer = progress("confirmed", step(3))
+        registration.sudo()._strengthen("gateway")
+        with self._later(minutes=3):
+            late = self._code_mail(registration, "QQ2VLHCKRB")
         self.assertEqual(late.state, "waiting", "a code that nobody waits for is shown to a person, not applied")
         self.assertEqual((registration.state, registration.activation_code), ("confirmed", False))
 

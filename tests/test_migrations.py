@@ -1,7 +1,9 @@
 """The scripts of `migrations/`, each from the state before it; `./run package` upgrades whole releases."""
 
 import base64
+import json
 import runpy
+from contextlib import nullcontext
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
@@ -91,3 +93,53 @@ class TestMigrations(TransactionCase):
         self.assertEqual(waiting.transaction_name, "Đăng ký sử dụng dịch vụ I-VAN")
         self.assertEqual((done.verdict, done.signature_state), ("confirmed", "unsupported"))
         self.assertEqual((broken.verdict, broken.signature_state, broken.signer), ("unclear", "unsupported", "BHXH"))
+
+    def test_words_of_the_mail_reader_are_kept(self):
+        parameters = self.env["ir.config_parameter"].sudo()
+        old, new = "l10n_vn_ibhxh.mail_patterns", "l10n_vn_ibhxh.mail_phrases"
+        patterns = {
+            "code_labels": ["mật mã một lần", "mã"],
+            "not_yet_phrases": ["thử * nghiệm"],
+            "confirmation_phrases": ["ghi danh * xong"],
+            "unit_value": "[A-Z0-9]{7}",
+        }
+        for text, phrases in (
+            (json.dumps(patterns), {"code": ["mật mã một lần"], "guidance": ["thử … nghiệm"]}),
+            ("{", {}),
+            ('["x"]', {}),
+        ):
+            parameters.set_param(new, False)
+            parameters.set_param(old, text)
+            with self.subTest(text), self.assertLogs(level="WARNING") if phrases else nullcontext():
+                self._migrate("19.0.2.0.0/post-mails-evidence.py")
+                self.env.invalidate_all()
+                self.env.registry.clear_all_caches()
+                self.assertFalse(parameters.get_param(old))
+                self.assertEqual(self.env["l10n_vn_ibhxh.mail"]._phrases(), {k: tuple(v) for k, v in phrases.items()})
+
+    def test_confirmations_by_mail_are_known_as_such(self):
+        company = self.env["res.company"].create({"name": "Công ty A"})
+        vals = {"company_id": company.id, "state": "confirmed", "confirmed_at": fields.Datetime.now()}
+        registrations = self.env["l10n_vn_ibhxh.registration"].sudo().create([vals] * 3)
+        mail_vals = [
+            {"registration_id": registration.id, "kind": "confirmation", "state": "done"}
+            for registration in registrations[1:]
+        ]
+        self.env["l10n_vn_ibhxh.mail"].sudo().create(mail_vals)
+        self.env["l10n_vn_ibhxh.notification"].sudo().create(
+            {
+                "name": "x",
+                "registration_id": registrations[2].id,
+                "source": "upload",
+                "received_at": fields.Datetime.now(),
+                "content": b"eA==",
+                "sha256": "0" * 64,
+                "verdict": "confirmed",
+                "signature_state": "none",
+                "state": "done",
+            }
+        )
+        self.env.flush_all()
+        self._migrate("19.0.2.0.0/post-mails-evidence.py")
+        self.env.invalidate_all()
+        self.assertEqual(registrations.mapped("confirmation_evidence"), [False, "mail", "notification"])

@@ -6,7 +6,7 @@ from odoo.tests import tagged
 from odoo.tools import mute_logger
 
 from ..tools import notification
-from .common import IbhxhCommon, progress, step
+from .common import VERIFIED, IbhxhCommon, progress, step
 from .samples import signing
 
 XML = """<?xml version="1.0" encoding="UTF-8"?>
@@ -48,7 +48,8 @@ class TestNotification(IbhxhCommon):
     def _mail(self, content, body="Xem thông báo đính kèm.", sender="someone@example.net"):
         attachment = base64.encodebytes(content).decode()
         raw = (
-            f"From: {sender}\nTo: bhxh@example.com\nSubject: Thong bao\nMessage-Id: <{hash(content)}@vss.gov.vn>\n"
+            f"{VERIFIED}From: {sender}\nTo: bhxh@example.com\nSubject: Thong bao\n"
+            f"Message-Id: <{hash(content)}@vss.gov.vn>\n"
             "Date: Mon, 02 Mar 2026 03:00:00 +0000\nMIME-Version: 1.0\nContent-Type: multipart/mixed; boundary=b\n\n"
             f"--b\nContent-Type: text/plain; charset=utf-8\n\n{body}\n"
             "--b\nContent-Type: application/xml; name=01_TB-GD.xml\nContent-Transfer-Encoding: base64\n"
@@ -123,7 +124,8 @@ class TestNotification(IbhxhCommon):
             self.assertEqual(self.registration.state, "sent")
 
     def test_confirming_mail_settles_its_own_attachment(self):
-        body = "Đăng ký thành công.\nMã số thuế: 0100109106\nSố hồ sơ: 03706/2026/001\n"
+        self._verify_senders()
+        body = "Đăng ký giao dịch điện tử thành công.\nMã số thuế: 0100109106\nSố hồ sơ: 03706/2026/001\n"
         mail = self._mail(xml(), body=body, sender="no-reply@vss.gov.vn")
         self.assertEqual((mail.kind, mail.state), ("confirmation", "done"))
         self.assertEqual(self.registration.state, "confirmed")

@@ -11,7 +11,7 @@ from odoo.tools.mail import html_to_inner_content
 from odoo.tools.translate import code_translations
 
 from ..tools import gateways
-from .common import IbhxhCommon, progress, step
+from .common import VERIFIED, IbhxhCommon, progress, step
 from .samples import signing
 from .test_mailbox import ACTIVATION, CODE
 
@@ -52,9 +52,10 @@ class TestReaderLanguage(IbhxhCommon):
             self.assertEqual(text, note)
 
     def _receive(self, text, sender="no-reply@vss.gov.vn"):
+        self._verify_senders()
         message_id = f"<{zlib.crc32(text.encode())}@vss.gov.vn>"
         raw = (
-            f"From: {sender}\nTo: bhxh@example.com\nSubject: Thong bao\nMessage-Id: {message_id}\n"
+            f"{VERIFIED}From: {sender}\nTo: bhxh@example.com\nSubject: Thong bao\nMessage-Id: {message_id}\n"
             "Date: Mon, 02 Mar 2026 03:00:00 +0000\nContent-Type: text/plain; charset=utf-8\n"
             f"Content-Transfer-Encoding: 8bit\n\n{text}"
         )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import re
 import unicodedata
 from collections.abc import Iterator
@@ -13,86 +12,129 @@ from email.errors import HeaderParseError
 from email.header import decode_header
 from email.message import Message
 from email.utils import getaddresses, parsedate_to_datetime
+from itertools import islice
 
 from lxml import etree
 
-from .mail_patterns import fold
-
 MAX_BYTES = 10 * 2**20
-MAX_TEXT = 100_000
+MAX_TEXT = 40_000
 MAX_PARTS = 200
 MAX_ADDRESSES = 50
 MAX_ATTACHMENTS = 10
+_MAX_HEADERS = 64 * 2**10
 _MAX_HEADER = 4000
+_MAX_BOUNDARIES = 500
 _MAX_DEPTH = 4
+_MAX_LINKS = 200
 _CHARSETS = re.compile(r"utf-?8|us-ascii|ascii|utf-16(le|be)?|iso-8859-\d{1,2}|latin-?1|(windows-|cp)125\d|gb2312|big5")
 _RECIPIENT_HEADERS = ("to", "cc", "delivered-to", "x-original-to", "resent-to", "envelope-to")
-_FORWARDED_TO = re.compile(
-    r"^[>\s*]{0,8}(?:to|cc|den|toi|gui den|gui toi|nguoi nhan)\s{0,3}\*?:\s{0,3}\*?([^\n]{3,500})$", re.I | re.M
-)
 _ADDRESS = re.compile(r"[A-Za-z0-9._%+\-]{1,64}@[A-Za-z0-9.\-]{1,190}\.[A-Za-z]{2,24}")
+# Zero-width characters, soft hyphens, and those that turn the direction of writing.
 _INVISIBLE = dict.fromkeys(map(ord, "\u200b\u200c\u200d\u2060\ufeff\u00ad\u200e\u200f"))
+_INVISIBLE |= dict.fromkeys([*range(0x202A, 0x202F), *range(0x2066, 0x206A), *range(0x300, 0x370)])
+_END_OF_HEADERS = re.compile(rb"\r?\n\r?\n|\r\r")
+_BOUNDARY = re.compile(rb"[\r\n]--")
+_BOUNCES = re.compile(r"^(mailer-daemon|postmaster)@", re.I)
 _TEXTS = {"text/plain", "text/html"}
 _SKIPPED = {"script", "style", "head", "title", "template", "noscript"}
 _INLINE = {"a", "b", "strong", "i", "em", "u", "span", "font", "code", "mark", "small", "big", "tt", "wbr"}
+_CELLS = {"td", "th", "br"}
+
+
+@dataclass(frozen=True)
+class MailText:
+    """Readable text, the addresses of its links, and the notifications 01/TB-GD beside it."""
+
+    text: str = ""
+    links: tuple[str, ...] = ()
+    xml_attachments: tuple[bytes, ...] = ()
 
 
 @dataclass(frozen=True)
 class MailContent:
-    """What a mail holds. ``sent_at`` (aware UTC) and ``sender`` are the mail's own claim."""
+    """What a mail holds. ``sent_at`` (aware UTC) and ``sender`` are the mail's own claim.
+
+    ``own`` are the sender's words; ``attached`` those of mails that are attached: whoever sent this one need not have
+    written those. ``is_answer``: an answer or a bounce, which may repeat anybody's words. ``recipients`` are of this
+    mail's own headers, ``attached_recipients`` of those of the attached mails.
+    """
 
     subject: str
-    text: str
-    links: tuple[str, ...]
+    own: MailText
+    attached: MailText
     sender: str
     recipients: tuple[str, ...]
+    attached_recipients: tuple[str, ...]
     sent_at: datetime | None
     message_id: str
-    xml_attachments: tuple[bytes, ...]
+    is_answer: bool
     authentication_results: tuple[str, ...]
 
 
-def take_apart(message: Message | bytes) -> MailContent:
-    """Read a mail, and the mails that are attached to it or quoted in it, up to the bounds of this module."""
-    root = _tolerant(message)
+def take_apart(source: bytes) -> MailContent:
+    """Read a mail, and the mails that are attached to it, up to the bounds of this module."""
+    root = _parse(source[:MAX_BYTES])
     headers = _headers(root)
-    texts: list[str] = []
-    links: list[str] = []
-    notifications: list[bytes] = []
-    recipients: list[str] = []
-    for part in _parts(root):
-        recipients += _addresses(_headers(part))
-        if part.is_multipart():
-            continue
-        payload = _payload(part)
-        kind = part.get_content_type()
-        if b"XACNHAN_GDICH" in payload and kind not in _TEXTS and len(notifications) < MAX_ATTACHMENTS:
-            notifications.append(payload)
-        elif kind == "text/html" and not _file_name(part):
-            text, found = html_to_text(_decoded(part, payload))
-            texts.append(text)
-            links += found
-        elif kind == "text/plain" and not _file_name(part):
-            texts.append(_decoded(part, payload))
-    text = clean("\n\n".join(texts))[:MAX_TEXT]
-    for line in _FORWARDED_TO.findall(fold(text)):
-        recipients += _ADDRESS.findall(line)
+    gathered = {False: _Gathered(), True: _Gathered()}
+    attached_recipients: list[str] = []
+    for part, is_attached in _parts(root):
+        if is_attached:
+            attached_recipients += _addresses(_headers(part))
+        if not part.is_multipart():
+            gathered[is_attached].take(part)
     senders = _addresses(headers, ("from",))
     return MailContent(
         subject=clean(_decoded_header(headers.get("subject", [""])[0])),
-        text=text,
-        links=tuple(dict.fromkeys(links)),
-        sender=senders[0].lower() if senders else "",
-        recipients=tuple(dict.fromkeys(address.lower() for address in recipients))[:MAX_ADDRESSES],
+        own=gathered[False].result(),
+        attached=gathered[True].result(),
+        sender=senders[0].lower() if len(senders) == 1 and len(headers["from"]) == 1 else "",
+        recipients=_distinct(_addresses(headers)),
+        attached_recipients=_distinct(attached_recipients),
         sent_at=_time(headers.get("date", [""])[0]),
         message_id=headers.get("message-id", [""])[0].strip()[:500],
-        xml_attachments=tuple(notifications),
+        is_answer="in-reply-to" in headers
+        or root.get_content_type() == "multipart/report"
+        or any(_BOUNCES.search(sender) for sender in senders)
+        or headers.get("return-path", [""])[0].strip() == "<>"
+        or headers.get("auto-submitted", [""])[0].strip().lower().startswith("auto-replied"),
         authentication_results=tuple(headers.get("authentication-results", [])),
     )
 
 
+class _Gathered:
+    """What is gathered of the leaves of a mail."""
+
+    def __init__(self) -> None:
+        self._texts: list[str] = []
+        self._links: list[str] = []
+        self._notifications: list[bytes] = []
+        self._length = 0
+
+    def take(self, part: Message) -> None:
+        """Take one leaf: a text, or a notification. Files are not the mail, but for a body that has a file name."""
+        kind = part.get_content_type()
+        is_body = kind in _TEXTS and not _is_file(part)
+        if self._length > MAX_TEXT and is_body:
+            return
+        payload = _payload(part)
+        if not is_body:
+            if b"XACNHAN_GDICH" in payload and len(self._notifications) < MAX_ATTACHMENTS:
+                self._notifications.append(payload)
+            return
+        text = _decoded(part, payload)
+        if kind == "text/html":
+            text, links = html_to_text(text)
+            self._links += links
+        self._texts.append(text)
+        self._length += len(text)
+
+    def result(self) -> MailText:
+        text = clean("\n\n".join(self._texts)[: 2 * MAX_TEXT])[:MAX_TEXT]
+        return MailText(text, tuple(dict.fromkeys(self._links))[:_MAX_LINKS], tuple(self._notifications))
+
+
 def html_to_text(html: str) -> tuple[str, list[str]]:
-    """Readable text of an HTML body, and the addresses of its links."""
+    """Readable text of an HTML body, and the addresses of its links. A blank line stands between blocks."""
     parser = etree.HTMLParser(encoding="utf-8", no_network=True, remove_comments=True, remove_pis=True, huge_tree=False)
     try:
         root = etree.fromstring(html[: MAX_TEXT * 10].encode("utf-8", "replace"), parser)
@@ -105,51 +147,66 @@ def html_to_text(html: str) -> tuple[str, list[str]]:
     skipping = 0
     for event, element in etree.iterwalk(root, events=("start", "end")):
         tag = element.tag if isinstance(element.tag, str) else ""
+        edge = "" if tag in _INLINE else "\n" if tag in _CELLS else "\n\n"
         if event == "start":
             skipping += tag in _SKIPPED
-            if tag == "a":
-                links.append(str(element.get("href") or ""))
-            pieces += ("" if tag in _INLINE else "\n", "" if skipping else element.text or "")
+            if tag == "a" and len(links) < _MAX_LINKS:
+                links.append(str(element.get("href") or "")[:_MAX_HEADER])
+            pieces += (edge, "" if skipping else _one_line(element.text))
         else:
             skipping -= tag in _SKIPPED
-            pieces += ("" if tag in _INLINE else "\n", "" if skipping else element.tail or "")
+            pieces += (edge, "" if skipping else _one_line(element.tail))
     lines = (" ".join(line.split()) for line in "".join(pieces).split("\n"))
-    return "\n".join(filter(None, lines)), links
+    return re.sub(r"\n{3,}", "\n\n", "\n".join(lines)).strip(), links
+
+
+def _one_line(text: str | None) -> str:
+    return re.sub(r"\s+", " ", text or "")
 
 
 def clean(text: str) -> str:
-    """NFC, plain blanks and line ends, no invisible characters."""
-    text = unicodedata.normalize("NFC", text).translate(_INVISIBLE)
-    return text.replace("\r\n", "\n").replace("\r", "\n").replace("\xa0", " ").replace("\0", "")
+    """NFC, plain blanks and line ends, no invisible characters, no accents that belong to no letter."""
+    text = text.replace("\r\n", "\n").replace("\r", "\n").replace("\xa0", " ").replace("\0", "")
+    return unicodedata.normalize("NFC", text).translate(_INVISIBLE)
 
 
-def _tolerant(message: Message | bytes) -> Message:
-    """The mail under the old header policy: the modern one parses on access and raises on some malformed headers."""
-    if isinstance(message, bytes):
-        return message_from_bytes(message[:MAX_BYTES], policy=policy.compat32)
-    own = copy.deepcopy(message)
-    for part in own.walk():
-        part.policy = policy.compat32
-    return own
+def _parse(source: bytes) -> Message:
+    """The mail under the old header policy: the modern one parses on access and raises on some malformed headers.
+
+    Of headers beyond 64 KiB and of what follows 500 boundaries nothing is read: the parser takes seconds for a
+    megabyte of either.
+    """
+    boundary = next(islice(_BOUNDARY.finditer(source), _MAX_BOUNDARIES, None), None)
+    source = source[: boundary.start()] if boundary else source
+    end = _END_OF_HEADERS.search(source)
+    length = end.start() if end else len(source)
+    if length > _MAX_HEADERS:
+        kept = source[:_MAX_HEADERS].rpartition(b"\n")[0]
+        source = kept + b"\n\n" + (source[end.end() :] if end else b"")
+    return message_from_bytes(source, policy=policy.compat32)
 
 
-def _parts(root: Message) -> Iterator[Message]:
-    """The mail, its parts and those of attached mails (message/rfc822 or a file ``*.eml``), in reading order."""
-    waiting = [(root, _MAX_DEPTH)]
+def _parts(root: Message) -> Iterator[tuple[Message, bool]]:
+    """The mail, its parts and those of attached mails (message/rfc822 or a file ``*.eml``), in reading order.
+
+    With each goes whether it belongs to an attached mail.
+    """
+    waiting = [(root, _MAX_DEPTH, False)]
     seen = 0
     while waiting and seen < MAX_PARTS:
-        part, levels = waiting.pop(0)
+        part, levels, is_attached = waiting.pop(0)
         seen += 1
-        yield part
+        yield part, is_attached
         if part.is_multipart():
             # Asked of a leaf, get_payload() would decode with whatever codec the mail names.
-            attached = part.get_content_maintype() == "message"
-            children = [(child, levels - attached) for child in part.get_payload() if isinstance(child, Message)]
+            is_mail = part.get_content_maintype() == "message"
+            payload = [child for child in part.get_payload() if isinstance(child, Message)][:MAX_PARTS]
+            children = [(child, levels - is_mail, is_attached or is_mail) for child in payload]
         elif _file_name(part).lower().endswith(".eml"):
-            children = [(message_from_bytes(_payload(part), policy=policy.compat32), levels - 1)]
+            children = [(_parse(_payload(part)), levels - 1, True)]
         else:
             continue
-        waiting = [child for child in children if child[1] > 0] + waiting
+        waiting = [child for child in children if child[1] > 0] + waiting[:MAX_PARTS]
 
 
 def _headers(part: Message) -> dict[str, list[str]]:
@@ -179,6 +236,12 @@ def _payload(part: Message) -> bytes:
     return payload[:MAX_BYTES] if isinstance(payload, bytes) else b""
 
 
+def _is_file(part: Message) -> bool:
+    """Whether a text is a file and not the body. Some mail programs give the body itself a file name."""
+    is_html = part.get_content_type() == "text/html"
+    return part.get_content_disposition() == "attachment" or (bool(_file_name(part)) and not is_html)
+
+
 def _file_name(part: Message) -> str:
     try:
         return part.get_filename() or ""
@@ -190,17 +253,29 @@ def _decoded(part: Message, payload: bytes) -> str:
     """Text of a part. Only common charsets are tried: some of Python's codecs are slow on hostile input."""
     declared = str(part.get_param("charset") or "").strip("\"' ").lower()
     payload = payload[: MAX_TEXT * 10]
+    text = payload.decode("latin-1")
     for charset in (declared, "utf-8", "cp1258"):
         if _CHARSETS.fullmatch(charset):
             try:
-                return payload.decode(charset)
+                text = payload.decode(charset)
+                break
             except (UnicodeDecodeError, LookupError):
                 continue
-    return payload.decode("latin-1")
+    if str(part.get_param("format") or "").lower() == "flowed":
+        # RFC 3676: a line that ends in a blank goes on in the next one; with DelSp that blank is not of the text.
+        is_extra = str(part.get_param("delsp") or "").lower() == "yes"
+        text = re.sub(r" \r?\n(?!\r?\n|>)", "" if is_extra else " ", text)
+    return text
+
+
+def _distinct(addresses: list[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(address.lower() for address in addresses))[:MAX_ADDRESSES]
 
 
 def _decoded_header(value: str) -> str:
     pieces: list[str] = []
+    # Raw 8-bit bytes, which no header may hold and many do, are read as UTF-8.
+    value = value.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
     try:
         chunks = decode_header(value)
     except (HeaderParseError, ValueError, LookupError):

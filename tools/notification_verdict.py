@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from typing import Literal
 
-from .mail_patterns import fold
+from .folding import fold
 from .notification import Notification
 
 Verdict = Literal["confirmed", "rejected", "received", "unclear", "other"]

@@ -82,10 +82,10 @@ class L10n_Vn_IbhxhLodgeAnswer(models.TransientModel):
         self.activation_code = False
 
     def _record_confirmed(self, registration):
-        registration._confirm(self.answered_at, unit_code=self.unit_code)
+        registration._confirm(self.answered_at, unit_code=self.unit_code, evidence="person")
 
     def _record_refused(self, registration):
         code = (self.error_code or "").strip().upper()
         if not code and not self.error_message:
             raise UserError(self.env._("Enter the code that VSS refused with, or its reason in words."))
-        registration._on_refused(code, self.error_message)
+        registration._on_refused(code, self.error_message, evidence="person")

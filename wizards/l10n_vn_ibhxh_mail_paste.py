@@ -22,10 +22,11 @@ class L10n_Vn_IbhxhMailPaste(models.TransientModel):
         self.ensure_one()
         registration = self.registration_id
         registration.check_access("write")
-        reading = vss_mail.read_text(self.text, self.env["l10n_vn_ibhxh.mail"]._patterns())
+        mails = self.env["l10n_vn_ibhxh.mail"]
+        reading = vss_mail.read_text(self.text, mails._phrases())
         bare_code = self.text.strip().upper()
         codes = (bare_code,) if ACTIVATION_CODE.fullmatch(bare_code) else reading.codes
-        links = [url for url in reading.urls if registration.provider_id._is_portal_link(url)]
+        links = mails._portal_links(registration, reading)
         if len(codes) > 1 or len(links) > 1:
             raise UserError(
                 self.env._("This text holds several codes or links. Paste only the newest mail, or only the code.")
@@ -33,17 +34,12 @@ class L10n_Vn_IbhxhMailPaste(models.TransientModel):
         if not codes:
             raise UserError(
                 self.env._(
-                    "No activation code is found in this text. A code has 10 capital letters and digits, e.g. "
-                    "BV2VLHCKRA."
+                    "No activation code is found in this text. A code has 10 letters and digits, e.g. BV2VLHCKRA; what "
+                    "stands behind “mật khẩu” is a password. Paste only the code."
                 )
             )
-        if reading.tax_codes and registration.tax_code not in reading.tax_codes:
-            raise UserError(
-                self.env._(
-                    "This mail is about tax code %(mail)s, the registration about %(company)s.",
-                    mail=", ".join(reading.tax_codes),
-                    company=registration.tax_code or "–",
-                )
-            )
+        mails._check_about(registration.sudo(), reading)
         registration._activate(codes[0], links[0] if links else False, fields.Datetime.now())
+        # The code is on the registration; a second copy of it would stay here until the next clean-up.
+        self.sudo().unlink()
         return {"type": "ir.actions.act_window_close"}
