@@ -228,7 +228,7 @@ class _Run:
             gateway="sandbox",
             url=self._gateway,
             client_id=CLIENT_ID,
-            client_secret=self._secret,
+            client_secret_input=self._secret,
         )
         country = admin.reference("base.vn")
         agency = admin.find("l10n_vn_ibhxh.agency", ["code", "=", "001"])

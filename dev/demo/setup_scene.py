@@ -112,6 +112,6 @@ def _provider(world: World, admin: Person) -> int:
         gateway="sandbox",
         url=f"{world.sandbox_url}/ivan/v1",
         client_id=CLIENT_ID,
-        client_secret=world.sandbox_secret,
+        client_secret_input=world.sandbox_secret,
         portal_hosts=world.sandbox_url.removeprefix("http://"),
     )

@@ -223,7 +223,7 @@ class World:
                 "gateway": "sandbox",
                 "url": f"{url}/ivan/v1",
                 "client_id": CLIENT_ID,
-                "client_secret": self.secret,
+                "client_secret_input": self.secret,
                 "portal_hosts": self.sandbox_url.removeprefix("http://"),
                 **values,
             },
