@@ -58,7 +58,7 @@ def receipt(title: str, number: str, unit: Row, at: datetime, key: VssKey, layou
     return _end(root, notice, at, key, layout)
 
 
-def taken_up(title: str, number: str, unit: Row, at: datetime, key: VssKey, layout: str) -> bytes:
+def taken_up(title: str, dossier_type: str, number: str, unit: Row, at: datetime, key: VssKey, layout: str) -> bytes:
     """03/TB-TS: a dossier is taken up for processing, with times and a telephone number."""
     day = at.astimezone(VIETNAM)
     root, notice = _begin(unit, day, tax_code=unit.get("tax_code"))
@@ -66,7 +66,7 @@ def taken_up(title: str, number: str, unit: Row, at: datetime, key: VssKey, layo
         etree.SubElement(notice, "TTGDICH"),
         SO_HSO=number,
         TEN_GDICH=title,
-        MALOAI_HSO=ORDINARY_TYPE,
+        MALOAI_HSO=dossier_type,
         NGAY_GDICH=_date(day),
         MA_KQUA="1",
         KQUA=TAKEN_UP,

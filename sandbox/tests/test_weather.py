@@ -105,6 +105,7 @@ def test_the_receipts_notification_says_taken_up_for_processing(foul):
 
     assert root.findtext("XACNHAN_GDICH/TTGDICH/KQUA") == "1. Chấp nhận để giải quyết hồ sơ"
     assert root.findtext("XACNHAN_GDICH/TTGDICH/SO_HSO") == foul.dossier(reference)["dossier_number"]
+    assert root.findtext("XACNHAN_GDICH/TTGDICH/MALOAI_HSO") == "04"
     for name in ("GIO_NHAN", "NGAY_NHAN", "NGAY_TRA", "DTHOAI_HTRO"):
         assert root.findtext(f"XACNHAN_GDICH/TTGDICH/{name}")
 

@@ -26,7 +26,9 @@ def receipt(letter: Letter) -> EmailMessage:
     if not number:
         return compose(letter, "Đã nhận hồ sơ đăng ký giao dịch điện tử", lines, facts)
     message = compose(letter, "Đã nhận hồ sơ đăng ký giao dịch điện tử", lines, {**facts, "Số hồ sơ": number})
-    return attach(message, _taken_up(letter, FORMS[letter.dossier["form"]], number), "03_TB-TS.xml")
+    return attach(
+        message, _taken_up(letter, FORMS[letter.dossier["form"]], letter.dossier["form"], number), "03_TB-TS.xml"
+    )
 
 
 def announcement(letter: Letter) -> EmailMessage:
@@ -73,7 +75,11 @@ def ordinary_result(letter: Letter) -> EmailMessage:
     facts = {"Mã số BHXH": letter.unit_code, "Mã số thuế": letter.fields["MaSoThue"], "Số hồ sơ": number}
     facts = {caption: value for caption, value in facts.items() if value}
     message = compose(letter, "Kết quả giải quyết hồ sơ giao dịch điện tử", lines, facts)
-    return attach(message, _taken_up(letter, _ORDINARY, number), "03_TB-TS.xml") if number else message
+    return (
+        attach(message, _taken_up(letter, _ORDINARY, notification.ORDINARY_TYPE, number), "03_TB-TS.xml")
+        if number
+        else message
+    )
 
 
 def one_time_password(letter: Letter) -> EmailMessage:
@@ -109,8 +115,9 @@ def licence(letter: Letter) -> EmailMessage:
     return compose(letter, subject, lines, facts, sender=f"{name} <{IVAN_SENDER}>")
 
 
-def _taken_up(letter: Letter, title: str, number: str) -> bytes:
-    return notification.taken_up(title, number, _unit(letter), letter.at, letter.key, letter.settings.notice_layout)
+def _taken_up(letter: Letter, title: str, dossier_type: str, number: str) -> bytes:
+    layout = letter.settings.notice_layout
+    return notification.taken_up(title, dossier_type, number, _unit(letter), letter.at, letter.key, layout)
 
 
 def _unit(letter: Letter) -> Row:
