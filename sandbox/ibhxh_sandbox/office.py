@@ -198,10 +198,15 @@ class Office:
             return self._accept(self._reload(row), unit, at_once=True)
 
     def write_mail(self, reference: str, kind: str, **options: Any) -> None:
-        """Write one more mail about a dossier. Raises KeyError for an unknown dossier or kind of mail."""
+        """Write one more mail about a dossier.
+
+        Raises KeyError for an unknown dossier or kind of mail, ValueError for a code that there is no more.
+        """
         row = self.store.one("SELECT * FROM dossier WHERE reference = ? ORDER BY id DESC", reference)
         if row is None:
             raise KeyError(reference)
+        if kind == "activation" and row["code"] is None:
+            raise ValueError("the dossier waits for no code")
         with self.store.transaction():
             self.mails.post(kind, row, self._unit(row), **options)
 
@@ -228,8 +233,10 @@ class Office:
         if fields["MaIVan"] != client.code:
             raise documents.structure_error(f"MaIVan phải là {client.code}, mã của tổ chức I-VAN gửi hồ sơ.")
         if tax_code not in signer.tax_codes:
-            named = ", ".join(signer.tax_codes) or "không có mã số thuế trong UID"
-            raise Refusal("CE013", f"Mã số thuế trên chứng thư số ({named}) khác với của đơn vị: {fields['MaSoThue']}.")
+            named = ", ".join(signer.tax_codes) or "không có"
+            raise Refusal(
+                "CE013", f"Mã số thuế trong UID của chứng thư số ({named}) khác với của đơn vị ({fields['MaSoThue']})."
+            )
         return document, signer
 
     def _take_in(

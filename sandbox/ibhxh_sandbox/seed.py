@@ -38,7 +38,7 @@ def _add(store: Store, given: dict[str, Any], change: bool) -> None:
     row: Row = known or {
         "unit_code": given.get("unit_code") or new_unit_code(store),
         "name": f"Đơn vị {tax_code}",
-        "told": 1,
+        "knows_code": 1,
         "agency_code": "001",
         "agency_name": "BHXH",
         "state": "registered" if given.get("holder_code") else "new",

@@ -7,7 +7,7 @@ from typing import Any
 
 CHOICES: dict[str, tuple[str, ...]] = {
     "edition": ("today", "seed"),
-    "page_undefined": ("none", "dossier", "all"),
+    "page_undefined": ("dossier", "none", "all"),
     "weather": ("foul", "fair"),
     "code_letters": ("mixed", "letters", "digits"),
     "code_layout": ("line", "groups", "cells"),
@@ -28,21 +28,21 @@ class Settings:
     """Whether forms 05 and 06 need an activation code as well."""
     code_seconds: int = 24 * 3600
     """Life of an activation code: 24 hours, as the user guide says."""
-    edition: str = "today"
+    edition: str = CHOICES["edition"][0]
     """Portal page and mails: as they are today, or as in the user guide of 2017 (domain.md §§1, 6)."""
-    page_undefined: str = "dossier"
+    page_undefined: str = CHOICES["page_undefined"][0]
     """What today's page shows as the word `undefined`: nothing, number and time, or all four."""
-    weather: str = "foul"
+    weather: str = CHOICES["weather"][0]
     """Whether VSS's other mails come as well, in any order and some of them late (domain.md §6)."""
-    code_letters: str = "mixed"
+    code_letters: str = CHOICES["code_letters"][0]
     """What new activation codes are made of; of ten upper-case letters and digits, 1 in 26 has letters only."""
-    code_layout: str = "line"
+    code_layout: str = CHOICES["code_layout"][0]
     """How today's mail shows the code: alone in its line, in groups, or in a table cell for each character."""
-    registered_code: str = "CE006"
+    registered_code: str = CHOICES["registered_code"][0]
     """VSS's code for a unit that this I-VAN has registered already (domain.md §5)."""
-    elsewhere_code: str = "SE006"
+    elsewhere_code: str = CHOICES["elsewhere_code"][0]
     """VSS's code for a unit of another I-VAN; the portal's own units are always CE044."""
-    notice_layout: str = "signed_files"
+    notice_layout: str = CHOICES["notice_layout"][0]
     """How notifications are signed: as really signed files are (domain.md §3), or from xmlsec's template."""
 
     def change(self, changes: dict[str, Any]) -> None:

@@ -20,7 +20,7 @@ _SCHEMA = """
 CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS counter (agency TEXT, year INTEGER, last INTEGER NOT NULL, PRIMARY KEY (agency, year));
 CREATE TABLE IF NOT EXISTS unit (
-    id INTEGER PRIMARY KEY, tax_code TEXT NOT NULL, unit_code TEXT UNIQUE NOT NULL, told INTEGER NOT NULL,
+    id INTEGER PRIMARY KEY, tax_code TEXT NOT NULL, unit_code TEXT UNIQUE NOT NULL, knows_code INTEGER NOT NULL,
     name TEXT NOT NULL, agency_code TEXT NOT NULL, agency_name TEXT NOT NULL, state TEXT NOT NULL, holder_code TEXT,
     holder_name TEXT, fingerprint TEXT, serial TEXT, email TEXT, phone TEXT);
 CREATE INDEX IF NOT EXISTS unit_tax_code ON unit (tax_code);

@@ -79,7 +79,7 @@ def _create(store: Store, document: Document, tax_code: str, unit_code: str | No
     unit: Row = {
         "tax_code": tax_code,
         "unit_code": unit_code.upper() if unit_code else new_unit_code(store),
-        "told": int(bool(unit_code)),
+        "knows_code": int(bool(unit_code)),
         "name": fields["TenDoiTuong"],
         "agency_code": fields["MaCoQuan"],
         "agency_name": fields["TenCoQuan"],
@@ -118,7 +118,7 @@ def check(unit: Row, document: Document, signer: Signer | None, provider: Provid
     """
     held = unit["state"] == "registered"
     if held and unit["holder_code"] != provider.code:
-        # A stop that the new I-VAN files for the move is taken, whoever holds the unit (domain.md §2).
+        # A stop that the new I-VAN files for the move is taken, whichever I-VAN has the unit (domain.md §2).
         if (document.form, document.fields.get("MaLyDo")) != ("06", MOVING):
             raise _held_elsewhere(unit, settings)
     elif document.form == "04":
@@ -160,7 +160,7 @@ def confirmed(form: str, fields: dict[str, str], signer: dict[str, Any], provide
         "state": "registered",
         "holder_code": provider.code,
         "holder_name": provider.name,
-        "told": 1,
+        "knows_code": 1,
         "email": fields["Email"],
         "phone": fields["DienThoai"],
         "fingerprint": signer["fingerprint"],

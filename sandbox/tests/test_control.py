@@ -146,3 +146,19 @@ def test_the_life_of_codes_can_be_set(sandbox):
     sandbox.control("clock", {"advance_seconds": 60})
     assert sandbox.progress(reference)["needs_activation"] is False
     assert example.HEAD["Email"] == sandbox.control("mails")[0]["recipient"]
+
+
+def test_the_defaults_are_as_unkind_as_vss(start):
+    assert start().control("settings") == {
+        "processing_seconds": 0,
+        "ask_code_for_amend": False,
+        "code_seconds": 86400,
+        "edition": "today",
+        "page_undefined": "dossier",
+        "weather": "foul",
+        "code_letters": "mixed",
+        "code_layout": "line",
+        "registered_code": "CE006",
+        "elsewhere_code": "SE006",
+        "notice_layout": "signed_files",
+    }

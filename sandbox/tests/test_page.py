@@ -58,6 +58,7 @@ def test_activation(page, sandbox, dossier):
     page.goto(dossier["activation_url"])
 
     expect(page.get_by_role("heading", name="Kích hoạt tài khoản")).to_be_visible()
+    expect(page.get_by_label("Mã xác nhận")).to_be_visible()
     shown = [row.inner_text().split("\n") for row in page.locator("#activation dl:visible > div").all()]
     assert shown == [
         ["Mã số BHXH:", "DKTGLD"],

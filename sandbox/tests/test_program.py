@@ -99,7 +99,7 @@ def test_kill_9_after_each_answer_loses_nothing(run, identity):
     receipts = []
     for sent in bodies:
         program = run()
-        program.control("clock", {"set": "2026-03-02T02:00:00Z", "frozen": True})  # numbers start anew with the year
+        program.control("clock", {"set": "2026-03-02T02:00:00Z", "frozen": True})  # numbers start again with the year
         receipts.append(program.submit(sent).json())
         assert program.end(signal.SIGKILL) == -signal.SIGKILL
 

@@ -208,6 +208,13 @@ def test_any_mail_can_be_written_at_any_time_to_and_from_anybody(sandbox):
         assert mail["sender"] == ("ban-quyen@ivan.sandbox.example" if letter == "licence" else "gia@mao.example")
 
 
+def test_a_code_that_there_is_no_more_is_not_mailed(sandbox):
+    reference = sandbox.register()
+    body = {"letter": "activation", "reference": reference}
+    response = requests.post(f"{sandbox.origin}/_sandbox/mails", json=body, timeout=60)
+    assert (response.status_code, response.json()["description"]) == (400, "ValueError: the dossier waits for no code")
+
+
 @pytest.mark.parametrize(
     "change",
     [

@@ -11,7 +11,6 @@ from email.headerregistry import Address
 from email.message import EmailMessage
 from email.utils import format_datetime
 from html import escape
-from typing import Any
 
 from ..settings import Settings
 from ..store import Row
@@ -72,8 +71,8 @@ Writer = Callable[[Letter], EmailMessage]
 
 
 def identity(unit: Row) -> str:
-    """The unit code, or six letters for a unit that VSS has told none yet."""
-    return str(unit["unit_code"]) if unit.get("told") else NO_UNIT_CODE
+    """The unit code, or six letters for a unit that has not learned its code from VSS yet."""
+    return str(unit["unit_code"]) if unit.get("knows_code") else NO_UNIT_CODE
 
 
 def envelope(letter: Letter, subject: str, sender: str | None = None) -> EmailMessage:
@@ -131,7 +130,7 @@ def attach(message: EmailMessage, xml: bytes | None, name: str = "01_TB-GD.xml")
     return message
 
 
-def seed_facts(letter: Letter) -> dict[str, Any]:
+def seed_facts(letter: Letter) -> dict[str, str]:
     """The four facts below the mails of the seed."""
     return {
         "Mã đơn vị": letter.unit_code,
