@@ -4,6 +4,7 @@ from odoo import api, fields, models
 from odoo.exceptions import AccessError, UserError
 from odoo.tools import format_datetime, split_every
 
+from ..tools import validation
 from .const import LODGINGS, OPEN_STATES, standing
 
 FORGET_DAYS = 7
@@ -225,12 +226,18 @@ class L10n_Vn_IbhxhBatch(models.Model):
         return True
 
     def _register_some(self):
-        """Register up to `CHUNK` of the companies that wait, each by itself; return how many still wait."""
+        """Register up to `CHUNK` of the companies that wait, each by itself; return how many still wait.
+
+        Those whose certificate's authority has to be asked first are left to the scheduled action: nobody waits for
+        the network while rows are locked and others' work would be lost with this transaction.
+        """
         self.ensure_one()
         waiting = self.sudo().line_ids.filtered(lambda line: line._is_waiting())
-        for line in waiting[:CHUNK]:
+        due = waiting.certificate_id.filtered(lambda certificate: certificate._is_trust_due())
+        ready = waiting.filtered(lambda line: line.certificate_id not in due)[:CHUNK]
+        for line in ready:
             line._register_company(self.user_id)
-        left = len(waiting[CHUNK:])
+        left = len(waiting) - len(ready)
         if left:
             self.env.ref("l10n_vn_ibhxh.ir_cron_l10n_vn_ibhxh_batch").sudo()._trigger()
         else:
@@ -242,13 +249,34 @@ class L10n_Vn_IbhxhBatch(models.Model):
         commit = self.env["ir.cron"]._commit_progress
         batches = self.search([("state", "=", "running")], order="id")
         commit(remaining=len(batches))
+        # One for all: an authority that did not answer is not asked again.
+        fetch = self.env["l10n_vn_ibhxh.certificate"]._trust_fetch()
         for batch in batches:
-            locked = batch.try_lock_for_update()
-            while locked and locked._register_some():
-                if not commit():
+            left = True
+            while left:
+                if not batch._ask_authorities(fetch, commit):
+                    return
+                locked = batch.try_lock_for_update()
+                left = locked and locked._register_some()
+                if left and not commit():
                     return
             if not commit(1):
                 return
+
+    def _ask_authorities(self, fetch, commit):
+        """Ask about the certificates of the next companies, once each; return whether there is time left.
+
+        Nothing is locked and no transaction is open while an authority is waited for, and each verdict is committed.
+        """
+        waiting = self.sudo().line_ids.filtered(lambda line: line._is_waiting())
+        for certificate in waiting[:CHUNK].certificate_id.filtered(lambda certificate: certificate._is_trust_due()):
+            question = certificate._trust_question()
+            if not commit():
+                return False
+            certificate._keep_trust(validation.check_chain(**question, fetch=fetch))
+            if not commit():
+                return False
+        return True
 
     def action_submitted(self):
         """“I have submitted them there”: what waits for its maker to submit it elsewhere counts as submitted now."""

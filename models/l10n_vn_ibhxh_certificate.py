@@ -231,32 +231,57 @@ class L10n_Vn_IbhxhCertificate(models.Model):
         """Return how revocation addresses are asked (`tools.fetching.Fetch`), bounded in time and size."""
         return fetching.over_http()
 
-    def _fresh_trust(self):
-        """Return the findings of the last hour as `[{level, code, detail}]`, or None when there are none."""
+    def _fresh_trust(self, minutes=TRUST_MINUTES):
+        """Return the findings of the last `minutes` as `[{level, code, detail}]`, or None when there are none."""
         self.ensure_one()
         kept = self.sudo()
-        fresh = kept.trust_checked_at and kept.trust_checked_at > fields.Datetime.now() - timedelta(
-            minutes=TRUST_MINUTES
-        )
+        limit = fields.Datetime.now() - timedelta(minutes=minutes)
+        fresh = kept.trust_checked_at and kept.trust_checked_at > limit
         same_mode = fresh and kept.trust_findings["mode"] == self._trust_mode()
         return kept.trust_findings["findings"] if same_mode else None
 
-    def _check_trust(self):
-        """Check chain and revocation over the network; return and keep the findings. Never call this from a compute."""
-        self.ensure_one()
-        mode = self._trust_mode()
-        if mode == "off":
-            return []
-        now = fields.Datetime.now()
-        trusted = self.env["l10n_vn_ibhxh.trusted.root"].sudo().search([("active", "=", True)])
-        findings = validation.check_chain(
-            self._der(),
-            [root._der() for root in trusted if root.is_root],
-            [root._der() for root in trusted if not root.is_root],
-            at=now.replace(tzinfo=timezone.utc),
-            mode=mode,
-            fetch=self._trust_fetch(),
+    def _is_trust_due(self):
+        """Whether authorities have to be asked before this certificate signs; without roots nobody is.
+
+        A verdict that counts for signing a while longer is none that is due, so that whoever asked beforehand does not
+        find it too old a moment later.
+        """
+        return (
+            self._trust_mode() != "off"
+            and self._fresh_trust(minutes=TRUST_MINUTES / 2) is None
+            and bool(self.env["l10n_vn_ibhxh.trusted.root"].sudo().search_count([("is_root", "=", True)], limit=1))
         )
+
+    def _check_trust(self):
+        """Check chain and revocation over the network and keep the findings. Never call this from a compute.
+
+        However many certificates these are, the time that authorities which do not answer cost is bounded.
+        """
+        if not self or self._trust_mode() == "off":
+            return
+        fetch = self._trust_fetch()
+        for certificate in self:
+            certificate._keep_trust(validation.check_chain(**certificate._trust_question(), fetch=fetch))
+
+    def _trust_question(self):
+        """Return what `validation.check_chain` has to know, but for how to fetch: it needs no database then."""
+        self.ensure_one()
+        trusted = self.env["l10n_vn_ibhxh.trusted.root"].sudo().search([("active", "=", True)])
+        return {
+            "der": self._der(),
+            "roots": [root._der() for root in trusted if root.is_root],
+            "intermediates": [root._der() for root in trusted if not root.is_root],
+            "at": fields.Datetime.now().replace(tzinfo=timezone.utc),
+            "mode": self._trust_mode(),
+        }
+
+    def _keep_trust(self, findings):
+        """Keep the findings of `validation.check_chain`, from now on and for the present mode."""
+        self.ensure_one()
         found = [{"level": f.level, "code": f"trust_{f.code}", "detail": f.detail} for f in findings]
-        self.sudo().write({"trust_checked_at": now, "trust_findings": {"mode": mode, "findings": found}})
-        return found
+        self.sudo().write(
+            {
+                "trust_checked_at": fields.Datetime.now(),
+                "trust_findings": {"mode": self._trust_mode(), "findings": found},
+            }
+        )

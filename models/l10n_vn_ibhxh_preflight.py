@@ -378,18 +378,19 @@ class L10n_Vn_IbhxhPreflight(models.AbstractModel):
             self.sudo().provider_check = {"provider_id": provider.id, "ok": health.ok}
         return True
 
+    def _ask_authorities(self):
+        """Check chain and revocation of the certificates whose last verdict is too old and that nothing else blocks."""
+        asked = self.filtered(
+            lambda record: (
+                record.lodging != "elsewhere" and preflight.worst(record._preflight_certificate()) != "blocking"
+            )
+        )
+        asked.certificate_id._origin.filtered(lambda certificate: certificate._fresh_trust() is None)._check_trust()
+
     def _check_preflight(self):
         """Raise `ValidationError` naming everything that blocks; checks the certificate's chain where that is due."""
+        self._ask_authorities()
         for record in self:
-            certificate = record.certificate_id
-            own = preflight.worst(f for f in record._preflight_certificate())
-            if (
-                certificate
-                and record.lodging != "elsewhere"
-                and own != "blocking"
-                and certificate._fresh_trust() is None
-            ):
-                certificate._check_trust()
             findings = record._preflight_findings()
             rows = [record._preflight_row(finding) for finding in findings if finding.level == "blocking"]
             if rows:

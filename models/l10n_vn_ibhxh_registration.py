@@ -713,8 +713,10 @@ class L10n_Vn_IbhxhRegistration(models.Model):
 
     def action_request_signature(self):
         """Check, also what only the network can tell of the certificate; build the dossier anew and have it signed."""
+        self.check_access("write")
+        # All at once: the time that silent authorities cost is bounded for all of them together.
+        self.filtered(lambda registration: registration.state == "draft")._ask_authorities()
         for registration in self:
-            registration.check_access("write")
             if registration.lodging == "elsewhere":
                 raise UserError(
                     self.env._(

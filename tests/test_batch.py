@@ -1,4 +1,6 @@
+import base64
 from datetime import timedelta
+from unittest.mock import patch
 
 from odoo import fields
 from odoo.exceptions import AccessError, UserError
@@ -6,6 +8,7 @@ from odoo.tests import Form, tagged
 
 from ..models import l10n_vn_ibhxh_batch
 from .companies import ManyCompanies
+from .samples import pki, signing
 
 
 @tagged("post_install_l10n", "post_install", "-at_install")
@@ -207,6 +210,124 @@ class TestBatch(ManyCompanies):
         self.env["l10n_vn_ibhxh.batch"]._gc_forgotten()
         self.assertFalse(forgotten.exists())
         self.assertTrue(started.exists())
+
+
+@tagged("post_install_l10n", "post_install", "-at_install")
+class TestBatchAuthorities(ManyCompanies):
+    """Certificates whose authorities have to be asked over the network, by a firewall that drops packets if need be."""
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.companies = cls._new_companies(4)
+        cls._frozen.stop()
+        root, cls.intermediate = (
+            pki.issue(name, "root", is_ca=True, serial=serial) for serial, name in ((1, "root"), (2, "intermediate"))
+        )
+        cls.units = [
+            pki.issue("unit", "intermediate", serial=10 + number, tax_code=company.vat)
+            for number, company in enumerate(cls.companies)
+        ]
+        cls._frozen.start()
+        cls._plug_in(cls.agent, *map(pki.der, cls.units))
+        files = [{"file": base64.b64encode(pki.der(root))}]
+        files += [{"file": base64.b64encode(pki.der(cls.intermediate)), "is_root": False}]
+        cls.env["l10n_vn_ibhxh.trusted.root"].create(files)
+
+    def setUp(self):
+        super().setUp()
+        self.batch = self._as_user(self.companies)["l10n_vn_ibhxh.batch"]._from_companies(self.companies)
+        self.steps = []
+        self.fetches = 0
+        self.responder = pki.Responder(self.units[0], self.intermediate, at=signing.NOW, use_ocsp=False)
+        self.startPatcher(
+            patch.object(type(self.env["l10n_vn_ibhxh.certificate"]), "_trust_fetch", lambda _self: self._new_fetch())
+        )
+
+    def _new_fetch(self):
+        self.fetches += 1
+
+        def fetch(*question):
+            self.steps.append("ask")
+            return self.responder(*question)
+
+        return fetch
+
+    def _run_noting_commits(self):
+        crons, batches = type(self.env["ir.cron"]), type(self.env["l10n_vn_ibhxh.batch"])
+        commit, register = crons._commit_progress, batches._register_some
+        with (
+            patch.object(crons, "_commit_progress", lambda *a, **kw: self.steps.append("commit") or commit(*a, **kw)),
+            patch.object(batches, "_register_some", lambda *a: self.steps.append("register") or register(*a)),
+        ):
+            self._run("batch")
+        self.batch.invalidate_recordset()
+
+    def test_b8_nobody_is_asked_while_the_batch_is_locked(self):
+        self.batch.action_register()
+        self.assertFalse(self.steps)
+        self.assertEqual((self.batch.state, self.batch.ready_count), ("running", 4))
+        self._run_noting_commits()
+        self.assertEqual((self.batch.state, self.batch.to_sign_count), ("started", 4))
+        steps = "".join({"ask": "a", "commit": "c", "register": "r"}[step] for step in self.steps)
+        self.assertRegex(steps, "^c(ca+c){4}rc$", "each certificate once, between commits of its own")
+        self.assertEqual(self.fetches, 1)
+
+    def test_b8_verdicts_are_used_by_the_next_batch(self):
+        self.batch.line_ids.certificate_id.sudo()._check_trust()
+        self.steps.clear()
+        self.batch.action_register()
+        self.assertEqual((self.batch.state, self.batch.to_sign_count), ("started", 4))
+        self.assertFalse(self.steps)
+
+    def test_b8_a_verdict_does_not_end_between_asking_and_registering(self):
+        self.batch.line_ids.certificate_id.sudo()._check_trust()
+        with self._later(minutes=31):
+            self.batch.action_register()
+            self.assertEqual(
+                self.batch.ready_count, 4, "asked again beforehand, though it counts for half an hour more"
+            )
+
+    def test_b8_a_silent_authority_is_a_warning(self):
+        self.responder.use_crl = False
+        self.batch.action_register()
+        self._run("batch")
+        self.batch.invalidate_recordset()
+        self.assertEqual((self.batch.state, self.batch.to_sign_count), ("started", 4))
+        for certificate in self.batch.line_ids.certificate_id:
+            levels = {row["code"]: row["level"] for row in certificate.sudo().trust_findings["findings"]}
+            self.assertEqual(levels["trust_revocation_unknown"], "warning")
+
+    def test_b8_a_silent_authority_blocks_where_that_is_set(self):
+        self.env["ir.config_parameter"].sudo().set_param("l10n_vn_ibhxh.trust_mode", "hard")
+        self.responder.use_crl = False
+        self.batch.action_register()
+        self._run("batch")
+        self.batch.invalidate_recordset()
+        self.assertEqual((self.batch.state, self.batch.blocked_count), ("started", 4))
+        self.assertIn("could not be found out", self.batch.line_ids[0].problem)
+
+    def test_b8_a_revoked_certificate_blocks_its_company_only(self):
+        self.responder.revoked = (self.units[1],)
+        self.batch.action_register()
+        self._run("batch")
+        self.batch.invalidate_recordset()
+        self.assertEqual((self.batch.to_sign_count, self.batch.blocked_count), (3, 1))
+        blocked = self.batch.line_ids.filtered("is_blocked")
+        self.assertEqual(blocked.company_id, self.companies[1])
+        self.assertIn("revoked", blocked.problem)
+
+    def test_b8_several_registrations_lose_time_once(self):
+        """Silent authorities are asked by one and the same fetch, which remembers them and bounds the time in total."""
+        self.batch.action_register()
+        self._run("batch")
+        registrations = self.batch.line_ids.registration_id
+        registrations.action_withdraw()
+        with self._later(minutes=61):
+            self.fetches = 0
+            registrations.action_request_signature()
+            self.assertEqual(self.fetches, 1)
+            self.assertEqual(set(registrations.mapped("state")), {"to_sign"})
 
 
 @tagged("post_install_l10n", "post_install", "-at_install")

@@ -52,36 +52,42 @@ def over_http(
     """A Fetch of at most 8 MiB per answer.
 
     ``connect``: seconds for one connection. ``total``: for one answer, from the look-up of the name to its last byte.
-    ``overall``: for everything that is fetched with it. ``is_allowed`` says whether to connect to an IP address; only
-    tests, whose servers are on this machine, allow more than public ones.
+    ``overall``: seconds that may be lost, over everything that is fetched with it, on addresses that do not answer;
+    one that did not is not asked again. ``is_allowed`` says whether to connect to an IP address; only tests, whose
+    servers are on this machine, allow more than public ones.
 
     Where the environment names a proxy, the proxy connects; names that lead to other than public addresses here are
     refused all the same.
     """
     left = overall
+    silent: set[str] = set()
 
     def fetch(url: str, body: bytes | None, content_type: str) -> bytes:
         nonlocal left
+        server = url.partition("//")[2].partition("/")[0]
+        if server in silent or left <= 0:
+            raise FetchError("did not answer before" if server in silent else "time-out")
         exchange = _Exchange(url, body, content_type, connect, total, is_allowed)
         start = time.monotonic()
         # In a thread, because nothing else bounds the look-up of a name, or an answer that drips.
         thread = threading.Thread(target=exchange.run, daemon=True)
         thread.start()
-        thread.join(max(0.0, min(total, left)))
-        left -= time.monotonic() - start
+        thread.join(min(total, left))
         if thread.is_alive():
             exchange.cut()
-            raise FetchError("time-out")
-        if exchange.failure:
-            raise FetchError(exchange.failure)
-        return exchange.content
+        elif not exchange.failure:
+            return exchange.content
+        left -= time.monotonic() - start
+        if thread.is_alive() or exchange.is_silent:
+            silent.add(server)
+        raise FetchError(exchange.failure or "time-out")
 
     return fetch
 
 
 @dataclass
 class _Exchange:
-    """One request and its answer: ``content``, or why there is none in ``failure``."""
+    """One request and its answer: ``content``, or why there is none in ``failure``; ``is_silent``: nobody answers."""
 
     url: str
     body: bytes | None
@@ -91,6 +97,7 @@ class _Exchange:
     is_allowed: Callable[[str], bool]
     content: bytes = b""
     failure: str = ""
+    is_silent: bool = False
     line: socket.socket | None = None
 
     def run(self) -> None:
@@ -101,6 +108,7 @@ class _Exchange:
             self.failure = str(error)
         except (OSError, http.client.HTTPException, ValueError) as error:
             self.failure = type(error).__name__
+            self.is_silent = isinstance(error, OSError)
         finally:
             self.cut()
 

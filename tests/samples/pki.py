@@ -47,11 +47,12 @@ def issue(
     path_length: int | None = None,
     purposes: tuple[x509.ObjectIdentifier, ...] = (),
     extensions: tuple[x509.ExtensionType, ...] = (),
+    tax_code: str = TAX_CODE,
 ) -> x509.Certificate:
     """A certificate of the key ``subject`` by the key ``issuer``."""
     name = _name(subject)
     if not is_ca:
-        name = x509.Name([*name, x509.NameAttribute(NameOID.USER_ID, f"MST:{TAX_CODE}")])
+        name = x509.Name([*name, x509.NameAttribute(NameOID.USER_ID, f"MST:{tax_code}")])
     public_key = key(subject).public_key()
     builder = (
         x509.CertificateBuilder(_name(issuer), name, public_key, serial, not_before, not_after)
