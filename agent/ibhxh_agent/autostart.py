@@ -1,4 +1,4 @@
-"""Starts the agent at login: a systemd user unit, a LaunchAgent, or the Windows per-user Run key.
+"""Starts the agent at login: an XDG autostart file, a LaunchAgent, or the Windows per-user Run key.
 
 Per user, never a system service: a Windows service lives in session 0 and sees neither the token nor the person, and
 the same program must be able to show a window everywhere.
@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import plistlib
-import shlex
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
@@ -18,6 +17,8 @@ from typing import Any, Protocol
 from ibhxh_agent.errors import AgentError
 from ibhxh_agent.texts import text
 
+DESKTOP_FILE = "ibhxh-agent.desktop"
+#: Of earlier versions of this program.
 UNIT = "ibhxh-agent.service"
 LABEL = "vn.ibhxh.agent"
 RUN_KEY = r"Software\Microsoft\Windows\CurrentVersion\Run"
@@ -30,7 +31,7 @@ class Autostart(Protocol):
     """One system's way."""
 
     def install(self, command: Sequence[str]) -> str:
-        """Start ``command`` at login from now on, and now where the system can; where that was written down."""
+        """Start ``command`` at each login from now on; where that was written down."""
 
     def uninstall(self) -> None:
         """No longer; no error when it was not installed."""
@@ -40,49 +41,51 @@ def _run(command: Sequence[str]) -> None:
     subprocess.run(command, check=True, capture_output=True, timeout=30)
 
 
-class SystemdUser:
-    """systemd user unit, bound to the graphical session so that the PIN window has a display."""
+class XdgAutostart:
+    """Linux: ``~/.config/autostart`` (Desktop Application Autostart Specification), which every desktop reads.
+
+    A systemd user unit would have to hang on ``graphical-session.target``, which many desktops never reach. One of an
+    earlier version of this program is removed.
+    """
 
     def __init__(self, folder: Path | None = None, run: Runner = _run) -> None:
-        base = os.environ.get("XDG_CONFIG_HOME") or str(Path.home() / ".config")
-        self._file = (folder or Path(base) / "systemd" / "user") / UNIT
+        base = folder or Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config")
+        self._file = base / "autostart" / DESKTOP_FILE
+        self._unit = base / "systemd" / "user" / UNIT
         self._run = run
 
     def install(self, command: Sequence[str]) -> str:
-        """Write the unit, enable and start it."""
+        """Write the file; it takes effect at the next login."""
+        self._remove_unit()
         self._file.parent.mkdir(parents=True, exist_ok=True)
         self._file.write_text(
-            "[Unit]\n"
-            "Description=Signs BHXH forms for Odoo with the USB token\n"
-            "PartOf=graphical-session.target\n"
-            "After=graphical-session.target\n\n"
-            "[Service]\n"
-            f"ExecStart={' '.join(_systemd_quoted(part) for part in command)}\n"
-            "Restart=on-failure\n"
-            "RestartSec=10\n"
-            # 3 = the server refused this computer: only pairing again helps.
-            "RestartPreventExitStatus=3\n"
-            "LimitCORE=0\n"
-            "NoNewPrivileges=yes\n\n"
-            "[Install]\n"
-            "WantedBy=graphical-session.target\n",
+            "[Desktop Entry]\n"
+            "Type=Application\n"
+            "Name=ibhxh-agent\n"
+            "Comment=Signs BHXH forms for Odoo with the USB token\n"
+            f"Exec={' '.join(_desktop_quoted(part) for part in command)}\n"
+            "Terminal=false\n"
+            "NoDisplay=true\n",
             encoding="utf-8",
         )
-        self._run(["systemctl", "--user", "daemon-reload"])
-        self._run(["systemctl", "--user", "enable", "--now", UNIT])
         return str(self._file)
 
     def uninstall(self) -> None:
-        """Stop, disable and remove the unit."""
-        if self._file.exists():
+        """Remove the file."""
+        self._remove_unit()
+        self._file.unlink(missing_ok=True)
+
+    def _remove_unit(self) -> None:
+        if self._unit.exists():
             self._run(["systemctl", "--user", "disable", "--now", UNIT])
-            self._file.unlink()
+            self._unit.unlink()
             self._run(["systemctl", "--user", "daemon-reload"])
 
 
-def _systemd_quoted(part: str) -> str:
-    """A word of ExecStart: quoted as the shell would, and % doubled (systemd.service(5))."""
-    return shlex.quote(part).replace("%", "%%")
+def _desktop_quoted(part: str) -> str:
+    """A word of ``Exec``: quoted, then escaped as any string of a desktop file, and % doubled (Desktop Entry 1.5)."""
+    quoted = "".join(f"\\{character}" if character in '"`$\\' else character for character in part)
+    return f'"{quoted}"'.replace("\\", "\\\\").replace("%", "%%")
 
 
 class LaunchAgent:
@@ -156,7 +159,7 @@ def autostart(platform: str = sys.platform) -> Autostart:
         return WindowsRunKey(importlib.import_module("winreg"))
     if platform == "darwin":
         return LaunchAgent()
-    return SystemdUser()
+    return XdgAutostart()
 
 
 def start_command(arguments: Sequence[str], platform: str = sys.platform) -> list[str]:

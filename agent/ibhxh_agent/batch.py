@@ -1,9 +1,8 @@
-"""From claimed requests to signatures: check each document, ask once, log in once, sign one after the other."""
+"""From claimed requests to signatures: check each document, ask, log in once, sign one after the other."""
 
 from __future__ import annotations
 
 import base64
-import binascii
 import hashlib
 import logging
 from collections import defaultdict
@@ -17,11 +16,10 @@ from ibhxh_agent.certificate import TokenCertificate
 from ibhxh_agent.document import Document
 from ibhxh_agent.errors import FAILURE_CODES, FinalTryWarning, SigningError
 from ibhxh_agent.outbox import Delivery, Leases, Outbox
-from ibhxh_agent.pinmemory import Identity, PinMemory
-from ibhxh_agent.prompt.base import Answer, Item, Prompt, Question
-from ibhxh_agent.prompt.descriptor import DescriptorPrompt
+from ibhxh_agent.prompt.base import Answer, Decision, Item, Prompt, Question
 from ibhxh_agent.texts import text
 from ibhxh_agent.tokens.manager import Token, TokenManager
+from ibhxh_agent.untrusted import harmless
 from ibhxh_agent.xmlsign import TokenKey
 
 log = logging.getLogger(__name__)
@@ -29,11 +27,19 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Job:
-    """One claimed request whose document passed the checks."""
+    """One claimed request whose document passed the checks.
+
+    :param data: as the server sent it, equal to what :func:`ibhxh_agent.document.rebuild` makes of the shown values
+    """
 
     request: str
+    data: bytes
     document: Document
     requested_by: str
+
+    def item(self) -> Item:
+        """What the person sees of it."""
+        return Item(self.document.form, self.document.rows(), self.requested_by)
 
 
 def _now() -> datetime:
@@ -44,7 +50,6 @@ class BatchSigner:
     """Works off claimed requests. Never raises for one request: each ends in the outbox with its answer.
 
     :param server: shown to the person
-    :param keep_minutes: keep the PIN for so long without asking (``--keep-pin``); 0 = the person chooses
     """
 
     def __init__(
@@ -54,7 +59,6 @@ class BatchSigner:
         outbox: Outbox,
         leases: Leases,
         server: str,
-        keep_minutes: float = 0,
         now: Callable[[], datetime] = _now,
     ) -> None:
         self._manager = manager
@@ -62,13 +66,11 @@ class BatchSigner:
         self._outbox = outbox
         self._leases = leases
         self._server = server
-        self._keep_minutes = keep_minutes
         self._now = now
-        self.pins = PinMemory()
-        self._failed_logins: defaultdict[Identity, int] = defaultdict(int)
+        self._failed_logins: defaultdict[tuple[object, ...], int] = defaultdict(int)
 
     def work(self, requests: Sequence[Mapping[str, Any]]) -> None:
-        """Sign or answer all of them; one confirmation per certificate."""
+        """Sign or answer all of them."""
         fresh = [entry for entry in requests if not self._outbox.holds(str(entry.get("id")))]
         self._leases.hold([str(entry.get("id")) for entry in fresh])
         groups: defaultdict[str, list[Mapping[str, Any]]] = defaultdict(list)
@@ -91,18 +93,42 @@ class BatchSigner:
                 jobs.append(check(entry, certificate))
             except SigningError as error:
                 self._fail(str(entry.get("id")), error)
-        if jobs:
-            self._sign(token, certificate, jobs)
+        parts = self._parts(jobs)
+        for number, part in enumerate(parts, start=1):
+            problem = self._sign(token, certificate, part, number, len(parts))
+            if problem is not None and problem.code != "refused":
+                # Later, a wrong PIN, a token pulled out: the rest is not asked for, or tried, after that.
+                for job in (job for rest in parts[number:] for job in rest):
+                    self._fail(job.request, problem)
+                return
 
-    def _sign(self, token: Token, certificate: TokenCertificate, jobs: list[Job]) -> None:
+    def _parts(self, jobs: list[Job]) -> list[list[Job]]:
+        """What is confirmed together, the largest part first.
+
+        One confirmation covers only documents that agree in form, e-mail, I-VAN and reason: among forty of one kind,
+        the one that is something else must not slip through.
+        """
+        if not self._prompt.attended:
+            return [jobs] if jobs else []
+        alike: defaultdict[tuple[str, ...], list[Job]] = defaultdict(list)
+        for job in jobs:
+            alike[job.document.decisive].append(job)
+        return sorted(alike.values(), key=len, reverse=True)
+
+    def _sign(
+        self, token: Token, certificate: TokenCertificate, jobs: list[Job], part: int, parts: int
+    ) -> SigningError | None:
+        """Ask for one part and sign it; what went wrong, if anything did."""
         left = list(jobs)
+        problem: SigningError | None = None
         try:
-            self._sign_jobs(token, certificate, left)
-            problem: SigningError | None = None
+            self._sign_jobs(token, certificate, left, part, parts)
         except SigningError as error:
             problem = error
             if error.login_used:
-                self._login_failed(token)
+                # Any failed login may have used a try: nobody may use this PIN again, and the person is warned.
+                self._failed_logins[token.identity] += 1
+                self._prompt.login_failed()
         except Exception as error:
             # A fault of ours must not leave people waiting for a lease to lapse.
             log.exception("signing failed")
@@ -113,66 +139,77 @@ class BatchSigner:
         self._prompt.done(
             problem.message if problem is not None else text("result", signed=len(jobs) - len(left), failed=len(left))
         )
+        return problem
 
-    def _sign_jobs(self, token: Token, certificate: TokenCertificate, left: list[Job]) -> None:
+    def _sign_jobs(self, token: Token, certificate: TokenCertificate, left: list[Job], part: int, parts: int) -> None:
         """Sign ``left`` from the front, removing each job that has its answer."""
         if certificate.rsa_bits is None:
             raise SigningError("unsupported", text("unsupported"))
+        if not certificate.valid_at(self._now()):
+            raise SigningError("unsupported", text("certificate_not_valid"))
         if "locked" in token.flags:
             raise SigningError("pin_locked", text("pin_locked"))
         warned = "final_try" in token.flags
-        if warned and isinstance(self._prompt, DescriptorPrompt):
+        if warned and not self._prompt.attended:
             raise FinalTryWarning("pin_cancelled", text("final_try"))  # nobody can be warned: leave it to a person
-        total = len(left)
+        items = {job.request: job.item() for job in left}
         while True:
-            answer = self._ask(token, certificate, left, warned=warned)
+            question = Question(
+                server=self._server,
+                certificate=certificate,
+                token_label=token.label,
+                items=[items[job.request] for job in left],
+                warnings=self._warnings(token, certificate, left, warned),
+                pin_pad="pin_pad" in token.flags,
+                part=part,
+                parts=parts,
+                token=(token.library, token.slot, token.identity),
+                only_token=len({other.identity for other in self._manager.tokens if other.certificates}) <= 1,
+            )
+            answer = self._ask(question)
             try:
                 with self._manager.signing_key(token, certificate, answer.pin, warned=warned) as key:
-                    self._login_worked(token, answer)
-                    self._sign_each(certificate, key, left, total)
+                    self._sign_each(token, certificate, key, left, items)
                 return
             except FinalTryWarning:
-                if isinstance(self._prompt, DescriptorPrompt):
+                if not self._prompt.attended:
                     raise
                 warned = True
             finally:
                 if answer.pin is not None:
                     answer.pin.wipe()
 
-    def _sign_each(self, certificate: TokenCertificate, key: TokenKey, left: list[Job], total: int) -> None:
+    def _sign_each(
+        self, token: Token, certificate: TokenCertificate, key: TokenKey, left: list[Job], items: Mapping[str, Item]
+    ) -> None:
+        total = len(left)
         while left:
             job = left[0]
             if self._leases.lost(job.request):
                 log.info("request %s was taken away meanwhile", job.request)
             else:
-                signed = xmlsign.sign(job.document, certificate, key, self._now())
+                shown = items[job.request]
+                data = document.rebuild(shown.form, [row.value for row in shown.rows])
+                if data != job.data:
+                    raise SigningError("refused", text("document_hidden"))
+                signed = xmlsign.sign(data, certificate, key, self._now())
+                self._failed_logins.pop(token.identity, None)
                 self._outbox.put(Delivery(job.request, "signed", document=base64.b64encode(signed).decode()))
             self._leases.drop(job.request)
             left.pop(0)
             if not self._prompt.progress(total - len(left), total) and left:
                 raise SigningError("pin_cancelled", text("stopped"))
 
-    def _ask(self, token: Token, certificate: TokenCertificate, jobs: list[Job], *, warned: bool) -> Answer:
-        kept = self.pins.get(token.identity)
-        question = Question(
-            server=self._server,
-            certificate=certificate,
-            token_label=token.label,
-            items=[item(job) for job in jobs],
-            warnings=self._warnings(token, certificate, warned),
-            pin_pad="pin_pad" in token.flags,
-            pin_kept=kept is not None,
-        )
+    def _ask(self, question: Question) -> Answer:
         answer = self._prompt.ask(question)
-        if answer.decision != "sign":
-            if kept is not None:
-                kept.wipe()
-            raise _DECISIONS.get(answer.decision, _DECISIONS["cancel"])()
-        if answer.pin is None and kept is not None:
-            answer.pin = kept
+        if answer.decision is not Decision.SIGN:
+            code, key = _DECISIONS[answer.decision]
+            raise SigningError(code, text(key))
         return answer
 
-    def _warnings(self, token: Token, certificate: TokenCertificate, warned: bool) -> tuple[str, ...]:
+    def _warnings(
+        self, token: Token, certificate: TokenCertificate, jobs: Sequence[Job], warned: bool
+    ) -> tuple[str, ...]:
         warnings = []
         if warned:
             warnings.append(text("final_try"))
@@ -180,22 +217,13 @@ class BatchSigner:
             warnings.append(text("count_low"))
         if self._failed_logins[token.identity]:
             warnings.append(text("failed_before", count=self._failed_logins[token.identity]))
-        if not certificate.valid_at(self._now()):
-            warnings.append(text("certificate_not_valid"))
+        companies = dict.fromkeys(job.document["TenDoiTuong"] for job in jobs)
+        warnings += [
+            text("company_not_in_certificate", company=company, name=certificate.common_name)
+            for company in companies
+            if not certificate.names(company)
+        ][:_MOST_NAMES]
         return tuple(warnings)
-
-    def _login_worked(self, token: Token, answer: Answer) -> None:
-        self._failed_logins.pop(token.identity, None)
-        minutes = answer.keep_minutes or self._keep_minutes
-        if answer.pin is not None and minutes > 0 and not isinstance(self._prompt, DescriptorPrompt):
-            self.pins.keep(token.identity, answer.pin, minutes)
-
-    def _login_failed(self, token: Token) -> None:
-        """Any failed login may have used a try: forget the PIN wherever it is kept, and remember to warn."""
-        self._failed_logins[token.identity] += 1
-        self.pins.forget(token.identity)
-        if isinstance(self._prompt, DescriptorPrompt):
-            self._prompt.forget()
 
     def _fail(self, request: str, error: SigningError) -> None:
         code = error.code if error.code in FAILURE_CODES else "driver_error"
@@ -204,10 +232,14 @@ class BatchSigner:
         self._outbox.put(Delivery(request, "failed", code=code, message=error.message))
 
 
-_DECISIONS: dict[str, Callable[[], SigningError]] = {
-    "refuse": lambda: SigningError("refused", text("refused")),
-    "cancel": lambda: SigningError("pin_cancelled", text("pin_cancelled")),
-    "no_pin": lambda: SigningError("pin_incorrect", text("pin_rejected_before")),
+#: Warnings of foreign names in one question: more would push the documents off the screen.
+_MOST_NAMES = 3
+
+_DECISIONS = {
+    Decision.REFUSE: ("refused", "refused"),
+    Decision.LATER: ("pin_cancelled", "pin_cancelled"),
+    Decision.NO_PIN: ("pin_incorrect", "pin_rejected_before"),
+    Decision.FOREIGN_PIN: ("pin_cancelled", "pin_of_other_token"),
 }
 
 
@@ -218,30 +250,15 @@ def check(entry: Mapping[str, Any], certificate: TokenCertificate) -> Job:
     """
     try:
         data = base64.b64decode(entry["document"], validate=True)
-    except (KeyError, TypeError, binascii.Error, ValueError):
+    except (KeyError, TypeError, ValueError):
         raise SigningError("refused", text("document_malformed")) from None
     if hashlib.sha256(data).hexdigest() != str(entry.get("sha256", "")).lower():
         raise SigningError("refused", text("document_hash"))
     parsed = document.read(data)
-    said = entry.get("form")
-    if said and said != parsed.form:
-        raise SigningError("refused", text("document_form", said=said, found=parsed.form))
-    if not certificate.belongs_to(parsed.tax_code):
+    expected = entry.get("form")
+    if expected and expected != parsed.form:
+        raise SigningError("refused", text("document_form", expected=expected, found=parsed.form))
+    if not certificate.belongs_to(parsed["MaSoThue"]):
         codes = ", ".join(certificate.tax_codes)
-        raise SigningError("refused", text("other_tax_code", document=parsed.tax_code, certificate=codes))
-    return Job(str(entry["id"]), parsed, str(entry.get("requested_by") or ""))
-
-
-def item(job: Job) -> Item:
-    """What the person sees of a document."""
-    fields = job.document.fields
-    return Item(
-        form=document.FORM_NAMES[job.document.form],
-        title=job.document.title,
-        company=job.document.company,
-        tax_code=job.document.tax_code,
-        email=fields["Email"],
-        phone=fields["DienThoai"],
-        requested_by=job.requested_by,
-        details=tuple((label, fields[name]) for name, label in document.SHOWN_EXTRAS.items() if fields.get(name)),
-    )
+        raise SigningError("refused", text("other_tax_code", document=parsed["MaSoThue"], certificate=codes))
+    return Job(str(entry.get("id")), data, parsed, harmless(entry.get("requested_by") or "", 100))

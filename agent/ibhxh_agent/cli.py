@@ -81,7 +81,9 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--once", action="store_true", help="một lượt rồi thoát (one round, then exit)")
     run.add_argument("--prompt", choices=KINDS, default="auto", help="cách hỏi PIN (how to ask for the PIN)")
     run.add_argument("--pin-fd", type=int, metavar="N", help="đọc PIN từ file descriptor (read the PIN from there)")
-    run.add_argument("--keep-pin", type=float, default=0, metavar="PHÚT", help="nhớ PIN trong bộ nhớ (minutes)")
+    run.add_argument(
+        "--token", action="append", default=[], metavar="TÊN", help="PIN của --pin-fd là của token này (its label)"
+    )
     run.add_argument("--poll-interval", type=float, metavar="GIÂY", help="giây giữa hai lần hỏi máy chủ (seconds)")
     run.add_argument("--no-doorbell", action="store_true", help="chỉ hỏi định kỳ, không dùng chuông (polling only)")
     run.add_argument("--no-tray", dest="tray", action="store_false", help="không hiện biểu tượng (no tray icon)")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ipaddress
-import json
 import platform
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,16 +12,20 @@ from typing import Any
 from urllib.parse import quote, urlsplit, urlunsplit
 
 import requests
+from requests.auth import AuthBase
 
 from ibhxh_agent import __version__
 from ibhxh_agent.errors import AgentError
 from ibhxh_agent.texts import text
+from ibhxh_agent.untrusted import loads
 
 PREFIX = "/l10n_vn_ibhxh/agent/v1/"
 #: Seconds to connect and to read.
 TIMEOUT = (10, 60)
 #: Bytes; 500 dossiers of some kilobytes each stay below.
 MAX_ANSWER = 64 * 2**20
+#: Seconds that a server may ask to wait.
+LONGEST_WAIT = 3600.0
 
 
 class ServerError(AgentError):
@@ -64,14 +67,22 @@ class Server:
         :raises AgentError: ``bad_server`` or ``plain_http`` (HTTP is for this computer only: the key would travel
             readable)
         """
-        parts = urlsplit(address if "://" in address else f"https://{address}")
-        host = parts.hostname or ""
-        if parts.scheme not in ("http", "https") or not host or parts.username or parts.query or parts.fragment:
+        try:
+            parts = urlsplit(address if "://" in address else f"https://{address}")
+            host, port = parts.hostname or "", parts.port
+        except ValueError:
+            raise AgentError("bad_server", text("bad_server")) from None
+        # The address is put together from what was read, and must be what was typed: else another program could
+        # understand another host (`http://[::1]evil.example`).
+        place = (f"[{host}]" if ":" in host else host) + (f":{port}" if port is not None else "")
+        if parts.scheme not in ("http", "https") or not host or parts.netloc.lower() != place:
+            raise AgentError("bad_server", text("bad_server"))
+        if parts.query or parts.fragment or not host.isprintable() or any(c in host for c in " \\%"):
             raise AgentError("bad_server", text("bad_server"))
         loopback = _is_loopback(host)
         if parts.scheme == "http" and not loopback:
             raise AgentError("plain_http", text("plain_http"))
-        return cls(urlunsplit((parts.scheme, parts.netloc, parts.path.rstrip("/"), "", "")), loopback)
+        return cls(urlunsplit((parts.scheme, place, parts.path.rstrip("/"), "", "")), loopback)
 
     @property
     def websocket(self) -> str:
@@ -86,6 +97,23 @@ def _is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
+
+
+class OnlyKey(AuthBase):
+    """Sends the agent's own key, or nothing.
+
+    Without an ``auth`` of its own, ``requests`` would look into the user's ``.netrc`` and send a password from there.
+    """
+
+    def __init__(self, credentials: Credentials | None = None) -> None:
+        self._credentials = credentials
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        request.headers.pop("Authorization", None)
+        if self._credentials is not None and self._credentials.key:
+            request.headers["Authorization"] = f"Bearer {self._credentials.key}"
+            request.headers["X-Ibhxh-Agent"] = self._credentials.agent
+        return request
 
 
 @dataclass
@@ -110,6 +138,8 @@ class Client:
         self._date: datetime | None = None
         self._session = requests.Session()
         self._session.headers["User-Agent"] = f"ibhxh-agent/{__version__}"
+        # A short answer could unpack to gigabytes.
+        self._session.headers["Accept-Encoding"] = "identity"
         if server.loopback:
             # A proxy must never see a request to this computer, whatever the environment says.
             self._session.trust_env = False
@@ -141,6 +171,8 @@ class Client:
         """
         answer = self._post("requests/claim", {"fingerprints": fingerprints, "limit": limit, "resume": resume})
         if not isinstance(answer, list) or not all(isinstance(entry, dict) for entry in answer):
+            raise _not_ours()
+        if len(answer) > limit:
             raise _not_ours()
         return answer
 
@@ -188,25 +220,24 @@ class Client:
         """
         key = self.credentials.key
         try:
-            return self._post_with(key, path, body)
+            return self._post_once(path, body)
         except ServerError as error:
             if error.status != 401 or key == self.credentials.key:
                 raise
-        return self._post_with(self.credentials.key, path, body)
+        return self._post_once(path, body)
 
-    def _post_with(self, key: str, path: str, body: dict[str, Any]) -> Any:
-        headers = {"Authorization": f"Bearer {key}", "X-Ibhxh-Agent": self.credentials.agent} if key else {}
+    def _post_once(self, path: str, body: dict[str, Any]) -> Any:
         try:
             # No redirects: they would carry the key to another address.
             with self._session.post(
                 self.server.base + PREFIX + path,
                 json=body,
-                headers=headers,
+                auth=OnlyKey(self.credentials),
                 timeout=TIMEOUT,
                 allow_redirects=False,
                 stream=True,
             ) as response:
-                content = response.raw.read(MAX_ANSWER + 1, decode_content=True)
+                content = response.raw.read(MAX_ANSWER + 1, decode_content=False)
                 status, retry_after = response.status_code, response.headers.get("Retry-After", "")
                 self._date = _http_date(response.headers.get("Date", ""))
         except requests.exceptions.SSLError as error:
@@ -222,7 +253,7 @@ class Client:
         if len(content) > MAX_ANSWER:
             raise _not_ours()
         try:
-            answer = json.loads(content)
+            answer = loads(content)
         except ValueError:
             answer = None
         if 200 <= status < 300 and answer is not None:
@@ -230,16 +261,22 @@ class Client:
         if status == 413:  # Odoo's own answer, no JSON: repeating it would not make the body smaller
             raise ServerError(status, "too_large", text("too_large"))
         if 400 <= status < 500 and isinstance(answer, dict) and isinstance(answer.get("error"), str):
-            seconds = float(retry_after) if retry_after.isdigit() else None
-            raise ServerError(status, answer["error"], str(answer.get("message", "")), seconds)
+            raise ServerError(status, answer["error"], str(answer.get("message", "")), _seconds(retry_after))
         raise _not_ours(status)
 
 
 def _http_date(value: str) -> datetime | None:
     try:
         return parsedate_to_datetime(value)
-    except ValueError:
+    except (ValueError, TypeError, OverflowError, IndexError):  # whatever a header makes the parser raise
         return None
+
+
+def _seconds(value: str) -> float | None:
+    """``Retry-After`` in seconds, at most :data:`LONGEST_WAIT`; ``None`` for a date or nonsense."""
+    if not value.isascii() or not value.isdecimal():
+        return None
+    return min(float(value[:9]), LONGEST_WAIT)
 
 
 def _not_ours(status: int = 200) -> Unreachable:

@@ -15,18 +15,21 @@ from dataclasses import replace
 
 from ibhxh_agent import autostart, doctor, instance
 from ibhxh_agent.batch import BatchSigner
-from ibhxh_agent.client import Client, Credentials, Server
+from ibhxh_agent.client import Client, Credentials, Server, Unreachable
 from ibhxh_agent.config import Folder, Pairing
 from ibhxh_agent.doorbell import Doorbell
 from ibhxh_agent.errors import AgentError
 from ibhxh_agent.logs import start_logging
 from ibhxh_agent.outbox import Leases, Outbox
+from ibhxh_agent.prompt.base import Prompt
 from ibhxh_agent.prompt.choose import choose_prompt
+from ibhxh_agent.prompt.terminal import TerminalPrompt
 from ibhxh_agent.runner import Agent, State
 from ibhxh_agent.secretstore import SecretStore
 from ibhxh_agent.texts import text
 from ibhxh_agent.tokens.setup import token_manager
 from ibhxh_agent.tray import Tray
+from ibhxh_agent.untrusted import harmless
 
 log = logging.getLogger(__name__)
 
@@ -36,7 +39,12 @@ def pair(options: argparse.Namespace) -> int:
     server = Server.parse(options.server)
     code = options.code or input(text("ask_code") + " ")
     name = options.name or platform.node()
-    answer = Client(server, options.database).pair(code.strip(), name)
+    try:
+        answer = Client(server, options.database).pair(code.strip(), name)
+    except Unreachable as error:
+        if error.code == "not_protocol" and not options.database:
+            raise AgentError(error.code, text("pair_database", server=server.base)) from error
+        raise
     folder = Folder(options.config_dir)
     settings = folder.load()
     store = SecretStore(folder)
@@ -52,7 +60,7 @@ def pair(options: argparse.Namespace) -> int:
         expires_at=str(answer["expires_at"]),
     )
     folder.save(replace(settings, pairing=pairing))
-    print(text("paired", server=server.base, user=pairing.user, expires_at=pairing.expires_at))
+    print(text("paired", **vars(pairing)))
     return 0
 
 
@@ -72,12 +80,12 @@ def certificates(options: argparse.Namespace) -> int:
             "serial": certificate.serial,
             "not_before": certificate.not_before.isoformat(),
             "not_after": certificate.not_after.isoformat(),
-            "token": manager.find(certificate.fingerprint).label,
+            "token": harmless(manager.find(certificate.fingerprint).label),
         }
         for certificate in manager.certificates()
     ]
     if options.json:
-        print(json.dumps(rows, ensure_ascii=False, indent=2))
+        print(json.dumps(rows, indent=2))
     else:
         for row in rows:
             print(f"{row['name']} — MST {', '.join(row['tax_codes'])} — {row['issuer']} — {row['not_after'][:10]}")
@@ -94,7 +102,7 @@ def status(options: argparse.Namespace) -> int:
     pairing = folder.paired()
     running, state = instance.is_running(folder), instance.read_state(folder)
     if options.json:
-        print(json.dumps({"server": pairing.server, "running": running, **state}, ensure_ascii=False, indent=2))
+        print(json.dumps({"server": pairing.server, "running": running, **state}, indent=2))
     else:
         print(text("status_paired", **vars(pairing)))
         print(text("status_running" if running else "status_stopped"))
@@ -102,9 +110,9 @@ def status(options: argparse.Namespace) -> int:
             bell = text("on" if state.get("doorbell") else "off")
             print(text("status_online" if state["online"] else "status_offline", **{**state, "doorbell": bell}))
             if state.get("outdated"):
-                print(state["outdated"])
+                print(harmless(state["outdated"]))
             if state.get("clock_warning"):
-                print(state["clock_warning"])
+                print(harmless(state["clock_warning"]))
     return 0 if running and state.get("online") else 1
 
 
@@ -147,8 +155,13 @@ def run(options: argparse.Namespace) -> int:
         raise AgentError("not_paired", text("not_paired"))
     with ExitStack() as stack:
         stack.enter_context(instance.only_instance(folder))
-        start_logging(folder.log_file, terminal=True)
-        agent = _agent(stack, options, folder, pairing, store, key)
+        ending = threading.Event()
+        prompt = choose_prompt(options.prompt, options.pin_fd, options.token, ending.is_set)
+        stack.callback(prompt.close)
+        # A terminal that asks shows nothing else: log lines would come between the question and its answer.
+        start_logging(folder.log_file, terminal=not isinstance(prompt, TerminalPrompt))
+        agent = _agent(stack, options, folder, pairing, store, key, prompt)
+        agent.stopping = ending
         if options.once:
             agent.once()
             return 0
@@ -157,26 +170,29 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _agent(
-    stack: ExitStack, options: argparse.Namespace, folder: Folder, pairing: Pairing, store: SecretStore, key: str
+    stack: ExitStack,
+    options: argparse.Namespace,
+    folder: Folder,
+    pairing: Pairing,
+    store: SecretStore,
+    key: str,
+    prompt: Prompt,
 ) -> Agent:
     """Put the parts together; ``stack`` takes them apart again."""
     client = Client(Server.parse(pairing.server), pairing.database, Credentials(key, pairing.agent))
     stack.callback(client.close)
-    ending: list[Agent] = []
-    prompt = choose_prompt(options.prompt, options.pin_fd, lambda: any(agent.stopping.is_set() for agent in ending))
+    listening: list[Agent] = []
     manager = token_manager(folder.load(), options.library)
     stack.callback(manager.close)
     outbox, leases = Outbox(client.another()), Leases(client.another())
     stack.callback(outbox.stop)
     stack.callback(outbox.wait_empty, 5)
     stack.callback(leases.stop)
-    signer = BatchSigner(manager, prompt, outbox, leases, pairing.server, options.keep_pin)
-    stack.callback(signer.pins.forget_all)
-    stack.callback(prompt.close)
+    signer = BatchSigner(manager, prompt, outbox, leases, pairing.server)
 
     def ring() -> None:
-        for listening in ending:
-            listening.wake.set()
+        for agent in listening:
+            agent.wake.set()
 
     doorbell = None
     if not options.once and not options.no_doorbell:
@@ -186,7 +202,7 @@ def _agent(
         client, manager, signer, outbox, folder, store, doorbell=doorbell, poll_interval=options.poll_interval
     )
     leases.beat = agent.repeat_beat
-    ending.append(agent)
+    listening.append(agent)
     return agent
 
 

@@ -12,6 +12,7 @@ import platformdirs
 
 from ibhxh_agent.errors import AgentError
 from ibhxh_agent.texts import text
+from ibhxh_agent.untrusted import loads
 
 APP = "ibhxh-agent"
 
@@ -65,7 +66,7 @@ class Folder:
         :raises AgentError: ``bad_settings``, the file cannot be understood
         """
         try:
-            raw = json.loads(self.settings_file.read_text(encoding="utf-8"))
+            raw = loads(self.settings_file.read_text(encoding="utf-8"))
         except FileNotFoundError:
             return Settings()
         except (OSError, ValueError) as error:

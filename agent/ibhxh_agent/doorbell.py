@@ -21,7 +21,8 @@ import requests
 import websocket
 
 from ibhxh_agent.backoff import Backoff
-from ibhxh_agent.client import Server
+from ibhxh_agent.client import OnlyKey, Server
+from ibhxh_agent.untrusted import loads
 
 log = logging.getLogger(__name__)
 
@@ -151,8 +152,12 @@ class Doorbell:
         """
         with requests.Session() as visitor:
             visitor.trust_env = not self._server.loopback
+            visitor.auth = OnlyKey()
             query = {"db": self._database} if self._database else {}
-            visitor.get(f"{self._server.base}/web/login", params=query, timeout=_CONNECT, allow_redirects=False)
+            # Streamed: the page itself is not read.
+            visitor.get(
+                f"{self._server.base}/web/login", params=query, timeout=_CONNECT, allow_redirects=False, stream=True
+            ).close()
             return visitor.cookies.get("session_id") or ""
 
     def _connect(self) -> websocket.WebSocket:
@@ -172,7 +177,7 @@ class Doorbell:
 
 def _rings(data: bytes) -> bool:
     try:
-        messages = json.loads(data)
+        messages = loads(data)
     except ValueError:
         return False
     if not isinstance(messages, list):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from ibhxh_agent.untrusted import harmless
+
 #: The answers that protocol v1 knows for a request that could not be signed.
 FAILURE_CODES = frozenset(
     {
@@ -21,13 +23,13 @@ class AgentError(Exception):
     """Anything the agent tells its user about; ``str()`` is a sentence for people.
 
     :param code: stable short name, e.g. ``invalid_key``
-    :param message: Vietnamese sentence that says what happened and what to do
+    :param message: sentence that says what happened and what to do; a server's own words are made harmless
     """
 
     def __init__(self, code: str, message: str) -> None:
-        super().__init__(message)
-        self.code = code
-        self.message = message
+        self.code = harmless(code)
+        self.message = harmless(message, 2000)
+        super().__init__(self.message)
 
 
 class SigningError(AgentError):

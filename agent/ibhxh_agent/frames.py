@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from typing import Any, Protocol
 
 from ibhxh_agent.secret import Secret
+from ibhxh_agent.untrusted import loads
 
 _LENGTHS = struct.Struct(">II")
 #: A signed batch or the certificates of a full token stay far below this (bytes).
@@ -66,7 +67,7 @@ def read_frame(stream: RawReader) -> tuple[dict[str, Any], Secret]:
     body = _read_exactly(stream, json_length)
     secret = Secret(_read_exactly(stream, secret_length))
     try:
-        message = json.loads(body)
+        message = loads(body)
     except ValueError as error:
         raise FrameError("frame is not JSON") from error
     if not isinstance(message, dict):

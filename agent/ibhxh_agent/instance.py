@@ -15,6 +15,7 @@ from ibhxh_agent.config import Folder, write_private
 from ibhxh_agent.errors import AgentError
 from ibhxh_agent.runner import State
 from ibhxh_agent.texts import text
+from ibhxh_agent.untrusted import loads
 
 
 @contextmanager
@@ -54,7 +55,7 @@ def write_state(folder: Folder, state: State) -> None:
 def read_state(folder: Folder) -> dict[str, Any]:
     """What the last agent said, empty when none ever ran."""
     try:
-        raw = json.loads(_state_file(folder).read_text(encoding="utf-8"))
+        raw = loads(_state_file(folder).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
     return raw if isinstance(raw, dict) else {}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import logging
+import math
 import threading
 import time
 from collections.abc import Callable
@@ -18,10 +19,10 @@ from ibhxh_agent.config import Folder
 from ibhxh_agent.doorbell import Doorbell
 from ibhxh_agent.errors import AgentError
 from ibhxh_agent.outbox import Outbox
-from ibhxh_agent.screenlock import is_locked
 from ibhxh_agent.secretstore import SecretStore
 from ibhxh_agent.texts import text
 from ibhxh_agent.tokens.manager import Token, TokenManager
+from ibhxh_agent.untrusted import harmless
 
 log = logging.getLogger(__name__)
 
@@ -66,7 +67,6 @@ class Agent:
 
     :param poll_interval: seconds between heartbeats instead of what the server asks for (tests, demo)
     :param wall_clock: seconds since 1970; unlike the monotonic clock it goes on while a laptop sleeps
-    :param locked: the screen is locked now
     """
 
     def __init__(
@@ -81,7 +81,6 @@ class Agent:
         doorbell: Doorbell | None = None,
         poll_interval: float | None = None,
         wall_clock: Callable[[], float] = time.time,
-        locked: Callable[[], bool] = is_locked,
     ) -> None:
         self._client = client
         self._manager = manager
@@ -91,7 +90,6 @@ class Agent:
         self._store = store
         self._doorbell = doorbell
         self._poll_interval = poll_interval
-        self._locked = locked
         # Requests that this computer took before it was killed are not pending: ask for them once.
         self._resume = True
         self._wall_clock = wall_clock
@@ -113,21 +111,11 @@ class Agent:
             if rung:  # else a bell between the two lines would be lost
                 self.wake.clear()
             # The bell first, the tokens later: what was plugged in two seconds ago is good enough to answer quickly.
-            changed = self.look() if not rung else False
+            changed = self._manager.refresh() if not rung else False
             if changed or rung or self._wall_clock() >= due:
                 due = self._wall_clock() + self._turn(rung)
                 self._tell()
             self._pause(due)
-
-    def look(self) -> bool:
-        """Look at the tokens; true when something changed. Forgets the PINs that must be forgotten."""
-        changed = self._manager.refresh()
-        pins = self._signer.pins
-        pins.expire()
-        pins.keep_only({token.identity for token in self._manager.tokens})
-        if pins and self._locked():
-            pins.forget_all()
-        return changed
 
     def once(self) -> None:
         """One round for unattended use: report, take what waits, sign, deliver.
@@ -192,7 +180,6 @@ class Agent:
         except ServerError as error:
             if error.code in FINAL_CODES:
                 self.stopping.set()
-                self._signer.pins.forget_all()
                 self.state.online, self.state.message = False, error.message or error.code
                 self._tell()
                 raise AgentError(error.code, text("stopped_final", message=error.message or error.code)) from error
@@ -203,7 +190,7 @@ class Agent:
         if self._poll_interval is not None:
             return self._poll_interval
         shortest = BUSY_POLL if answer.get("pending") else FASTEST_POLL
-        return min(max(float(answer.get("poll_after") or FASTEST_POLL), shortest), SLOWEST_POLL)
+        return min(max(_seconds(answer.get("poll_after"), FASTEST_POLL), shortest), SLOWEST_POLL)
 
     def _tell(self) -> None:
         self.state.certificates = len(self._manager.certificates())
@@ -218,7 +205,7 @@ class Agent:
         try:
             theirs = datetime.fromisoformat(str(answer["server_time"]).replace("Z", "+00:00"))
         except (KeyError, ValueError):
-            return
+            return  # the server says nothing of its clock
         if theirs.tzinfo is None:
             theirs = theirs.replace(tzinfo=timezone.utc)
         skew = self._wall_clock() - theirs.timestamp()
@@ -244,9 +231,16 @@ class Agent:
 
 def _described(token: Token) -> dict[str, Any]:
     return {
-        "label": token.label,
-        "serial": token.serial,
-        "model": token.model,
-        "manufacturer": token.manufacturer,
+        "label": harmless(token.label),
+        "serial": harmless(token.serial),
+        "model": harmless(token.model),
+        "manufacturer": harmless(token.manufacturer),
         "pin_flags": sorted(token.flags),
     }
+
+
+def _seconds(value: object, otherwise: float) -> float:
+    """A server's number of seconds; ``otherwise`` where it is none."""
+    if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):
+        return float(value)
+    return otherwise

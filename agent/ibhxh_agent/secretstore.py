@@ -8,6 +8,7 @@ import logging
 from typing import Any
 
 from ibhxh_agent.config import APP, Folder, write_private
+from ibhxh_agent.untrusted import loads
 
 log = logging.getLogger(__name__)
 
@@ -55,7 +56,7 @@ class SecretStore:
 
     def _read(self) -> dict[str, str]:
         try:
-            raw = json.loads(self._file.read_text(encoding="utf-8"))
+            raw = loads(self._file.read_text(encoding="utf-8"))
         except (OSError, ValueError):
             return {}
         return {str(k): str(v) for k, v in raw.items()} if isinstance(raw, dict) else {}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from ibhxh_agent.untrusted import harmless
+
 _TEXTS: dict[str, tuple[str, str]] = {
     "pin_cancelled": (
         "Người giữ token đã không nhập PIN. Bấm ký lại khi sẵn sàng.",
@@ -83,13 +85,117 @@ _TEXTS: dict[str, tuple[str, str]] = {
     ),
     "document_too_large": ("Tài liệu quá lớn nên bị từ chối ký.", "The document is too large; not signed."),
     "document_malformed": (
-        "Tài liệu không phải XML hợp lệ nên bị từ chối ký.",
-        "The document is not acceptable XML; not signed.",
+        "Tài liệu không phải XML hợp lệ (UTF-8, không DTD, không chú thích) nên bị từ chối ký.",
+        "The document is not acceptable XML (UTF-8, no DTD, no comments); not signed.",
     ),
     "document_unknown": (
         "Tài liệu không phải là tờ khai BHXH đã biết (04, 05, 06) nên bị từ chối ký. Kiểm tra phiên bản của agent.",
         "The document is not one of the known BHXH forms (04, 05, 06); not signed. Check the agent's version.",
     ),
+    "document_attachment": (
+        "Tờ khai có tệp đính kèm mà agent không hiện ra được nên bị từ chối ký.",
+        "The form has an attachment, which cannot be shown here; not signed.",
+    ),
+    "document_hidden": (
+        "Tờ khai có nội dung ngoài các ô được hiện ra nên bị từ chối ký. Kiểm tra phiên bản của agent và của Odoo.",
+        "The form has content besides the fields that are shown; not signed. Check the versions of agent and Odoo.",
+    ),
+    "field_empty": ("{field}: để trống; từ chối ký.", "{field}: empty; not signed."),
+    "field_long": (
+        "{field}: dài hơn {longest} ký tự nên không hiện đủ được; từ chối ký. Rút ngắn trong Odoo.",
+        "{field}: longer than {longest} characters, too long to be shown; not signed. Shorten it in Odoo.",
+    ),
+    "field_character": (
+        "{field}: có ký tự {character} không được chấp nhận (ký tự ẩn, hoặc trông giống chữ khác); từ chối ký. "
+        "Gõ lại ô này trong Odoo.",
+        "{field}: the character {character} is not accepted (invisible, or looks like another one); not signed. "
+        "Type this field again in Odoo.",
+    ),
+    "field_blanks": (
+        "{field}: có khoảng trắng thừa; từ chối ký. Gõ lại ô này trong Odoo.",
+        "{field}: blanks that cannot be seen; not signed. Type this field again in Odoo.",
+    ),
+    "field_form": (
+        "{field}: “{value}” không đúng dạng; từ chối ký.",
+        "{field}: “{value}” is not of the expected form; not signed.",
+    ),
+    "field_TenCoQuan": ("Cơ quan BHXH", "BHXH agency"),
+    "field_MaCoQuan": ("Mã cơ quan BHXH", "Agency code"),
+    "field_LoaiDoiTuong": ("Loại đối tượng", "Kind of unit"),
+    "field_TenDoiTuong": ("Đơn vị", "Unit"),
+    "field_MaSoThue": ("Mã số thuế", "Tax code"),
+    "field_DienThoai": ("Điện thoại", "Phone"),
+    "field_Email": ("Email", "E-mail"),
+    "field_NguoiLienHe": ("Người liên hệ", "Contact person"),
+    "field_DiaChi": ("Địa chỉ", "Address"),
+    "field_DiaChiLienHe": ("Địa chỉ liên hệ", "Contact address"),
+    "field_DienThoaiLienHe": ("Điện thoại liên hệ", "Contact phone"),
+    "field_NgayLap": ("Ngày lập", "Prepared on"),
+    "field_NgayDangKy": ("Ngày đăng ký", "Registered on"),
+    "field_MaIVan": ("Mã tổ chức I-VAN", "I-VAN code"),
+    "field_TenIVan": ("Tổ chức I-VAN", "I-VAN"),
+    "field_PTNhanKetQua": ("Cách nhận kết quả", "Delivery of the result"),
+    "field_SoChungThuCu": ("Số chứng thư cũ", "Old certificate's serial"),
+    "field_SoChungThuMoi": ("Số chứng thư mới", "New certificate's serial"),
+    "field_NhaCungCapMoi": ("Nhà cung cấp mới", "New provider"),
+    "field_HieuLucTu": ("Hiệu lực từ", "Valid from"),
+    "field_HieuLucDen": ("Hiệu lực đến", "Valid until"),
+    "field_NoiDungThayDoi": ("Nội dung thay đổi", "What changes"),
+    "field_NgayNgung": ("Ngày ngừng", "Stops on"),
+    "field_MaLyDo": ("Mã lý do", "Reason code"),
+    "field_LyDo": ("Lý do", "Reason"),
+    "note_LoaiDoiTuong_0": ("cá nhân", "individual"),
+    "note_LoaiDoiTuong_1": ("tổ chức", "organisation"),
+    "note_PTNhanKetQua_0": ("tại cơ quan BHXH", "at the agency"),
+    "note_PTNhanKetQua_1": ("qua bưu điện", "by post"),
+    "company_not_in_certificate": (
+        "Tên đơn vị trong tờ khai ({company}) không có trong tên trên chứng thư số ({name}).",
+        "The unit's name in the form ({company}) is not in the certificate's name ({name}).",
+    ),
+    "certificate_not_valid": (
+        "Chứng thư số đã hết hạn hoặc chưa có hiệu lực nên không ký. Kiểm tra ngày giờ của máy hoặc gia hạn.",
+        "The certificate has expired or is not valid yet; not signed. Check this computer's clock, or renew it.",
+    ),
+    "pin_of_other_token": (
+        "PIN đưa lúc khởi động không phải của token này. Nêu tên token: ibhxh-agent run --pin-fd N --token TÊN.",
+        "The PIN given at the start is not for this token. Name its token: ibhxh-agent run --pin-fd N --token LABEL.",
+    ),
+    "ask_part": (
+        "Phần {part}/{parts}: các tờ khai khác nhau về mẫu, email, I-VAN hay lý do được hỏi riêng.",
+        "Part {part} of {parts}: forms that differ in kind, e-mail, I-VAN or reason are asked for separately.",
+    ),
+    "ask_same": ("{count} tờ khai, giống nhau ở các ô sau:", "{count} forms, which share these fields:"),
+    "ask_each": ("Phần riêng của từng tờ khai:", "What each of them has of its own:"),
+    "ask_number": ("Tờ khai {number}/{count}", "Form {number} of {count}"),
+    "ask_identical": ("Không có gì khác nhau.", "Nothing differs."),
+    "ask_more": (
+        "— Trang {page}/{pages}. Enter = xem tiếp —",
+        "— Page {page} of {pages}. Enter = next page —",
+    ),
+    "ask_more_skip": (
+        "— Trang {page}/{pages}. Enter = xem tiếp, b = bỏ qua phần còn lại —",
+        "— Page {page} of {pages}. Enter = next page, b = skip the rest —",
+    ),
+    "ask_decision": (
+        "k = ký, t = từ chối, Enter = để sau:",
+        "s = sign, r = refuse, Enter = later:",
+    ),
+    "ask_pin": ("PIN của token (để trống = để sau):", "Token PIN (empty = later):"),
+    "ask_on_reader": ("Nhập PIN trên bàn phím của đầu đọc.", "Type the PIN on the reader."),
+    "window_pin": ("&Mã PIN của token:", "Token &PIN:"),
+    "window_pin_pad": (
+        "Bấm Ký, rồi nhập PIN trên bàn phím của đầu đọc.",
+        "Press Sign, then type the PIN on the reader.",
+    ),
+    "window_scroll": (
+        "Cuộn xuống xem hết nội dung trước khi ký.",
+        "Scroll down to the end before you sign.",
+    ),
+    "window_select": (
+        "Phần riêng của từng tờ khai; chọn một dòng để xem đủ bên dưới:",
+        "What each of them has of its own; select a line to see all of it below:",
+    ),
+    "label_form": ("Tờ khai", "Form"),
     "document_signed": (
         "Tài liệu đã có chữ ký nên bị từ chối ký.",
         "The document is signed already; not signed again.",
@@ -99,8 +205,8 @@ _TEXTS: dict[str, tuple[str, str]] = {
         "The document does not match its hash; not signed.",
     ),
     "document_form": (
-        "Máy chủ nói mẫu {said} nhưng tài liệu là mẫu {found}; từ chối ký.",
-        "The server says form {said} but the document is form {found}; not signed.",
+        "Máy chủ nói mẫu {expected} nhưng tài liệu là mẫu {found}; từ chối ký.",
+        "The server says form {expected} but the document is form {found}; not signed.",
     ),
     "other_tax_code": (
         "Mã số thuế trong tờ khai là {document}, của chứng thư là {certificate}: từ chối ký.",
@@ -206,8 +312,8 @@ _TEXTS: dict[str, tuple[str, str]] = {
     "on": ("bật", "on"),
     "off": ("tắt", "off"),
     "installed": (
-        "Agent sẽ tự chạy khi đăng nhập ({place}).",
-        "The agent now starts at login ({place}).",
+        "Từ lần đăng nhập sau agent sẽ tự chạy ({place}). Chạy ngay bây giờ: ibhxh-agent run",
+        "From the next login on the agent starts by itself ({place}). To start it now: ibhxh-agent run",
     ),
     "uninstalled": ("Agent không còn tự chạy khi đăng nhập.", "The agent no longer starts at login."),
     "install_failed": (
@@ -248,30 +354,18 @@ _TEXTS: dict[str, tuple[str, str]] = {
         "Máy chủ trả lời không đúng giao thức (HTTP {status}). Kiểm tra địa chỉ, tên cơ sở dữ liệu và ứng dụng iBHXH.",
         "The server's answer is not of the protocol (HTTP {status}). Check address, database name and the iBHXH app.",
     ),
+    "pair_database": (
+        "{server} không trả lời đúng giao thức. Máy chủ có nhiều cơ sở dữ liệu thì phải nêu tên: thêm --database TÊN "
+        "như lệnh trong hộp thoại ghép máy của Odoo. Nếu không, kiểm tra địa chỉ và ứng dụng iBHXH.",
+        "{server} does not answer as expected. A server with several databases needs the name: add --database NAME as "
+        "in the command of Odoo's pairing dialog. Otherwise check the address and the iBHXH app.",
+    ),
     "too_large": ("Máy chủ từ chối vì nội dung gửi quá lớn.", "The server refused it: what was sent is too large."),
     "ask_title": ("Yêu cầu ký điện tử", "Request for a signature"),
-    "ask_pin": (
-        "Nhập PIN của token để KÝ (để trống = từ chối):",
-        "Token PIN to SIGN (empty = refuse):",
-    ),
-    "ask_pin_pad": (
-        "Nhập PIN trên bàn phím của đầu đọc sau khi bấm Enter (n = từ chối):",
-        "Press Enter, then type the PIN on the reader (n = refuse):",
-    ),
-    "ask_yes": ("PIN đang được nhớ. Enter = ký, n = từ chối:", "The PIN is remembered. Enter = sign, n = refuse:"),
     "ask_headline": (
         "Odoo yêu cầu ký tờ khai BHXH bằng token của bạn",
         "Odoo asks for a signature on a BHXH form with your token",
     ),
-    "ask_many": ("{count} tờ khai sẽ được ký với một lần nhập PIN:", "{count} forms are signed with one PIN:"),
-    "window_pin": ("Mã PIN của token:", "Token PIN:"),
-    "window_keep": ("Nhớ PIN trong bộ nhớ", "Keep the PIN in memory for"),
-    "window_minutes": ("phút", "minutes"),
-    "window_pin_pad": (
-        "Bấm Ký, rồi nhập PIN trên bàn phím của đầu đọc.",
-        "Press Sign, then type the PIN on the reader.",
-    ),
-    "window_pin_kept": ("PIN đang được nhớ; bấm Ký để đồng ý.", "The PIN is remembered; press Sign to agree."),
     "window_sign": ("&Ký", "&Sign"),
     "window_refuse": ("&Từ chối", "&Refuse"),
     "window_later": ("Để &sau", "&Later"),
@@ -280,21 +374,17 @@ _TEXTS: dict[str, tuple[str, str]] = {
     "window_signing": ("Đang ký…", "Signing…"),
     "window_progress": ("Đã ký {done}/{total}", "Signed {done}/{total}"),
     "label_issuer": ("Nhà cung cấp, số serial", "Issuer, serial"),
-    "label_form": ("Tờ khai", "Form"),
-    "label_tax_code": ("Mã số thuế", "Tax code"),
     "label_server": ("Máy chủ", "Server"),
     "label_certificate": ("Chứng thư số", "Certificate"),
     "label_validity": ("Hiệu lực", "Validity"),
     "label_token": ("Token", "Token"),
-    "label_company": ("Đơn vị", "Company"),
-    "label_email": ("Email", "E-mail"),
-    "label_phone": ("Điện thoại", "Phone"),
-    "label_requested_by": ("Người yêu cầu", "Requested by"),
-    "more_items": ("… và {count} tài liệu nữa", "… and {count} more documents"),
+    "label_requested_by": ("Người yêu cầu (theo máy chủ)", "Requested by (says the server)"),
     "result": ("Đã ký {signed}, không ký {failed}.", "Signed {signed}, not signed {failed}."),
     "paired": (
-        "Đã ghép với {server} cho {user}. Khóa có hạn đến {expires_at}. Chạy tiếp: ibhxh-agent run",
-        "Paired with {server} for {user}. The key is valid until {expires_at}. Next: ibhxh-agent run",
+        "Đã ghép với {server}, cơ sở dữ liệu {database}, cho {user}. Khóa có hạn đến {expires_at}. "
+        "Chạy tiếp: ibhxh-agent run",
+        "Paired with {server}, database {database}, for {user}. The key is valid until {expires_at}. "
+        "Next: ibhxh-agent run",
     ),
     "ask_code": ("Mã ghép máy trong Odoo (XXXX-XXXX):", "Pairing code from Odoo (XXXX-XXXX):"),
     "stopped_final": (
@@ -310,10 +400,6 @@ _TEXTS: dict[str, tuple[str, str]] = {
         "This agent is outdated; the server needs version {minimum} or later. Please upgrade.",
     ),
     "no_certificates": ("Không thấy chứng thư số nào có MST.", "No certificate with a tax code was found."),
-    "certificate_not_valid": (
-        "Chứng thư số hết hạn hoặc chưa có hiệu lực.",
-        "The certificate has expired or is not valid yet.",
-    ),
 }
 
 _language = 0
@@ -330,6 +416,11 @@ def language() -> str:
     return ("vi", "en")[_language]
 
 
+def has_text(key: str) -> bool:
+    """There is a sentence of this name."""
+    return key in _TEXTS
+
+
 def text(key: str, **values: object) -> str:
-    """The sentence in the chosen language, with its values filled in."""
-    return _TEXTS[key][_language].format(**values)
+    """The sentence in the chosen language. Its values may come from a server or token: they are made harmless."""
+    return _TEXTS[key][_language].format(**{name: harmless(value, 1000) for name, value in values.items()})

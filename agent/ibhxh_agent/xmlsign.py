@@ -18,7 +18,6 @@ from signxml.algorithms import CanonicalizationMethod, DigestAlgorithm, Signatur
 from signxml.signer import XMLSigner
 
 from ibhxh_agent.certificate import TokenCertificate
-from ibhxh_agent.document import Document
 from ibhxh_agent.errors import SigningError
 from ibhxh_agent.texts import text
 
@@ -92,14 +91,15 @@ class TokenKey(rsa.RSAPrivateKey):
         return self
 
 
-def sign(document: Document, certificate: TokenCertificate, key: rsa.RSAPrivateKey, signed_at: datetime) -> bytes:
+def sign(data: bytes, certificate: TokenCertificate, key: rsa.RSAPrivateKey, signed_at: datetime) -> bytes:
     """The document with one ``ds:Signature`` appended inside ``CKy_Dvi``; nothing else is changed.
 
+    :param data: as :func:`ibhxh_agent.document.rebuild` wrote it, never a server's bytes
     :param signed_at: aware; written as ``SigningTime`` in UTC with whole seconds (a claim, not covered by the digest)
     :return: UTF-8 with XML declaration
     :raises SigningError: from the key
     """
-    root = document.root
+    root = etree.fromstring(data)
     etree.SubElement(_place(root), f"{{{DS}}}Signature", Id="placeholder", nsmap=_NAMESPACES)
     signer = XMLSigner(
         method=SignatureConstructionMethod.enveloped,

@@ -46,7 +46,7 @@ def test_a_request_is_signed_and_delivered(agent, paired, hsm, first_certificate
 
 
 def test_the_signature_has_the_layout_of_a_real_one_and_changes_nothing_else(agent, paired, hsm, first_certificate):
-    unsigned = form("05", attachment="<x/>")
+    unsigned = form("05")
     waiting = paired.add(unsigned, first_certificate.fingerprint, form="05")
     process = agent("run", "--once", pin=softhsm.PIN)
     process.communicate(timeout=120)

@@ -219,7 +219,8 @@ def test_the_agent_lives_through_it_all(agent, paired, fake, hsm, first_certific
     import hashlib
 
     broken = hashlib.sha256(fake.certificate).hexdigest()
-    process = agent("--library", softhsm.LIBRARY, "run", "--poll-interval", "0.2", pin=softhsm.PIN, library=fake.path)
+    options = ("run", "--poll-interval", "0.2", "--token", "Kế toán", "--token", "Fake token")
+    process = agent("--library", softhsm.LIBRARY, *options, pin=softhsm.PIN, library=fake.path)
     fake.behave(pin=softhsm.PIN)
     for how in ("crash", "garbage", "error"):
         fake.behave(sign=how)

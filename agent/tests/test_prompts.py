@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import io
+import itertools
 import os
-import pty
 import sys
+from dataclasses import replace
 
 import pki
 import pytest
+from forms import form
 
+from ibhxh_agent import document
 from ibhxh_agent.certificate import TokenCertificate
 from ibhxh_agent.errors import AgentError
-from ibhxh_agent.prompt import choose
-from ibhxh_agent.prompt.base import Item, Question
+from ibhxh_agent.prompt import choose, terminal
+from ibhxh_agent.prompt.base import Decision, Item, Question
 from ibhxh_agent.prompt.descriptor import DescriptorPrompt
-from ibhxh_agent.prompt.terminal import TerminalPrompt
+from ibhxh_agent.prompt.terminal import TerminalPrompt, describe
 from ibhxh_agent.prompt.window import WindowPrompt
+from ibhxh_agent.secret import Secret
 
 
 class Terminal(io.StringIO):
@@ -60,54 +64,130 @@ def test_a_bad_descriptor_is_told():
     assert caught.value.code == "bad_descriptor"
 
 
+def item(**changes):
+    read = document.read(form(changes.pop("kind", "04"), **changes))
+    return Item(read.form, read.rows(), "Kế\x1b[2J toán")
+
+
 @pytest.fixture
-def question():
-    certificate = TokenCertificate.from_der(pki.certificate(pki.key(0)))
-    item = Item("04/ĐK-IVAN", "Tờ khai", "Công ty\x1b[2J", "0100109106", "a@b.vn", "+84", "Kế", (("I-VAN", "TS24"),))
-    return Question("https://odoo.example", certificate, "Token", [item] * 25, ("CẢNH BÁO",))
+def certificate():
+    return TokenCertificate.from_der(pki.certificate(pki.key(0)))
+
+
+@pytest.fixture
+def question(certificate):
+    return Question("https://odoo.example", certificate, "Token\x1b[2J", [item()], ("CẢNH BÁO",))
+
+
+def answering(monkeypatch, replies, pin=None):
+    """A person who types these lines, then the PIN; what is left over was not asked for."""
+    left = list(replies)
+
+    def reply(*_):
+        if not left:
+            raise EOFError
+        typed = left.pop(0)
+        if isinstance(typed, type):
+            raise typed
+        return typed
+
+    monkeypatch.setattr("builtins.input", reply)
+    monkeypatch.setattr("ibhxh_agent.prompt.terminal.getpass.getpass", lambda _prompt, stream: (reply() and "") or pin)
+    left += [] if pin is None else ["pin"]
+    return left
+
+
+def big_screen(monkeypatch, lines=1000, columns=100):
+    monkeypatch.setattr(terminal.shutil, "get_terminal_size", lambda: os.terminal_size((columns, lines)))
 
 
 @pytest.mark.parametrize(
-    ("typed", "decision", "pin"), [("7319\n", "sign", b"7319"), ("\n", "refuse", None), ("\x04", "cancel", None)]
+    ("replies", "pin", "decision"),
+    [
+        (["k"], "7319", Decision.SIGN),
+        (["K "], "7319", Decision.SIGN),
+        (["s"], "7319", Decision.SIGN),
+        (["k"], "", Decision.LATER),
+        (["t"], None, Decision.REFUSE),
+        ([""], None, Decision.LATER),
+        (["7319"], None, Decision.LATER),
+        ([], None, Decision.LATER),
+        ([KeyboardInterrupt], None, Decision.LATER),
+    ],
 )
-def test_the_terminal_asks_without_echo(question, monkeypatch, typed, decision, pin):
-    ours, theirs = pty.openpty()
-    os.write(ours, typed.encode())
-    monkeypatch.setattr(
-        "ibhxh_agent.prompt.terminal.getpass.getpass",
-        lambda _prompt, stream: _read_line(theirs),
-    )
+@pytest.mark.usefixtures("_one_page")
+def test_s13_nothing_but_a_deliberate_yes_signs_in_the_terminal(question, monkeypatch, replies, pin, decision):
+    left = answering(monkeypatch, replies, pin)
     out = io.StringIO()
     answer = TerminalPrompt(out).ask(question)
-    assert answer.decision == decision
-    assert (bytes(answer.pin.buffer()) if answer.pin else None) == pin
+    assert answer.decision is decision and left == []
+    assert (bytes(answer.pin.buffer()) if answer.pin else None) == (b"7319" if decision is Decision.SIGN else None)
     shown = out.getvalue()
-    for wanted in ("https://odoo.example", "Công ty [2J", "a@b.vn", "CẢNH BÁO", "… và 5 tài liệu nữa", "TS24"):
-        assert wanted in shown
+    for expected in ("https://odoo.example", "Token [2J", "ke.toan@hoasen.example", "CẢNH BÁO", "TS24", "Kế [2J toán"):
+        assert expected in shown
     assert "\x1b" not in shown and "7319" not in shown
-    os.close(ours)
-    os.close(theirs)
 
 
-def _read_line(descriptor):
-    line = os.read(descriptor, 100)
-    if not line:
-        raise EOFError
-    return line.decode().rstrip("\n")
-
-
-@pytest.mark.parametrize(("reply", "decision"), [("", "sign"), ("n", "refuse"), ("y", "sign"), (None, "cancel")])
+@pytest.mark.parametrize(
+    ("reply", "decision"),
+    [("k", Decision.SIGN), ("t", Decision.REFUSE), ("", Decision.LATER), (KeyboardInterrupt, Decision.LATER)],
+)
+@pytest.mark.usefixtures("_one_page")
 def test_a_pin_pad_needs_a_yes_only(question, monkeypatch, reply, decision):
-    from dataclasses import replace
+    answering(monkeypatch, [reply])
+    answer = TerminalPrompt(io.StringIO()).ask(replace(question, pin_pad=True))
+    assert answer.decision is decision and answer.pin is None
 
-    def answer(_prompt):
-        if reply is None:
-            raise KeyboardInterrupt
-        return reply
 
-    monkeypatch.setattr("builtins.input", answer)
-    asked = replace(question, pin_pad=True)
-    assert TerminalPrompt(io.StringIO()).ask(asked).decision == decision
+@pytest.fixture
+def _one_page(monkeypatch):
+    big_screen(monkeypatch)
+
+
+def test_s14_every_document_can_be_seen_page_by_page(certificate, monkeypatch):
+    big_screen(monkeypatch, 24, 80)
+    people = [f"Nguyễn Thị {number}" for number in range(40)]
+    asked = Question("https://odoo.example", certificate, "Token", [item(NguoiLienHe=name) for name in people])
+    left = answering(monkeypatch, [""] * 30, "1")
+    out = io.StringIO()
+    seen = []
+    prompt = TerminalPrompt(out)
+    monkeypatch.setattr("builtins.input", lambda: seen.append(len(out.getvalue())) or "")
+    assert prompt.ask(asked).decision is Decision.LATER and left
+    shown = out.getvalue()
+    assert all(f"Nguyễn Thị {number}\n" in shown for number in range(40))
+    # What they share is shown once, and no page is longer than the screen.
+    assert shown.count("ke.toan@hoasen.example") == 1 and "40 tờ khai" in shown
+    pages = [shown[start:end].count("\n") for start, end in itertools.pairwise([0, *seen])]
+    assert len(pages) > 4 and max(pages) <= 24
+
+
+def test_s14_the_rest_of_a_batch_can_be_skipped_but_not_what_all_share(certificate, monkeypatch):
+    big_screen(monkeypatch, 12, 80)
+    asked = Question("https://odoo.example", certificate, "T", [item(NguoiLienHe=f"Hoa {n}") for n in range(40)])
+    replies = iter(["b"] * 4 + ["k"])  # three pages of the shared part, then the list, then the decision
+    monkeypatch.setattr("builtins.input", lambda: next(replies))
+    monkeypatch.setattr("ibhxh_agent.prompt.terminal.getpass.getpass", lambda _prompt, stream: "1")
+    out = io.StringIO()
+    assert TerminalPrompt(out).ask(asked).decision is Decision.SIGN
+    shared, _, rest = out.getvalue().partition("Phần riêng của từng tờ khai")
+    assert all(row.value in shared for row in asked.shared() if len(row.value) < 40)
+    assert "Tờ khai 40/40" not in rest
+
+
+def test_s1_the_terminal_shows_every_value_whole_and_none_can_fake_a_row(certificate):
+    long = "Lý do " + "rất dài " * 60 + "hết"
+    lines = f"Dòng một\nEmail: ai.do@example.com\n{long}"
+    asked = Question(
+        "https://odoo.example", certificate, "T", [item(kind="05", NoiDungThayDoi=lines, DiaChi=long[:400])]
+    )
+    shown = describe(asked, 60)
+    assert max(map(len, shown[1:])) <= 60
+    text = " ".join(line.strip().removeprefix("| ") for line in shown)
+    for row in asked.items[0].rows:
+        assert " ".join(row.value.replace("\n", " ↵ ").split()) in text
+    assert [line for line in shown if line.startswith("  Email: ")] == ["  Email: ke.toan@hoasen.example"]
+    assert "| Email: ai.do@example.com" in "\n".join(shown)
 
 
 def test_the_terminal_shows_progress_and_result():
@@ -127,13 +207,13 @@ def test_ctrl_c_ends_the_question_and_the_agents_own_handler_comes_back(question
 
     before = signal.signal(signal.SIGINT, mine)
 
-    def pressed(_prompt, stream):
+    def pressed():
         signal.raise_signal(signal.SIGINT)
         return "not reached"
 
-    monkeypatch.setattr("ibhxh_agent.prompt.terminal.getpass.getpass", pressed)
+    monkeypatch.setattr("builtins.input", pressed)
     try:
-        assert TerminalPrompt(io.StringIO()).ask(question).decision == "cancel"
+        assert TerminalPrompt(io.StringIO()).ask(question).decision is Decision.LATER
         assert signal.getsignal(signal.SIGINT) is mine
     finally:
         signal.signal(signal.SIGINT, before)
@@ -144,9 +224,22 @@ def test_an_ending_agent_stops_the_batch_in_the_terminal():
 
 
 def test_a_pin_from_the_start_is_never_used_again_after_it_failed(question):
-    from ibhxh_agent.secret import Secret
-
     prompt = DescriptorPrompt(Secret(bytearray(b"7319")))
     assert bytes(prompt.ask(question).pin.buffer()) == b"7319"
-    prompt.forget()
-    assert prompt.ask(question).decision == "no_pin"
+    prompt.login_failed()
+    assert prompt.ask(question).decision is Decision.NO_PIN
+
+
+@pytest.mark.parametrize(
+    ("labels", "asked", "decisions"),
+    [
+        ((), [("A", True), ("A", True), ("B", False), ("A", False)], "sign sign foreign_pin sign"),
+        ((), [("A", False), ("B", True), ("A", True)], "foreign_pin sign foreign_pin"),
+        (("A", "B"), [("A", False), ("B", False), ("C", True)], "sign sign foreign_pin"),
+    ],
+)
+def test_t2_a_pin_from_the_start_is_of_one_token_or_of_those_that_were_named(question, labels, asked, decisions):
+    prompt = DescriptorPrompt(Secret(bytearray(b"7319")), labels)
+    questions = [replace(question, token_label=name, token=name, only_token=only) for name, only in asked]
+    assert " ".join(prompt.ask(one).decision.value for one in questions) == decisions
+    assert prompt.ask(replace(questions[-1], pin_pad=True)).decision is Decision.SIGN  # the reader asks for it

@@ -17,8 +17,6 @@ from ibhxh_agent.backoff import Backoff
 from ibhxh_agent.client import Client, Credentials, Server
 from ibhxh_agent.config import Folder, Pairing, Settings
 from ibhxh_agent.errors import AgentError
-from ibhxh_agent.pinmemory import PinMemory
-from ibhxh_agent.secret import Secret
 from ibhxh_agent.secretstore import SecretStore
 from ibhxh_agent.tokens.manager import Token
 
@@ -36,8 +34,7 @@ class NoTokens:
 
 
 class NoWork:
-    def __init__(self):
-        self.pins = PinMemory()
+    """A signer that is never asked."""
 
 
 class Clock:
@@ -71,14 +68,13 @@ def lone_agent(odoo, tmp_path):
 
 def run_for(agent, seconds):
     until = agent.clock.now + seconds
-    look = agent.look
 
     def looking():
         if agent.clock.now >= until:
             agent.stopping.set()
-        return look()
+        return False
 
-    agent.look = looking
+    agent._manager.refresh = looking
     agent.run()
 
 
@@ -149,33 +145,14 @@ def test_an_outdated_agent_says_so(lone_agent, odoo):
 
 
 @pytest.mark.parametrize("code", ["invalid_key", "revoked", "wrong_device"])
-def test_a_revoked_agent_stops_forgets_its_pins_and_says_so(lone_agent, odoo, code):
-    pins = lone_agent._signer.pins
-    pins.keep(("m", "s"), Secret(bytearray(b"1234")), 5)
+def test_a_revoked_agent_stops_and_says_so(lone_agent, odoo, code):
     lone_agent._manager.tokens = [Token("lib", 1, "label", "s", "model", "m", frozenset())]
     body = json.dumps({"error": code, "message": "Máy này đã bị thu hồi."}).encode()
     odoo.faults.append(("heartbeat", 403, body))
     with pytest.raises(AgentError) as caught:
         lone_agent.run()
     assert "Máy này đã bị thu hồi" in caught.value.message and caught.value.code == code
-    assert len(pins) == 0 and lone_agent.state.online is False
-
-
-def test_the_pin_is_forgotten_when_the_token_goes_or_the_screen_locks(lone_agent):
-    pins = lone_agent._signer.pins
-    lone_agent._manager.tokens = [Token("lib", 1, "label", "s", "model", "m", frozenset())]
-    pins.keep(("m", "s"), Secret(bytearray(b"1234")), 5)
-    lone_agent._locked = lambda: False
-    lone_agent.look()
-    assert len(pins) == 1
-    lone_agent._locked = lambda: True
-    lone_agent.look()
-    assert len(pins) == 0
-    pins.keep(("m", "s"), Secret(bytearray(b"1234")), 5)
-    lone_agent._locked = lambda: False
-    lone_agent._manager.tokens = []
-    lone_agent.look()
-    assert len(pins) == 0
+    assert lone_agent.state.online is False
 
 
 def test_after_a_sleep_it_asks_at_once(lone_agent, odoo):

@@ -22,9 +22,11 @@ from forms import form
 
 from ibhxh_agent import frames, logs
 from ibhxh_agent.frames import FrameError, read_frame, write_frame
-from ibhxh_agent.pinmemory import PinMemory
 from ibhxh_agent.prompt.descriptor import DescriptorPrompt, read_pin
 from ibhxh_agent.secret import Secret
+
+#: The tokens that the PIN of a run is for.
+BOTH = ("--token", "Kế toán", "--token", "Fake token")
 
 
 def test_after_a_full_run_no_secret_is_in_any_output_file_or_on_the_wire(
@@ -42,7 +44,7 @@ def test_after_a_full_run_no_secret_is_in_any_output_file_or_on_the_wire(
         (softhsm.PIN, broken),
     ):
         waiting = paired.add(form(), fingerprint)
-        process = agent("--library", softhsm.LIBRARY, "run", "--once", pin=pin, library=fake.path)
+        process = agent("--library", softhsm.LIBRARY, "run", "--once", *BOTH, pin=pin, library=fake.path)
         outputs += process.communicate(timeout=120)
         assert waiting.state != "claimed"
     assert [entry.state for entry in paired.requests.values()] == ["signed", "failed", "failed"]
@@ -101,7 +103,12 @@ def test_a_crashing_child_leaves_no_core(fake, tmp_path, monkeypatch):
 
     with pytest.raises(SigningError):
         library.open(
-            7, token["serial"], hashlib.sha256(fake.certificate).hexdigest(), Secret(bytearray(b"1")), warned=True
+            7,
+            token["serial"],
+            token["label"],
+            hashlib.sha256(fake.certificate).hexdigest(),
+            Secret(bytearray(b"1")),
+            warned=True,
         )
     assert len(fake.logins) == 1 and list(tmp_path.glob("core*")) == []
 
@@ -177,26 +184,6 @@ def test_the_pin_is_read_from_the_descriptor_up_to_the_line_end(given, expected)
     assert bytes(read_pin(reading).buffer()) == expected
     with pytest.raises(OSError):
         os.fstat(reading)
-
-
-def test_a_pin_is_remembered_for_the_chosen_time_only():
-    now = [0.0]
-    memory = PinMemory(lambda: now[0])
-    token = ("m", "s")
-    memory.keep(token, Secret(bytearray(b"7319")), 2)
-    now[0] = 119
-    assert bytes(memory.get(token).buffer()) == b"7319"
-    now[0] = 120
-    assert memory.get(token) is None and len(memory) == 0
-    memory.keep(token, Secret(bytearray(b"7319")), 0)
-    assert memory.get(token) is None
-    memory.keep(token, Secret(bytearray(b"7319")), 10_000)
-    now[0] += 3601
-    assert memory.get(token) is None
-    memory.keep(token, Secret(bytearray(b"7319")), 5)
-    kept = memory._kept[token][0].buffer()
-    memory.forget_all()
-    assert kept == b"" and len(memory) == 0
 
 
 class Pipe:

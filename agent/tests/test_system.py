@@ -11,30 +11,43 @@ from types import SimpleNamespace
 import pytest
 
 from ibhxh_agent import autostart, hardening, secretstore
-from ibhxh_agent.autostart import LaunchAgent, SystemdUser, WindowsRunKey
+from ibhxh_agent.autostart import LaunchAgent, WindowsRunKey, XdgAutostart
 from ibhxh_agent.config import Folder, Settings
 from ibhxh_agent.errors import AgentError
 from ibhxh_agent.runner import State
-from ibhxh_agent.screenlock import is_locked
 from ibhxh_agent.secretstore import SecretStore
 from ibhxh_agent.tray import Tray
 
 COMMAND = ["/opt/my agent/ibhxh-agent", "--config-dir", "/home/a b/100%", "run"]
 
 
-def test_systemd_unit(tmp_path):
+def test_b7_the_autostart_file_needs_no_target_of_systemd(tmp_path):
+    """Desktops without graphical-session.target never started a unit that hung on it; all read this file."""
     ran = []
-    unit = SystemdUser(tmp_path, ran.append)
-    place = unit.install(COMMAND)
-    content = (tmp_path / "ibhxh-agent.service").read_text()
-    assert place.endswith("ibhxh-agent.service")
-    assert "ExecStart='/opt/my agent/ibhxh-agent' --config-dir '/home/a b/100%%' run\n" in content
-    assert "RestartPreventExitStatus=3" in content and "LimitCORE=0" in content
-    assert ran == [["systemctl", "--user", "daemon-reload"], ["systemctl", "--user", "enable", "--now", autostart.UNIT]]
-    unit.uninstall()
-    unit.uninstall()
-    assert not (tmp_path / "ibhxh-agent.service").exists()
-    assert ran[2:] == [
+    start = XdgAutostart(tmp_path, ran.append)
+    place = start.install([*COMMAND, 'a "b" $c `d` \\e'])
+    assert place == str(tmp_path / "autostart" / "ibhxh-agent.desktop")
+    content = (tmp_path / "autostart" / "ibhxh-agent.desktop").read_text().splitlines()
+    assert content[0] == "[Desktop Entry]" and "Type=Application" in content and "Terminal=false" in content
+    (line,) = [line for line in content if line.startswith("Exec=")]
+    assert line == (
+        'Exec="/opt/my agent/ibhxh-agent" "--config-dir" "/home/a b/100%%" "run"'
+        ' "a \\\\"b\\\\" \\\\$c \\\\`d\\\\` \\\\\\\\e"'
+    )
+    start.uninstall()
+    start.uninstall()
+    assert not (tmp_path / "autostart" / "ibhxh-agent.desktop").exists() and ran == []
+
+
+@pytest.mark.parametrize("action", ["install", "uninstall"])
+def test_b7_the_unit_of_an_earlier_version_goes(tmp_path, action):
+    unit = tmp_path / "systemd" / "user" / "ibhxh-agent.service"
+    unit.parent.mkdir(parents=True)
+    unit.touch()
+    ran = []
+    start = XdgAutostart(tmp_path, ran.append)
+    start.install(COMMAND) if action == "install" else start.uninstall()
+    assert not unit.exists() and ran == [
         ["systemctl", "--user", "disable", "--now", autostart.UNIT],
         ["systemctl", "--user", "daemon-reload"],
     ]
@@ -86,7 +99,7 @@ def test_windows_run_key():
 def test_the_way_fits_the_system(monkeypatch):
     monkeypatch.setitem(sys.modules, "winreg", FakeRegistry())
     kinds = {platform: type(autostart.autostart(platform)) for platform in ("win32", "darwin", "linux")}
-    assert kinds == {"win32": WindowsRunKey, "darwin": LaunchAgent, "linux": SystemdUser}
+    assert kinds == {"win32": WindowsRunKey, "darwin": LaunchAgent, "linux": XdgAutostart}
 
 
 def test_windows_starts_without_a_console(tmp_path, monkeypatch):
@@ -109,42 +122,6 @@ def test_a_system_that_refuses_is_told(error):
     with pytest.raises(AgentError) as caught:
         autostart.change(fail)
     assert caught.value.code == "install_failed"
-
-
-@pytest.mark.parametrize(
-    ("platform", "environment", "answer", "locked"),
-    [
-        ("linux", {"XDG_SESSION_ID": "3"}, b"yes\n", True),
-        ("linux", {"XDG_SESSION_ID": "3"}, b"no\n", False),
-        ("linux", {}, b"yes\n", False),
-        ("linux", {"XDG_SESSION_ID": "3"}, FileNotFoundError(), False),
-        ("linux", {"XDG_SESSION_ID": "3"}, subprocess.TimeoutExpired("loginctl", 5), False),
-        ("darwin", {}, plistlib.dumps({"IOConsoleUsers": [{"CGSSessionScreenIsLocked": True}]}), True),
-        ("darwin", {}, plistlib.dumps({"IOConsoleUsers": [{"kCGSSessionOnConsoleKey": True}]}), False),
-        ("darwin", {}, plistlib.dumps([]), False),
-        ("darwin", {}, b"nonsense", False),
-    ],
-)
-def test_the_lock_of_the_screen(platform, environment, answer, locked):
-    commands = []
-
-    def run(command):
-        commands.append(command)
-        if isinstance(answer, Exception):
-            raise answer
-        return answer
-
-    assert is_locked(platform, environment, run) is locked
-    if platform == "linux" and environment:
-        assert commands[0][:3] == ["loginctl", "show-session", "3"]
-
-
-@pytest.mark.parametrize(("desktop", "locked"), [(0, True), (77, False)])
-def test_the_lock_of_the_screen_on_windows(desktop, locked):
-    closed = []
-    user32 = SimpleNamespace(OpenInputDesktop=lambda *_: desktop, CloseDesktop=closed.append)
-    assert is_locked("win32", {}, windll=SimpleNamespace(user32=user32)) is locked
-    assert closed == ([] if locked else [77])
 
 
 def test_no_crash_dialog_on_windows(monkeypatch):

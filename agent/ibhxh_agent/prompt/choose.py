@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 
 from ibhxh_agent.errors import AgentError
 from ibhxh_agent.prompt.base import Prompt
@@ -20,6 +20,7 @@ KINDS = ("auto", "window", "terminal")
 def choose_prompt(
     kind: str = "auto",
     pin_descriptor: int | None = None,
+    tokens: Collection[str] = (),
     stopping: Callable[[], bool] = lambda: False,
     platform: str = sys.platform,
     environment: Mapping[str, str] | None = None,
@@ -27,12 +28,13 @@ def choose_prompt(
     """The descriptor when one was given, a window where there is a display, else the terminal.
 
     :param kind: ``auto``, or ``window`` or ``terminal`` to insist
+    :param tokens: labels of the tokens that the descriptor's PIN is for
     :param stopping: true when the agent ends, see :class:`WindowPrompt`
     :raises AgentError: ``no_prompt``, there is no way to ask anybody; ``bad_descriptor``
     """
     if pin_descriptor is not None:
         try:
-            return DescriptorPrompt(read_pin(pin_descriptor))
+            return DescriptorPrompt(read_pin(pin_descriptor), tokens)
         except OSError as error:
             raise AgentError("bad_descriptor", text("bad_descriptor")) from error
     display = has_display(platform, os.environ if environment is None else environment)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Collection, Hashable
 
 from ibhxh_agent.frames import MAX_SECRET
-from ibhxh_agent.prompt.base import Answer, Question
+from ibhxh_agent.prompt.base import Answer, Decision, Question
 from ibhxh_agent.secret import Secret
 
 
@@ -38,20 +39,37 @@ def read_pin(descriptor: int) -> Secret:
 class DescriptorPrompt:
     """Says yes to every known form with the PIN that was handed over at the start.
 
-    Whoever starts the agent like this has decided beforehand; the checks of the document happen all the same.
+    Whoever starts the agent like this has decided beforehand; the checks of the document happen all the same. The PIN
+    reaches only tokens that it was given for, and after one refused login none at all.
+
+    :param tokens: labels of the tokens with this PIN; none = of the only one that is plugged in when it is first needed
     """
 
-    def __init__(self, pin: Secret) -> None:
+    attended = False
+
+    def __init__(self, pin: Secret, tokens: Collection[str] = ()) -> None:
         self._pin = pin
+        self._labels = frozenset(tokens)
+        self._only: Hashable = None
 
     def ask(self, question: Question) -> Answer:
-        """Sign; after :meth:`forget` there is nothing left to sign with. Never spends the last try."""
-        if not self._pin and not question.pin_pad:
-            return Answer("no_pin")
-        return Answer("sign", self._pin.clone())
+        """Sign, when there is a PIN for this token."""
+        if not question.pin_pad:
+            if not self._pin:
+                return Answer(Decision.NO_PIN)
+            if not self._is_for(question):
+                return Answer(Decision.FOREIGN_PIN)
+        return Answer(Decision.SIGN, None if question.pin_pad else self._pin.clone())
 
-    def forget(self) -> None:
-        """The token refused this PIN: it must not be used again."""
+    def _is_for(self, question: Question) -> bool:
+        if self._labels:
+            return question.token_label in self._labels
+        if self._only is None and question.only_token:
+            self._only = question.token
+        return self._only is not None and question.token == self._only
+
+    def login_failed(self) -> None:
+        """The token refused this PIN, or may have: it must not be used again."""
         self._pin.wipe()
 
     def progress(self, done: int, total: int) -> bool:
@@ -63,4 +81,4 @@ class DescriptorPrompt:
 
     def close(self) -> None:
         """Forget the PIN."""
-        self.forget()
+        self._pin.wipe()

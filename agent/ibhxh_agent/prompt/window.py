@@ -11,7 +11,8 @@ import time
 from collections.abc import Callable
 
 from ibhxh_agent.children import Child, ChildError
-from ibhxh_agent.prompt.base import Answer, Question
+from ibhxh_agent.frames import FrameError
+from ibhxh_agent.prompt.base import Answer, Decision, Question
 from ibhxh_agent.prompt.wire import question_message
 from ibhxh_agent.texts import language
 
@@ -24,8 +25,12 @@ PATIENCE = 15 * 60.0
 class WindowPrompt:
     """One window per question; it stays open for the progress of a batch.
 
+    It never takes the keyboard away from another program, see :mod:`ibhxh_agent.prompt.window_child`.
+
     :param stopping: asked now and then; true = the agent ends, stop waiting
     """
+
+    attended = True
 
     def __init__(
         self,
@@ -49,16 +54,15 @@ class WindowPrompt:
                 received = self._child.poll(0.5)
                 if received is not None:
                     message, pin = received
-                    decision = str(message.get("decision"))
-                    if decision != "sign":
+                    decision = _decision(message.get("decision"))
+                    if decision is not Decision.SIGN:
                         self.close()
                         return Answer(decision)
-                    minutes = float(message.get("keep_minutes") or 0)
-                    return Answer("sign", pin if pin else None, minutes)
-        except ChildError as error:
-            log.warning("the PIN window ended: %s", error.reason)
+                    return Answer(decision, pin if pin else None)
+        except (ChildError, FrameError) as error:
+            log.warning("the PIN window ended: %s", error)
         self.close()
-        return Answer("cancel")
+        return Answer(Decision.LATER)
 
     def progress(self, done: int, total: int) -> bool:
         """Move the bar; a window that is gone (closed or crashed) means stop."""
@@ -80,8 +84,16 @@ class WindowPrompt:
             except ChildError:
                 self._child = None
 
+    def login_failed(self) -> None:
+        """Nothing is kept."""
+
     def close(self) -> None:
         """Close the window, if one is open."""
         child, self._child = self._child, None
         if child is not None:
             child.kill()
+
+
+def _decision(value: object) -> Decision:
+    """Only a window's own yes or no is one."""
+    return next((one for one in (Decision.SIGN, Decision.REFUSE) if one.value == value), Decision.LATER)

@@ -1,13 +1,20 @@
 """The process of the PIN window (tkinter).
 
-Works with the keyboard alone: Tab moves, Enter signs, Escape puts off, Alt and the underlined letter presses a button.
+It comes up while somebody may be typing or clicking in another program. So it is deaf at first, for :data:`DEAF_MS` and
+until keys and mouse rest; it does not take the keyboard; the PIN is typed only where a person put the cursor, with a
+click or Alt and the underlined letter (Tab does not lead there); and Return does something there only, once a PIN is
+typed. Everything else than a deliberate Sign or Refuse is "later".
+
 Tk 8.6 does not speak to screen readers; ``ibhxh-agent run --prompt terminal`` does, through the terminal.
 """
 
 from __future__ import annotations
 
 import contextlib
+import time
 import tkinter as tk
+from collections.abc import Callable, Iterable
+from functools import partial
 from tkinter import font as tkfont
 from tkinter import ttk
 from typing import Any
@@ -19,17 +26,31 @@ from ibhxh_agent.texts import text, use_language
 
 _POLL_MS = 40
 _RESULT_MS = 4000
-_MINUTES = (5, 15, 30, 60)
-_WRAP = 560
+_WRAP = 640
+#: How long the window takes no key and no click at first, and how long the last one must be ago.
+DEAF_MS = 1000
+#: Columns and lines of the texts; what is longer is scrolled, and must have been.
+_COLUMNS, _LINES, _DETAIL_LINES = 92, 20, 5
+#: Columns of the list of a batch at most; what the selected document has of its own is shown whole below it.
+_MOST_COLUMNS = 5
+#: Shows where a value has a line break of its own; no field may hold this character.
+_LINE_BREAK = "\u21b5"
+
+_Rows = list[list[str]]
 
 
 class PinWindow:
     """The window; talks to the agent through ``pipe``."""
 
-    def __init__(self, pipe: ParentPipe, question: dict[str, Any]) -> None:
+    def __init__(
+        self, pipe: ParentPipe, question: dict[str, Any], monotonic: Callable[[], float] = time.monotonic
+    ) -> None:
         self._pipe = pipe
         self._question = question
+        self._monotonic = monotonic
         self._answered = False
+        self._unseen: set[tk.Text] = set()
+        self._entry: ttk.Entry | None = None
         self.root = tk.Tk(className="ibhxh-agent")
         self.root.title(text("ask_title"))
         self.root.resizable(False, False)
@@ -40,10 +61,35 @@ class PinWindow:
         self._frame.grid()
         self._frame.columnconfigure(1, weight=1)
         self._build()
-        self.root.bind("<Escape>", lambda _event: self._decide("cancel"))
-        self.root.protocol("WM_DELETE_WINDOW", lambda: self._decide("cancel"))
+        self.root.protocol("WM_DELETE_WINDOW", self._leave)
+        self._show_in_front()
+        self._deaf_until = self._monotonic() + DEAF_MS / 1000
+        self._make_deaf(self.root)
         self.root.after(_POLL_MS, self._poll)
-        self._to_front()
+
+    # -- deaf at first ------------------------------------------------------------------------------------------------
+
+    @property
+    def deaf(self) -> bool:
+        """Keys and clicks still belong to what the person did before the window came."""
+        return self._monotonic() < self._deaf_until
+
+    def _make_deaf(self, widget: tk.Misc) -> None:
+        """The first of each widget's bindings swallows what comes too early, and starts the wait again."""
+        widget.bindtags(("Deaf", *widget.bindtags()))
+        for child in widget.winfo_children():
+            self._make_deaf(child)
+        if widget is self.root:
+            for event in ("<Key>", "<Button>", "<ButtonRelease>"):
+                self.root.bind_class("Deaf", event, self._swallow)
+
+    def _swallow(self, _event: object) -> str | None:
+        if not self.deaf:
+            return None
+        self._deaf_until = self._monotonic() + DEAF_MS / 1000
+        return "break"
+
+    # -- what is shown ------------------------------------------------------------------------------------------------
 
     def _style(self) -> None:
         style = ttk.Style(self.root)
@@ -52,23 +98,34 @@ class PinWindow:
             style.theme_use("clam")
 
     def _build(self) -> None:
-        row = self._row(0, text("ask_headline"), font=self._bold)
-        for warning in self._question["warnings"]:
-            row = self._row(row, f"⚠ {warning}", font=self._bold, foreground="#a40000")
-        row = self._facts(row, self._question["facts"])
+        question = self._question
+        row = self._line(0, text("ask_headline"), font=self._bold)
+        for warning in question["warnings"]:
+            row = self._line(row, f"⚠ {warning}", font=self._bold, foreground="#a40000")
+        for note in question["notes"]:
+            row = self._line(row, note)
+        row = self._facts(row, question["facts"])
         ttk.Separator(self._frame).grid(row=row, columnspan=2, sticky="ew", pady=8)
-        items, rows = self._question["items"], self._question["rows"]
-        row = self._list(row + 1, rows) if rows else self._facts(row + 1, items[0])
-        row = self._pin(row)
+        row += 1
+        batch = bool(question["own"])
+        if batch:
+            row = self._line(row, text("ask_same", count=question["count"]), font=self._bold)
+        self._rows(row, question["shared"], _LINES, must_be_seen=True)
+        row += 1
+        if batch:
+            row = self._list(row, question["own"])
+        self._hint = ttk.Label(self._frame, foreground="#a40000", wraplength=_WRAP)
+        self._hint.grid(row=row, columnspan=2, sticky="w")
+        row = self._pin(row + 1)
         self._buttons(row)
 
-    def _row(self, row: int, content: str, **options: Any) -> int:
+    def _line(self, row: int, content: str, **options: Any) -> int:
         label = ttk.Label(self._frame, text=content, wraplength=_WRAP, **options)
         label.grid(row=row, columnspan=2, sticky="w", pady=(0, 6))
         return row + 1
 
-    def _facts(self, row: int, facts: list[list[str]]) -> int:
-        for name, value in facts:
+    def _facts(self, row: int, facts: _Rows) -> int:
+        for name, value, _note in facts:
             ttk.Label(self._frame, text=f"{name}:").grid(row=row, column=0, sticky="nw", padx=(0, 12), pady=1)
             ttk.Label(self._frame, text=value, wraplength=_WRAP - 140, font=self._bold).grid(
                 row=row, column=1, sticky="w", pady=1
@@ -76,67 +133,114 @@ class PinWindow:
             row += 1
         return row
 
-    def _list(self, row: int, items: list[list[list[str]]]) -> int:
-        row = self._row(row, text("ask_many", count=len(items)), font=self._bold)
+    def _rows(self, row: int, rows: _Rows, most_lines: int, *, must_be_seen: bool = False) -> tk.Text:
+        """Rows in a text that nobody can change; a value's further lines are indented below its first one.
+
+        :param must_be_seen: no signature before it was scrolled to its end, where it does not fit
+        """
+        holder = ttk.Frame(self._frame)
+        holder.grid(row=row, columnspan=2, sticky="ew", pady=(0, 6))
+        shown = tk.Text(
+            holder, width=_COLUMNS, height=1, wrap="word", font="TkDefaultFont", relief="flat", takefocus=True,
+            background=ttk.Style(self.root).lookup("TFrame", "background"), cursor="arrow", highlightthickness=1,
+        )  # fmt: skip
+        bar = ttk.Scrollbar(holder, command=shown.yview)
+
+        def scrolled(first: float, last: float) -> None:
+            bar.set(first, last)
+            if float(last) >= 1:
+                self._unseen.discard(shown)
+
+        shown.configure(yscrollcommand=scrolled)
+        shown.grid(row=0, column=0)
+        bar.grid(row=0, column=1, sticky="ns")
+        if must_be_seen:
+            self._unseen.add(shown)
+        self._fill(shown, rows)
+        self.root.update_idletasks()
+        lines = shown.count("1.0", "end", "displaylines")
+        shown.configure(height=min(most_lines, lines[0] if isinstance(lines, tuple) else lines or 1))
+        return shown
+
+    def _fill(self, shown: tk.Text, rows: Iterable[list[str]]) -> None:
+        shown.configure(state="normal")
+        shown.delete("1.0", "end")
+        margin = self._bold.measure("0" * 3)
+        shown.tag_configure("name", lmargin2=margin)
+        shown.tag_configure("value", font=self._bold, lmargin1=margin, lmargin2=margin)
+        for number, (name, value, note) in enumerate(rows):
+            shown.insert("end", f"{chr(10) if number else ''}{name}: ", "name")
+            shown.insert("end", value.replace("\n", f" {_LINE_BREAK}\n"), "value")
+            if note:
+                shown.insert("end", f" [{note}]", "name")
+        shown.configure(state="disabled")
+
+    def _list(self, row: int, documents: list[_Rows]) -> int:
+        row = self._line(row, text("window_select"))
         holder = ttk.Frame(self._frame)
         holder.grid(row=row, columnspan=2, sticky="ew")
-        names = [name for name, _ in items[0]]
-        table = ttk.Treeview(holder, columns=names, show="headings", height=min(10, len(items)), takefocus=True)
-        for name, width in zip(names, (100, 260, 110, 200, 120, 150), strict=True):
+        names = [name for name, _, _ in documents[0]][:_MOST_COLUMNS]
+        table = ttk.Treeview(holder, columns=["#", *names], show="headings", height=min(6, len(documents)))
+        table.configure(selectmode="browse", takefocus=True)
+        for name, width in zip(["#", *names], [50, *[max(120, 640 // max(len(names), 1))] * len(names)], strict=True):
             table.heading(name, text=name)
             table.column(name, width=width, anchor="w")
-        for item in items:
-            table.insert("", "end", values=[value for _, value in item])
+        for number, rows in enumerate(documents):
+            values = [value.replace("\n", _LINE_BREAK) for _, value, _ in rows[:_MOST_COLUMNS]]
+            table.insert("", "end", iid=str(number), values=[str(number + 1), *values])
         bar = ttk.Scrollbar(holder, command=table.yview)
         table.configure(yscrollcommand=bar.set)
         table.grid(row=0, column=0)
         bar.grid(row=0, column=1, sticky="ns")
-        return row + 1
+        details = self._rows(row + 1, documents[0], _DETAIL_LINES)
+        details.configure(height=min(_DETAIL_LINES, len(documents[0]) + 1))
+
+        def show(_event: object) -> None:
+            for selected in table.selection():
+                self._fill(details, documents[int(selected)])
+
+        table.bind("<<TreeviewSelect>>", show)
+        return row + 2
 
     def _pin(self, row: int) -> int:
-        self._keep = tk.BooleanVar(value=False)
-        self._minutes = tk.StringVar(value=str(_MINUTES[1]))
-        self._entry: ttk.Entry | None = None
-        if self._question["pin_pad"] or self._question["pin_kept"]:
-            return self._row(row, text("window_pin_pad" if self._question["pin_pad"] else "window_pin_kept"))
-        label = ttk.Label(self._frame, text=text("window_pin"), font=self._bold)
+        if self._question["pin_pad"]:
+            return self._line(row, text("window_pin_pad"))
+        written = text("window_pin")
+        at, name = written.index("&"), written.replace("&", "")
+        label = ttk.Label(self._frame, text=name, underline=at, font=self._bold)
         label.grid(row=row, column=0, sticky="w", pady=(12, 4))
-        self._entry = ttk.Entry(self._frame, show="•", width=28)
+        self._entry = ttk.Entry(self._frame, show="•", width=28, takefocus=False)
         self._entry.grid(row=row, column=1, sticky="w", pady=(12, 4))
-        self._entry.focus_set()
-        holder = ttk.Frame(self._frame)
-        holder.grid(row=row + 1, column=1, sticky="w")
-        ttk.Checkbutton(holder, text=text("window_keep"), variable=self._keep).grid(row=0, column=0)
-        values = [str(minutes) for minutes in _MINUTES]
-        box = ttk.Combobox(holder, values=values, textvariable=self._minutes, width=4, state="readonly")
-        box.grid(row=0, column=1, padx=4)
-        ttk.Label(holder, text=text("window_minutes")).grid(row=0, column=2)
-        return row + 2
+        # A click there, or the shortcut, is what a person does who looks at this window.
+        self._entry.bind("<Button-1>", lambda _event: self._to_pin())
+        self.root.bind(f"<Alt-{name[at].lower()}>", lambda _event: self._to_pin())
+        self._entry.bind("<Return>", lambda _event: self._decide("sign"))
+        return row + 1
+
+    def _to_pin(self) -> None:
+        if self._entry is not None:
+            self._entry.focus_force()
 
     def _buttons(self, row: int) -> None:
         self._bar = ttk.Frame(self._frame)
         self._bar.grid(row=row, columnspan=2, sticky="e", pady=(16, 0))
-        for column, (key, decision) in enumerate((("sign", "sign"), ("refuse", "refuse"), ("later", "cancel"))):
-            self._button(column, f"window_{key}", lambda decision=decision: self._decide(decision), decision == "sign")
+        for column, decision in enumerate(("sign", "refuse", "later")):
+            self._button(column, f"window_{decision}", partial(self._decide, decision))
+        self.root.bind("<Escape>", lambda _event: self._leave())
 
-    def _button(self, column: int, key: str, command: Any, default: bool = False) -> ttk.Button:
-        # "&" marks the letter for Alt, as in Windows.
+    def _button(self, column: int, key: str, command: Callable[[], None]) -> ttk.Button:
+        # "&" marks the letter for Alt, as in Windows. The focused button is pressed with the space bar.
         label = text(key)
-        at = label.index("&")
-        name = label.replace("&", "")
-        button = ttk.Button(
-            self._bar, text=name, underline=at, command=command, default="active" if default else "normal"
-        )
+        at, name = label.index("&"), label.replace("&", "")
+        button = ttk.Button(self._bar, text=name, underline=at, command=command)
+        if key in ("window_later", "window_close"):
+            button.configure(default="active")
         button.grid(row=0, column=column, padx=4)
-        button.bind("<Return>", lambda _event: (command(), "break")[1])
         self.root.bind(f"<Alt-{name[at].lower()}>", lambda _event: command())
-        if default:
-            self.root.bind("<Return>", lambda _event: command())
-            if self._entry is None:
-                button.focus_set()
         return button
 
-    def _to_front(self) -> None:
+    def _show_in_front(self) -> None:
+        """Above other windows, but without the keyboard: that stays where the person types."""
         self.root.update_idletasks()
         width, height = self.root.winfo_reqwidth(), self.root.winfo_reqheight()
         left = (self.root.winfo_screenwidth() - width) // 2
@@ -144,24 +248,34 @@ class PinWindow:
         self.root.geometry(f"+{max(left, 0)}+{max(top, 0)}")
         self.root.attributes("-topmost", True)
         self.root.lift()
-        (self._entry or self.root).focus_force()
+
+    # -- what the person does -----------------------------------------------------------------------------------------
+
+    def _leave(self) -> None:
+        """Closed, or Escape: later; while the batch runs: stop."""
+        if not self.deaf:
+            self._decide("later")
 
     def _decide(self, decision: str) -> None:
+        if self.deaf:
+            return
         if self._answered:
-            # While the batch runs, closing the window or Escape means stop.
             self._stop()
             return
         secret = None
-        if decision == "sign" and self._entry is not None:
-            if not self._entry.get():
-                self._entry.focus_set()
+        if decision == "sign":
+            if self._unseen:
+                self._hint.configure(text=text("window_scroll"))
                 self.root.bell()
                 return
-            secret = Secret(bytearray(self._entry.get().encode()))
-            self._entry.delete(0, "end")
-        minutes = int(self._minutes.get()) if self._keep.get() else 0
+            if self._entry is not None:
+                if not self._entry.get():
+                    self.root.bell()
+                    return
+                secret = Secret(bytearray(self._entry.get().encode()))
+                self._entry.delete(0, "end")
         self._answered = True
-        self._pipe.send({"decision": decision, "keep_minutes": minutes}, secret)
+        self._pipe.send({"decision": decision}, secret)
         if secret is not None:
             secret.wipe()
         if decision == "sign":
@@ -175,12 +289,11 @@ class PinWindow:
         self._entry = None
         self._status = ttk.Label(self._frame, text=text("window_signing"), font=self._bold, wraplength=_WRAP)
         self._status.grid(row=0, sticky="w")
-        total = len(self._question["items"]) + len(self._question["rows"])
-        self._progress = ttk.Progressbar(self._frame, length=420, maximum=total)
+        self._progress = ttk.Progressbar(self._frame, length=420, maximum=self._question["count"])
         self._progress.grid(row=1, sticky="ew", pady=12)
         self._bar = ttk.Frame(self._frame)
         self._bar.grid(row=2, sticky="e")
-        self._button(0, "window_stop", self._stop).focus_set()
+        self._button(0, "window_stop", self._stop)
 
     def _stop(self) -> None:
         self._pipe.send({"stop": True})
@@ -201,7 +314,7 @@ class PinWindow:
             child.destroy()
         self.root.bind("<Escape>", lambda _event: self.root.destroy())
         self.root.protocol("WM_DELETE_WINDOW", self.root.destroy)
-        self._button(0, "window_close", self.root.destroy, True).focus_set()
+        self._button(0, "window_close", self.root.destroy)
         self.root.after(_RESULT_MS, self.root.destroy)
 
 

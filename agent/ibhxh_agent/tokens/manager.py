@@ -37,9 +37,13 @@ class Token:
     certificates: tuple[TokenCertificate, ...] = field(default=(), compare=False)
 
     @property
-    def identity(self) -> tuple[str, str]:
-        """What stays the same whatever library or slot shows the token."""
-        return self.manufacturer, self.serial
+    def identity(self) -> tuple[object, ...]:
+        """Tells tokens apart, whatever slot they are in.
+
+        Serial numbers alone do not: some makers give the same one to all (tpm2-pkcs11, PIV cards without a GUID).
+        """
+        certificates = tuple(sorted(certificate.fingerprint for certificate in self.certificates))
+        return self.manufacturer, self.model, self.serial, self.label, certificates
 
     def holds(self, fingerprint: str) -> bool:
         """The certificate with this SHA-256 is on the token."""
@@ -60,7 +64,7 @@ class TokenManager:
     def __init__(self, libraries: Iterable[LibraryProcess], monotonic: Callable[[], float] = time.monotonic) -> None:
         self._libraries = {library.path: library for library in libraries}
         self._monotonic = monotonic
-        self._known: dict[tuple[str, int, str], tuple[float, tuple[TokenCertificate, ...]]] = {}
+        self._known: dict[tuple[str, int, str, str], tuple[float, tuple[TokenCertificate, ...]]] = {}
         self.tokens: tuple[Token, ...] = ()
 
     @property
@@ -71,7 +75,7 @@ class TokenManager:
     def refresh(self, *, everything: bool = False) -> bool:
         """Look again.
 
-        :param everything: also libraries that rest after a failure, and read certificates anew
+        :param everything: also libraries that rest after a failure, and read certificates again
         :return: something was plugged in, removed or changed
         """
         found: list[Token] = []
@@ -84,7 +88,7 @@ class TokenManager:
                 log.info("library %s: %s (%s)", library.path, error.code, error.detail)
         before = self._summary()
         self.tokens = tuple(found)
-        present = {(token.library, token.slot, token.serial) for token in found}
+        present = {(token.library, token.slot, token.serial, token.label) for token in found}
         self._known = {key: value for key, value in self._known.items() if key in present}
         return self._summary() != before
 
@@ -118,6 +122,7 @@ class TokenManager:
                 library.open(
                     token.slot,
                     token.serial,
+                    token.label,
                     certificate.fingerprint,
                     pin,
                     warned=warned,
@@ -134,10 +139,10 @@ class TokenManager:
 
     def _tokens_of(self, library: LibraryProcess, everything: bool) -> Iterator[Token]:
         for entry in library.tokens():
-            key = (library.path, int(entry["slot"]), str(entry["serial"]))
+            key = (library.path, int(entry["slot"]), str(entry["serial"]), str(entry["label"]))
             read_at, certificates = self._known.get(key, (float("-inf"), ()))
             if everything or self._monotonic() - read_at > self.REREAD:
-                certificates = tuple(_usable(library.certificates(key[1], key[2])))
+                certificates = tuple(_usable(library.certificates(*key[1:])))
                 self._known[key] = (self._monotonic(), certificates)
             yield _token(library.path, entry, certificates)
 

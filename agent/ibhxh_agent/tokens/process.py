@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ibhxh_agent.children import Child, ChildError
-from ibhxh_agent.errors import FinalTryWarning, SigningError
+from ibhxh_agent.errors import FAILURE_CODES, FinalTryWarning, SigningError
 from ibhxh_agent.secret import Secret
 from ibhxh_agent.texts import text
 
@@ -61,6 +61,7 @@ class LibraryProcess:
         self._failures = 0
         self._rest_until = 0.0
         self._loaded = False
+        self._login_each = False
         self._calls = 0
         self._started_at = 0.0
 
@@ -89,16 +90,25 @@ class LibraryProcess:
             self.close()
         return found
 
-    def certificates(self, slot: int, serial: str) -> list[bytes]:
+    def certificates(self, slot: int, serial: str, label: str) -> list[bytes]:
         """DER of the certificates on one token.
 
         :raises SigningError: ``driver_error`` or ``token_removed``
         """
-        answer = self._call({"op": "certificates", "slot": slot, "serial": serial}, self.timeouts.list)
+        message = {"op": "certificates", "slot": slot, "serial": serial, "label": label}
+        answer = self._call(message, self.timeouts.list)
         return [base64.b64decode(text_) for text_ in answer.get("certificates", [])]
 
     def open(
-        self, slot: int, serial: str, fingerprint: str, pin: Secret | None, *, warned: bool, pin_pad: bool = False
+        self,
+        slot: int,
+        serial: str,
+        label: str,
+        fingerprint: str,
+        pin: Secret | None,
+        *,
+        warned: bool,
+        pin_pad: bool = False,
     ) -> dict[str, Any]:
         """Log in, once, on the token that holds the certificate.
 
@@ -107,17 +117,25 @@ class LibraryProcess:
         :raises SigningError: with ``login_used`` when a login reached the token
         """
         self._ready()
-        message = {"op": "open", "slot": slot, "serial": serial, "fingerprint": fingerprint, "warned": warned}
-        return self._call(message, self.timeouts.pin_pad if pin_pad else self.timeouts.login, pin, login=True)
+        message = {"op": "open", "slot": slot, "serial": serial, "label": label}
+        message |= {"fingerprint": fingerprint, "warned": warned}
+        answer = self._call(message, self.timeouts.pin_pad if pin_pad else self.timeouts.login, pin, login=True)
+        self._login_each = bool(answer.get("login_each"))
+        return answer
 
     def sign(self, data: bytes) -> bytes:
         """RSASSA-PKCS1-v1_5 with SHA-256 over ``data``, made by the token.
 
-        :raises SigningError: the token or its driver failed
+        With a key that wants the PIN for each signature every failure may have used up a try, whatever it is called.
+
+        :raises SigningError: the token or its driver failed; with ``login_used`` when a login was part of it
         """
         message = {"op": "sign", "data": base64.b64encode(data).decode()}
-        answer = self._call(message, self.timeouts.sign)
-        return base64.b64decode(str(answer.get("signature", "")))
+        answer = self._call(message, self.timeouts.sign, login=self._login_each)
+        try:
+            return base64.b64decode(str(answer.get("signature", "")))
+        except ValueError:
+            raise self._failed("garbage", login_used=self._login_each) from None
 
     def close(self) -> None:
         """Log out, release the library and end the child. The next call starts a fresh one."""
@@ -200,7 +218,9 @@ class LibraryProcess:
         return SigningError("driver_error", self.problem, login_used=login_used, detail=reason)
 
     def _refused(self, answer: dict[str, Any], login: bool) -> SigningError:
-        code, detail = str(answer.get("code", "driver_error")), str(answer.get("detail", ""))
+        code, detail = str(answer.get("code")), str(answer.get("detail", ""))
+        if code not in FAILURE_CODES and code != "final_try":
+            code = "driver_error"
         used = login and bool(answer.get("login_used"))
         if code == "final_try":
             return FinalTryWarning("pin_cancelled", text("final_try"))

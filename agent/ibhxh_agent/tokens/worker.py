@@ -3,8 +3,8 @@
 Nothing in here decides anything: it lists, opens exactly the token it is told to, signs, and answers. It never logs in
 twice for one request, and it ends after a session with a login, so the library's copy of the PIN ends with it.
 
-Requests (``op``): ``load {path}``, ``ping``, ``tokens``, ``certificates {slot, serial}``,
-``open {slot, serial, fingerprint, warned}`` plus the PIN as the frame's secret, ``sign {data}``, ``close``.
+Requests (``op``): ``load {path}``, ``ping``, ``tokens``, ``certificates {slot, serial, label}``,
+``open {slot, serial, label, fingerprint, warned}`` plus the PIN as the frame's secret, ``sign {data}``, ``close``.
 Answers: ``{"ok": true, …}`` or ``{"ok": false, "code", "detail", "login_used"}``.
 """
 
@@ -122,24 +122,26 @@ class Worker:
                 )
         return {"tokens": found}
 
-    def _token(self, slot: int, serial: str) -> Any:
+    def _token(self, slot: int, serial: str, label: str) -> Any:
         for candidate in self._lib.get_slots(token_present=True):
             if candidate.slot_id == slot:
                 token = candidate.get_token()
-                if token.serial.decode("latin-1").strip() == serial:
+                if token.serial.decode("latin-1").strip() == serial and token.label == label:
                     return token
         raise WorkerError("token_removed", "another or no token in the slot")
 
-    def _certificates(self, slot: int, serial: str) -> dict[str, Any]:
-        session = self._token(slot, serial).open()
+    def _certificates(self, slot: int, serial: str, label: str) -> dict[str, Any]:
+        session = self._token(slot, serial, label).open()
         try:
             found = [base64.b64encode(der).decode() for der, _ in _certificate_objects(session)]
         finally:
             session.close()
         return {"certificates": found}
 
-    def _open(self, secret: Secret, slot: int, serial: str, fingerprint: str, warned: bool) -> dict[str, Any]:
-        token = self._token(slot, serial)
+    def _open(
+        self, secret: Secret, slot: int, serial: str, label: str, fingerprint: str, warned: bool
+    ) -> dict[str, Any]:
+        token = self._token(slot, serial, label)
         reading = token.open()
         try:
             matches = [(d, i) for d, i in _certificate_objects(reading) if hashlib.sha256(d).hexdigest() == fingerprint]
@@ -166,7 +168,8 @@ class Worker:
             self._pin_per_signature = secret
         else:
             secret.wipe()
-        return {"mechanism": self._mechanism.name, "key_bits": public.key_size}
+        login_each = self._pin_per_signature is not None
+        return {"mechanism": self._mechanism.name, "key_bits": public.key_size, "login_each": login_each}
 
     def _login(self, token: Any, secret: Secret, warned: bool) -> None:
         """The only place that logs in; called once in the life of this process."""
@@ -179,7 +182,7 @@ class Worker:
         pad = TokenFlag.PROTECTED_AUTHENTICATION_PATH in flags
         try:
             self._session = token.open(user_pin=pkcs11.PROTECTED_AUTH if pad else _Pin(secret))
-        except pkcs11.PKCS11Error as error:
+        except Exception as error:  # whatever it is called, the token may have counted it
             secret.wipe()
             raise WorkerError(_login_code(token, error), type(error).__name__, login_used=True) from None
 
@@ -192,10 +195,13 @@ class Worker:
         pin = _Pin(self._pin_per_signature) if self._pin_per_signature is not None else None
         try:
             signature = self._key.sign(message, mechanism=self._mechanism, pin=pin)
-        except pkcs11.PKCS11Error as error:
-            if pin is not None and isinstance(error, tuple(kind for kind, _ in _LOGIN_ERRORS)):
-                raise WorkerError(_login_code(None, error), type(error).__name__, login_used=True) from None
-            raise
+        except Exception as error:
+            if self._pin_per_signature is None:
+                raise
+            # Its own login is a part of each signature, and cannot be told from it: one try, whatever failed.
+            self._pin_per_signature.wipe()
+            self._key = None
+            raise WorkerError(_login_code(None, error), type(error).__name__, login_used=True) from None
         return {"signature": base64.b64encode(signature).decode()}
 
     def _close(self) -> dict[str, Any]:

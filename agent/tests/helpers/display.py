@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -43,7 +44,7 @@ class Keyboard:
     def press(self, name: str, *modifiers: str) -> None:
         """A key by its X name, with modifiers held down."""
         codes = [self._code(modifier) for modifier in modifiers]
-        symbol = XK.string_to_keysym({"-": "minus"}.get(name, name))
+        symbol = XK.string_to_keysym({"-": "minus", " ": "space"}.get(name, name))
         ((code, index),) = list(self._display.keysym_to_keycodes(symbol))[:1]
         if index & 1:
             codes.append(self._code("Shift_L"))
@@ -55,16 +56,29 @@ class Keyboard:
             xtest.fake_input(self._display, X.KeyRelease, held)
         self._display.sync()
 
-    def wait_for_focus(self, polls: int = 2400) -> None:
-        """Until some window of a program has the keyboard."""
-        import threading
+    def click(self, x: int, y: int) -> None:
+        """The left button, at this place of the screen."""
+        self.point(x, y)
+        xtest.fake_input(self._display, X.ButtonPress, 1)
+        xtest.fake_input(self._display, X.ButtonRelease, 1)
+        self._display.sync()
 
+    def point(self, x: int, y: int) -> None:
+        """Move the mouse: where no window has the keyboard, keys go to the one below the mouse."""
+        xtest.fake_input(self._display, X.MotionNotify, x=x, y=y)
+        self._display.sync()
+
+    def wait_for_window(self, polls: int = 2400) -> tuple[int, int, int, int]:
+        """Until a program's window is on the screen, and the mouse in it; left, top, width and height."""
         for _ in range(polls):
-            focus = self._display.get_input_focus().focus
-            if getattr(focus, "id", 0) not in (0, 1, self._display.screen().root.id):
-                return
+            for window in self._display.screen().root.query_tree().children:
+                seen = window.get_attributes().map_state == X.IsViewable
+                place = window.get_geometry()
+                if seen and place.width > 100:
+                    self.point(place.x + place.width // 2, place.y + 8)
+                    return place.x, place.y, place.width, place.height
             threading.Event().wait(0.05)
-        raise AssertionError("no window took the focus")
+        raise AssertionError("no window came")
 
     def _code(self, name: str) -> int:
         return self._display.keysym_to_keycode(XK.string_to_keysym(name))

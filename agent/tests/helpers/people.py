@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ibhxh_agent.outbox import Delivery
-from ibhxh_agent.prompt.base import Answer, Question
+from ibhxh_agent.prompt.base import Answer, Decision, Question
 from ibhxh_agent.secret import Secret
 
 
@@ -15,20 +15,21 @@ class Person:
     """Answers questions; remembers what was asked."""
 
     pins: list[str] = field(default_factory=list)
-    decision: str = "sign"
-    keep_minutes: float = 0
+    decision: Decision = Decision.SIGN
     stop_after: int | None = None
     questions: list[Question] = field(default_factory=list)
     progress_seen: list[tuple[int, int]] = field(default_factory=list)
     results: list[str] = field(default_factory=list)
+    #: decisions about the first questions, one for each; then :attr:`decision`
+    decisions: list[Decision] = field(default_factory=list)
+    attended = True
 
     def ask(self, question: Question) -> Answer:
         self.questions.append(question)
-        if self.decision != "sign":
-            return Answer(self.decision)
-        if question.pin_kept or question.pin_pad:
-            return Answer("sign")
-        return Answer("sign", Secret(bytearray(self.pins.pop(0).encode())), self.keep_minutes)
+        decision = self.decisions.pop(0) if self.decisions else self.decision
+        if decision is not Decision.SIGN or question.pin_pad:
+            return Answer(decision)
+        return Answer(decision, Secret(bytearray(self.pins.pop(0).encode())))
 
     def progress(self, done: int, total: int) -> bool:
         self.progress_seen.append((done, total))
@@ -36,6 +37,9 @@ class Person:
 
     def done(self, message: str) -> None:
         self.results.append(message)
+
+    def login_failed(self) -> None:
+        """Nothing is kept."""
 
     def close(self) -> None:
         """Nothing to close."""
