@@ -1,6 +1,7 @@
 from . import (
     test_access,
     test_agent_api,
+    test_agent_reads_dossier,
     test_attack_agent,
     test_attack_links,
     test_attack_mail,

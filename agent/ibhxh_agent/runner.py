@@ -241,6 +241,8 @@ def _described(token: Token) -> dict[str, Any]:
 
 def _seconds(value: object, otherwise: float) -> float:
     """A server's number of seconds; ``otherwise`` where it is none."""
-    if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):
-        return float(value)
-    return otherwise
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return otherwise
+    if isinstance(value, float) and math.isnan(value):
+        return otherwise
+    return float(min(max(value, 0), SLOWEST_POLL))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from forms import EXTRA, HEAD, form
 from lxml import etree
@@ -16,6 +18,16 @@ def test_the_known_forms_are_recognised(kind):
     assert read.form == kind and read.values == tuple({**HEAD, **EXTRA[kind]}.values())
     assert (read["TenDoiTuong"], read["MaSoThue"]) == (HEAD["TenDoiTuong"], HEAD["MaSoThue"])
     assert read["KhongCo"] == ""
+
+
+@pytest.mark.parametrize(
+    "sample", sorted(Path(__file__).with_name("samples").glob("*.xml")), ids=lambda path: path.name
+)
+def test_what_the_addon_builds_is_read_and_written_again_to_the_byte(sample):
+    """The files are written by the addon's builder (its tests/test_agent_reads_dossier.py checks them against it)."""
+    data = sample.read_bytes()
+    read = document.read(data)
+    assert read.form == sample.name[:2] and document.rebuild(read.form, read.values) == data
 
 
 def changed(edit):

@@ -178,7 +178,7 @@ def test_a_pin_pad_gets_no_pin_from_us(manager, fake, fingerprint, answer, code)
         with pytest.raises(SigningError) as caught:
             sign(manager, fingerprint)
         assert caught.value.code == code
-    assert [line.split() for line in fake.logins] == [["login", "1", "0", "null"]]
+    assert [line.split() for line in fake.logins] == [["login", "1", "0", "7", "null"]]
 
 
 def test_no_fitting_mechanism_is_unsupported_before_any_login(manager, fake, fingerprint):

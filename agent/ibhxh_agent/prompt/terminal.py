@@ -64,7 +64,8 @@ class TerminalPrompt:
 
     def _ask(self, question: Question) -> Answer:
         width, height = shutil.get_terminal_size()
-        last = [*_warnings(question), *([text("ask_on_reader")] if question.pin_pad else [])]
+        last = [line for warning in question.warnings for line in _indented(f"!! {warning}", width)]
+        last += [text("ask_on_reader")] if question.pin_pad else []
         if len(question.items) > 1:
             self._show(describe(question, width), height, "ask_more", more=True)
             self._show(describe_each(question, width), height, "ask_more_skip", more=True)
@@ -123,7 +124,8 @@ class TerminalPrompt:
 
 def describe(question: Question, width: int = 80) -> list[str]:
     """What is signed, as lines of text: all of a single document, what all documents of a batch share."""
-    lines = [text("ask_title"), *_rows(question.facts(), width), *_warnings(question), *question.notes()]
+    lines = [text("ask_title"), *_rows(question.facts(), width)]
+    lines += [line for note in question.notes() for line in _indented(note, width)]
     if len(question.items) > 1:
         lines.append(text("ask_same", count=len(question.items)))
     return lines + _rows(question.shared(), width)
@@ -140,8 +142,9 @@ def describe_each(question: Question, width: int = 80) -> list[str]:
     return lines
 
 
-def _warnings(question: Question) -> list[str]:
-    return [f"  !! {warning}" for warning in question.warnings]
+def _indented(sentence: str, width: int) -> list[str]:
+    begin, *rest = _wrapped(sentence, max(width - 6, _NARROWEST))
+    return [f"  {begin}", *(f"     {line}" for line in rest)]
 
 
 def _rows(rows: Sequence[Row], width: int) -> list[str]:

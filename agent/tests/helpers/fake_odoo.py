@@ -61,6 +61,8 @@ class FakeOdoo:
     hook: Callable[[str], bool | None] = lambda _moment: None
     bus: FakeBus = field(default_factory=FakeBus)
     wire: bytearray = field(default_factory=bytearray)
+    #: headers of what the doorbell asks for
+    visits: list[dict[str, str]] = field(default_factory=list)
 
     def start(self) -> FakeOdoo:
         odoo = self
@@ -224,6 +226,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         self.close_connection = True
+        self.fake.visits.append(dict(self.headers))
         if self.path.startswith("/web/login"):
             self.send_response(302)
             self.send_header("Set-Cookie", self.fake.bus.visit(self.path.encode()))

@@ -61,6 +61,19 @@ class FakeLibrary:
         """One line for each C_Login that reached the library."""
         return [line for line in self.log.read_text().splitlines() if line.startswith("login")]
 
+    def second_token(self, certificate: bytes, key: rsa.RSAPrivateKey, pin: str, **settings: str) -> None:
+        """Plug another token in, in slot 8, of the same maker and serial number where ``settings`` say nothing."""
+        (self.folder / "second.der").write_bytes(certificate)
+        numbers = key.private_numbers()
+        own = {
+            "cert": str(self.folder / "second.der"),
+            "n": f"{numbers.public_numbers.n:x}",
+            "d": f"{numbers.d:x}",
+            "pin": pin,
+            **settings,
+        }
+        self.behave(slots="2", **{f"{name}.8": value for name, value in own.items()})
+
     def behave(self, **settings: str) -> None:
         """Change settings, see fakep11.c."""
         self.settings.update(settings)

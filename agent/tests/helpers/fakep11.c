@@ -2,10 +2,15 @@
  *
  * It is compiled by the tests. The file named by FAKEP11 holds "name value" lines and is read again at every call, so a
  * test can change the behaviour while the library is loaded:
- *   load|list|login|sign  ok | crash | hang | garbage | error      what happens at that step
+ *   load|list|login|context|sign  ok | crash | hang | garbage | error | device_error
+ *                          what happens at that step; context = the login that CKA_ALWAYS_AUTHENTICATE asks for
  *   cert PATH  (DER)   n HEX   d HEX                               the one certificate and its key
+ *   context_pin TEXT                                               a PIN of its own for signatures
+ *   slots 1|2                                                      tokens, in the slots 7 and 8
+ *   NAME.8 …                                                       a setting of the token in slot 8 only
+ *   label_hex HEX                                                  the label's bytes
  *   pin TEXT   flags HEX   mechanisms sha256|plain|none   always_auth 0|1   present 0|1
- *   log PATH                                                       one line per C_Login: "login <user type> <PIN length>"
+ *   log PATH                                                       one line per C_Login: "login <user type> <PIN length> <slot>"
  *   tries N                                                        PIN tries until locked; counted in the log
  */
 #include <signal.h>
@@ -29,20 +34,21 @@ typedef struct {
     byte utc[16];
 } token_info_t;
 
-enum { OK = 0, GENERAL_ERROR = 5, ATTRIBUTE_TYPE_INVALID = 0x12, NOT_SUPPORTED = 0x54, MECHANISM_INVALID = 0x70,
+enum { OK = 0, GENERAL_ERROR = 5, DEVICE_ERROR = 0x30, ATTRIBUTE_TYPE_INVALID = 0x12, NOT_SUPPORTED = 0x54, MECHANISM_INVALID = 0x70,
        PIN_INCORRECT = 0xA0, PIN_LOCKED = 0xA4, TOKEN_NOT_PRESENT = 0xE0, BUFFER_TOO_SMALL = 0x150,
        NOT_LOGGED_IN = 0x101, FUNCTION_CANCELED = 0x50 };
 enum { F_LOGIN_REQUIRED = 4, F_USER_PIN_INITIALIZED = 8, F_PROTECTED = 0x100, F_INITIALIZED = 0x400,
        F_COUNT_LOW = 0x10000, F_FINAL_TRY = 0x20000, F_LOCKED = 0x40000 };
 
 static int logged_in, context_login;
+static ulong_t current;
 static ulong_t wanted_class, found_next, found_any, sign_mechanism;
 
 static const char *setting(const char *name, const char *fallback)
 {
-    static char buffers[8][4096];
+    static char buffers[16][4096];
     static int turn;
-    char line[4096], *result = buffers[turn = (turn + 1) % 8];
+    char line[4096], *result = buffers[turn = (turn + 1) % 16];
     FILE *file = fopen(getenv("FAKEP11"), "r");
     snprintf(result, 4096, "%s", fallback);
     while (file && fgets(line, sizeof line, file)) {
@@ -52,6 +58,14 @@ static const char *setting(const char *name, const char *fallback)
     }
     if (file) fclose(file);
     return result;
+}
+
+/* The session's number is its slot's: a setting of that slot goes before the one of all. */
+static const char *of_slot(ulong_t slot, const char *name, const char *fallback)
+{
+    char own[64];
+    snprintf(own, sizeof own, "%s.%lu", name, slot);
+    return setting(own, setting(name, fallback));
 }
 
 static ulong_t behave(const char *step)
@@ -65,6 +79,7 @@ static ulong_t behave(const char *step)
         for (;;) pause();
     }
     if (!strcmp(how, "error")) return GENERAL_ERROR;
+    if (!strcmp(how, "device_error")) return DEVICE_ERROR;
     if (!strcmp(how, "garbage")) return 0x5EEDBEEF;
     return OK;
 }
@@ -138,8 +153,8 @@ static void rsa(byte *out, const byte *block, int bytes)
 {
     uint32_t exponent[LIMBS], base[LIMBS], result[LIMBS], one[LIMBS] = {1};
     int i, bits;
-    size_limbs = from_hex(modulus, setting("n", "0"));
-    from_hex(exponent, setting("d", "0"));
+    size_limbs = from_hex(modulus, of_slot(current, "n", "0"));
+    from_hex(exponent, of_slot(current, "d", "0"));
     for (minus_inverse = 1, i = 0; i < 5; i++) minus_inverse *= 2 - modulus[0] * minus_inverse;
     minus_inverse = -minus_inverse;
     memset(base, 0, sizeof base);
@@ -218,8 +233,9 @@ static ulong_t get_slots(byte present, ulong_t *slots, ulong_t *count)
     ulong_t result = behave("list");
     (void)present;
     if (result) { *count = (ulong_t)1 << 50; return result == 0x5EEDBEEF ? OK : result; }
-    if (slots) slots[0] = 7;
-    *count = atoi(setting("present", "1"));
+    ulong_t number = atoi(setting("present", "1")) ? atoi(setting("slots", "1")) : 0, i;
+    for (i = 0; slots && i < number && i < *count; i++) slots[i] = 7 + i;
+    *count = number;
     return OK;
 }
 static ulong_t get_slot_info(ulong_t slot, slot_info_t *info)
@@ -232,11 +248,13 @@ static ulong_t get_slot_info(ulong_t slot, slot_info_t *info)
 }
 static ulong_t get_token_info(ulong_t slot, token_info_t *info)
 {
-    (void)slot;
+    const char *hex = of_slot(slot, "label_hex", "");
+    size_t i;
     if (!atoi(setting("present", "1"))) return TOKEN_NOT_PRESENT;
     memset(info, 0, sizeof *info);
-    pad(info->label, 32, setting("label", "Fake token")); pad(info->manufacturer, 32, "Tests"); pad(info->model, 16, "F1");
-    pad(info->serial, 16, setting("serial", "FAKE0001"));
+    pad(info->label, 32, of_slot(slot, "label", "Fake token")); pad(info->manufacturer, 32, "Tests"); pad(info->model, 16, "F1");
+    for (i = 0; i < strlen(hex) / 2; i++) { unsigned value; sscanf(hex + 2 * i, "%2x", &value); info->label[i] = value; }
+    pad(info->serial, 16, of_slot(slot, "serial", "FAKE0001"));
     info->flags = token_flags();
     return OK;
 }
@@ -250,22 +268,21 @@ static ulong_t get_mechanisms(ulong_t slot, ulong_t *list, ulong_t *count)
 }
 static ulong_t open_session(ulong_t slot, ulong_t flags, void *application, void *notify, ulong_t *session)
 {
-    (void)slot; (void)flags; (void)application; (void)notify;
-    *session = 1;
+    (void)flags; (void)application; (void)notify;
+    *session = current = slot;
     return OK;
 }
 static ulong_t close_session(ulong_t session) { (void)session; return OK; }
 static ulong_t login(ulong_t session, ulong_t user, const byte *pin, ulong_t length)
 {
-    const char *expected = setting("pin", "");
+    const char *expected = user == 2 ? setting("context_pin", of_slot(session, "pin", "")) : of_slot(session, "pin", "");
     FILE *file = fopen(setting("log", "/dev/null"), "a");
     ulong_t flags = token_flags(), result;
     int right = (flags & F_PROTECTED) ? !strcmp(setting("pad_answer", "ok"), "ok")
                                       : length == strlen(expected) && !memcmp(pin, expected, length);
-    (void)session;
-    fprintf(file, "login %lu %lu %s\n", user, length, pin ? "" : "null");
+    fprintf(file, "login %lu %lu %lu %s\n", user, length, session, pin ? "" : "null");
     fclose(file);
-    if ((result = behave("login"))) return result;
+    if ((result = behave(user == 2 ? "context" : "login"))) return result;
     if ((flags & F_PROTECTED) && !right) return FUNCTION_CANCELED;
     if (flags & F_LOCKED) return PIN_LOCKED;
     if (!right) return (token_flags() & F_LOCKED) ? PIN_LOCKED : PIN_INCORRECT;
@@ -301,12 +318,12 @@ static ulong_t read_attribute(ulong_t object, attribute_t *target)
     case 0x102: return copy_out(target, &id, 1);
     case 0x202: flag = atoi(setting("always_auth", "0")); return copy_out(target, &flag, 1);
     case 0x11:
-        if (object != 1 || !(file = fopen(setting("cert", ""), "rb"))) break;
+        if (object != 1 || !(file = fopen(of_slot(current, "cert", ""), "rb"))) break;
         number = fread(buffer, 1, sizeof buffer, file);
         fclose(file);
         return copy_out(target, buffer, number);
     case 0x120:
-        count = from_hex(limbs, setting("n", "0"));
+        count = from_hex(limbs, of_slot(current, "n", "0"));
         for (i = 0; i < 4 * count; i++) buffer[4 * count - 1 - i] = limbs[i / 4] >> (8 * (i % 4));
         return copy_out(target, buffer, 4 * count);
     }
@@ -350,7 +367,7 @@ static ulong_t sign(ulong_t session, const byte *data, ulong_t length, byte *out
 {
     static const byte info[] = {0x30,0x31,0x30,0x0d,0x06,0x09,0x60,0x86,0x48,0x01,0x65,0x03,0x04,0x02,0x01,0x05,0x00,0x04,0x20};
     byte block[4 * LIMBS], digest_info[sizeof info + 32];
-    ulong_t bytes = strlen(setting("n", "0")) / 2, result;
+    ulong_t bytes = strlen(of_slot(current, "n", "0")) / 2, result;
     (void)session;
     if (!out || *out_length < bytes) { *out_length = bytes; return out ? BUFFER_TOO_SMALL : OK; }
     *out_length = bytes;
