@@ -39,6 +39,8 @@ class TokenFolder:
         self.folder = folder
         self.authority = authority or TestCA()
         self.config = folder / "softhsm2.conf"
+        #: of the tokens that were created
+        self.labels: list[str] = []
         (folder / "tokens").mkdir(parents=True, exist_ok=True)
         self.config.write_text(
             f"directories.tokendir = {folder / 'tokens'}\nobjectstore.backend = file\nlog.level = ERROR\n",
@@ -94,6 +96,7 @@ class TokenFolder:
         )
         if done.returncode:
             raise RuntimeError(f"softhsm2-util: {(done.stdout + done.stderr).strip()[-300:]}")
+        self.labels.append(label)
         return Token(self, label, pin)
 
 

@@ -52,16 +52,22 @@ def measure(count: int, bits: int = 2048) -> dict[str, float]:
 
 
 def _document() -> bytes:
-    from lxml import etree
-
-    values = {"MaSoThue": TAX_CODE, "Email": "ke.toan@example.com", "DienThoai": "+84912345678"}
-    root = etree.Element("Hoso")
-    content = etree.SubElement(root, "NoiDung")
-    for name in _agent("document")._HEAD:
-        etree.SubElement(content, name).text = values.get(name, f"Nội dung của {name}")
-    etree.SubElement(content, "ToKhais")
-    etree.SubElement(root, "CKy_Dvi")
-    return etree.tostring(root, encoding="UTF-8", xml_declaration=True)
+    values = {
+        "MaCoQuan": "001",
+        "LoaiDoiTuong": "1",
+        "MaSoThue": TAX_CODE,
+        "MaIVan": "00001",
+        "PTNhanKetQua": "0",
+        "Email": "ke.toan@example.com",
+        "DienThoai": "0912345678",
+        "DienThoaiLienHe": "0912345678",
+        "NgayLap": "05/03/2026",
+        "NgayDangKy": "05/03/2026",
+    }
+    document = _agent("document")
+    fields = document.FORMS["04"]
+    data: bytes = document.rebuild("04", [values.get(field.name, f"Nội dung của {field.name}") for field in fields])
+    return data
 
 
 def _agent(name: str) -> Any:
@@ -107,7 +113,7 @@ def main(count: int, library: str) -> None:
 
             def whole() -> None:
                 job = batch.check(entry, certificate)
-                xmlsign.sign(job.document, certificate, key, datetime.now(timezone.utc))
+                xmlsign.sign(job.data, certificate, key, datetime.now(timezone.utc))
 
             for number in range(count):
                 _timed(times["bare"], lambda: raw.sign(payload, mechanism=Mechanism.SHA256_RSA_PKCS))

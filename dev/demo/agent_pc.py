@@ -61,6 +61,8 @@ class AgentPC:
             os.close(writing)
             command = [COMMAND, "--config-dir", str(self._folder), "--library", str(library), "run"]
             command += ["--pin-fd", str(reading), "--poll-interval", poll_seconds]
+            for label in slots.labels:  # all of them have this PIN
+                command += ["--token", label]
             self._program = Program("agent", command, self._log, environment)
             self._program.start(descriptors=[reading])
         finally:
