@@ -1,9 +1,8 @@
-"""Take the pictures of docs/agent.md: ``python dev/screenshots.py ../docs/img`` (needs Xvfb and ImageMagick)."""
+"""Take the pictures of docs/agent.md: ``python dev/screenshots.py ../docs/img`` (needs Xvfb)."""
 
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
 import threading
 from datetime import datetime, timezone
@@ -14,35 +13,24 @@ sys.path.insert(0, str(ROOT / "tests" / "helpers"))
 
 import pki  # noqa: E402  the helpers' folder comes first
 from display import Keyboard, virtual_screen  # noqa: E402
+from forms import form  # noqa: E402
+from PIL import ImageGrab  # noqa: E402
 
+from ibhxh_agent import document  # noqa: E402
 from ibhxh_agent.certificate import TokenCertificate  # noqa: E402
 from ibhxh_agent.prompt.base import Item, Question  # noqa: E402
 from ibhxh_agent.prompt.window import WindowPrompt  # noqa: E402
 from ibhxh_agent.texts import text, use_language  # noqa: E402
 
-COMPANIES = (
-    ("Công ty TNHH Hoa Sen", "0100109106", "ke.toan@hoasen.example"),
-    ("Công ty Cổ phần Sao Mai", "0100686174", "nhansu@saomai.example"),
-    ("Hợp tác xã Đồng Tâm", "0101248141", "htx@dongtam.example"),
-)
+CONTACTS = ("Nguyễn Thị Hoa", "Trần Văn Sen", "Lê Đồng Tâm")
 
 
 def items(count: int) -> list[Item]:
     made = []
     for number in range(count):
-        company, tax_code, email = COMPANIES[0] if count == 1 else COMPANIES[number % len(COMPANIES)]
-        made.append(
-            Item(
-                form="04/ĐK-IVAN",
-                title="Tờ khai đăng ký sử dụng dịch vụ I-VAN (04/ĐK-IVAN)",
-                company=company,
-                tax_code=tax_code,
-                email=email,
-                phone=f"+8491234{number:04}",
-                requested_by="Trần Thị Kế Toán",
-                details=(("Tổ chức I-VAN", "TS24"), ("Cơ quan BHXH", "BHXH thành phố Hà Nội")),
-            )
-        )
+        own = {"NguoiLienHe": CONTACTS[number % len(CONTACTS)], "DienThoai": f"091234{number:04}"} if count > 1 else {}
+        read = document.read(form(TenDoiTuong="Công ty TNHH Hoa Sen", **own))
+        made.append(Item(read.form, read.rows(), "Trần Thị Kế Toán"))
     return made
 
 
@@ -52,21 +40,23 @@ def picture(folder: Path, name: str, display: str, question: Question, *, progre
     asking = threading.Thread(target=prompt.ask, args=(question,))
     asking.start()
     keyboard = Keyboard(display)
-    keyboard.wait_for_focus()
+    keyboard.wait_for_window()
     if progress:
-        keyboard.type("1234")
-        keyboard.press("Return")
-        asking.join()
+        while asking.is_alive():  # the window is deaf at first
+            keyboard.press("m", "Alt_L")
+            keyboard.type("1234")
+            keyboard.press("Return")
+            asking.join(2)
         for done in range(1, 213):
             prompt.progress(done, len(question.items))
     threading.Event().wait(1)  # the window draws itself
     target = folder / f"agent-{name}.png"
-    command = ["import", "-display", display, "-window", "root", "-trim", str(target)]
-    subprocess.run(command, check=True)
+    shot = ImageGrab.grab(xdisplay=display)
+    shot.crop(shot.getbbox()).save(target, optimize=True)
     print(target)
-    if not progress:
+    while asking.is_alive():
         keyboard.press("Escape")
-        asking.join()
+        asking.join(2)
     prompt.close()
 
 

@@ -90,7 +90,7 @@ def test_a_wrong_pin_reaches_the_token_exactly_once(agent, paired, own_hsm, firs
     requests = [paired.add(form(), first_certificate.fingerprint) for _ in range(3)]
     log = tmp_path / "spy.log"
     spied = {"PKCS11SPY": softhsm.LIBRARY, "PKCS11SPY_OUTPUT": str(log)}
-    process = agent("run", "--once", pin="000000", library=softhsm.SPY, **spied)
+    process = agent("run", "--once", "--token", "Kế toán", pin="000000", library=softhsm.SPY, **spied)
     _, err = process.communicate(timeout=120)
     assert process.returncode == 0, err
     assert [entry.state for entry in requests] == ["failed"] * 3

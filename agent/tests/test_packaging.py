@@ -11,10 +11,11 @@ from pathlib import Path
 import pki
 import pytest
 from display import Keyboard, virtual_screen
+from forms import form
 
-from ibhxh_agent import children
+from ibhxh_agent import children, document
 from ibhxh_agent.certificate import TokenCertificate
-from ibhxh_agent.prompt.base import Item, Question
+from ibhxh_agent.prompt.base import Decision, Item, Question
 from ibhxh_agent.prompt.window import WindowPrompt
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -32,7 +33,8 @@ def test_the_frozen_program_lists_a_token_and_asks_for_a_pin(tmp_path, monkeypat
     program = str(tmp_path / "dist" / "ibhxh-agent" / "ibhxh-agent")
     monkeypatch.setattr(children, "child_command", lambda kind: [program, children.CHILD_FLAG, kind])
     certificate = TokenCertificate.from_der(pki.certificate(pki.key(0)))
-    item = Item("04/ĐK-IVAN", "Tờ khai", "Công ty", "0100109106", "a@b.vn", "+84", "Kế")
+    read = document.read(form())
+    item = Item(read.form, read.rows(), "Kế")
     answers = []
     with virtual_screen() as display:
         monkeypatch.setenv("DISPLAY", display)
@@ -41,10 +43,15 @@ def test_the_frozen_program_lists_a_token_and_asks_for_a_pin(tmp_path, monkeypat
         asking = threading.Thread(target=lambda: answers.append(prompt.ask(question)))
         asking.start()
         keyboard = Keyboard(display)
-        keyboard.wait_for_focus()
-        keyboard.type("7319")
-        keyboard.press("Return")
-        asking.join(60)
+        for _ in range(20):  # the window is deaf at first
+            keyboard.wait_for_window()
+            keyboard.press("m", "Alt_L")
+            keyboard.type("7319")
+            keyboard.press("Return")
+            asking.join(2)
+            if answers:
+                break
         prompt.close()
+        asking.join(60)
     (answer,) = answers
-    assert answer.decision == "sign" and bytes(answer.pin.buffer()) == b"7319"
+    assert answer.decision is Decision.SIGN and bytes(answer.pin.buffer()) == b"7319"

@@ -29,8 +29,10 @@ _RESULT_MS = 4000
 _WRAP = 640
 #: How long the window takes no key and no click at first, and how long the last one must be ago.
 DEAF_MS = 1000
-#: Columns and lines of the texts; what is longer is scrolled, and must have been.
-_COLUMNS, _LINES, _DETAIL_LINES = 92, 20, 5
+#: Columns of the texts, and lines of one: what is longer is scrolled, and where it is signed it must have been.
+_COLUMNS, _LEAST_LINES, _DETAIL_LINES = 92, 4, 4
+#: Pixels that title bar and taskbar take.
+_AROUND = 100
 #: Columns of the list of a batch at most; what the selected document has of its own is shown whole below it.
 _MOST_COLUMNS = 5
 #: Shows where a value has a line break of its own; no field may hold this character.
@@ -110,7 +112,8 @@ class PinWindow:
         batch = bool(question["own"])
         if batch:
             row = self._line(row, text("ask_same", count=question["count"]), font=self._bold)
-        self._rows(row, question["shared"], _LINES, must_be_seen=True)
+        shared = self._rows(row, question["shared"])
+        self._unseen.add(shared)
         row += 1
         if batch:
             row = self._list(row, question["own"])
@@ -118,6 +121,14 @@ class PinWindow:
         self._hint.grid(row=row, columnspan=2, sticky="w")
         row = self._pin(row + 1)
         self._buttons(row)
+        self._stretch(shared)
+
+    def _stretch(self, shown: tk.Text) -> None:
+        """As many lines as it has, or as the screen has left."""
+        self.root.update_idletasks()
+        left = self.root.winfo_screenheight() - _AROUND - self.root.winfo_reqheight()
+        most = max(_LEAST_LINES, 1 + left // self._bold.metrics("linespace"))
+        shown.configure(height=min(_lines(shown), most))
 
     def _line(self, row: int, content: str, **options: Any) -> int:
         label = ttk.Label(self._frame, text=content, wraplength=_WRAP, **options)
@@ -133,11 +144,8 @@ class PinWindow:
             row += 1
         return row
 
-    def _rows(self, row: int, rows: _Rows, most_lines: int, *, must_be_seen: bool = False) -> tk.Text:
-        """Rows in a text that nobody can change; a value's further lines are indented below its first one.
-
-        :param must_be_seen: no signature before it was scrolled to its end, where it does not fit
-        """
+    def _rows(self, row: int, rows: _Rows) -> tk.Text:
+        """Rows in a text of one line that nobody can change; a value's further lines are indented."""
         holder = ttk.Frame(self._frame)
         holder.grid(row=row, columnspan=2, sticky="ew", pady=(0, 6))
         shown = tk.Text(
@@ -154,12 +162,7 @@ class PinWindow:
         shown.configure(yscrollcommand=scrolled)
         shown.grid(row=0, column=0)
         bar.grid(row=0, column=1, sticky="ns")
-        if must_be_seen:
-            self._unseen.add(shown)
         self._fill(shown, rows)
-        self.root.update_idletasks()
-        lines = shown.count("1.0", "end", "displaylines")
-        shown.configure(height=min(most_lines, lines[0] if isinstance(lines, tuple) else lines or 1))
         return shown
 
     def _fill(self, shown: tk.Text, rows: Iterable[list[str]]) -> None:
@@ -180,7 +183,7 @@ class PinWindow:
         holder = ttk.Frame(self._frame)
         holder.grid(row=row, columnspan=2, sticky="ew")
         names = [name for name, _, _ in documents[0]][:_MOST_COLUMNS]
-        table = ttk.Treeview(holder, columns=["#", *names], show="headings", height=min(6, len(documents)))
+        table = ttk.Treeview(holder, columns=["#", *names], show="headings", height=min(5, len(documents)))
         table.configure(selectmode="browse", takefocus=True)
         for name, width in zip(["#", *names], [50, *[max(120, 640 // max(len(names), 1))] * len(names)], strict=True):
             table.heading(name, text=name)
@@ -192,8 +195,8 @@ class PinWindow:
         table.configure(yscrollcommand=bar.set)
         table.grid(row=0, column=0)
         bar.grid(row=0, column=1, sticky="ns")
-        details = self._rows(row + 1, documents[0], _DETAIL_LINES)
-        details.configure(height=min(_DETAIL_LINES, len(documents[0]) + 1))
+        details = self._rows(row + 1, documents[0])
+        details.configure(height=max(2, min(_DETAIL_LINES, len(documents[0]))))
 
         def show(_event: object) -> None:
             for selected in table.selection():
@@ -316,6 +319,13 @@ class PinWindow:
         self.root.protocol("WM_DELETE_WINDOW", self.root.destroy)
         self._button(0, "window_close", self.root.destroy)
         self.root.after(_RESULT_MS, self.root.destroy)
+
+
+def _lines(shown: tk.Text) -> int:
+    """Lines of a text as wrapped on the screen."""
+    shown.update_idletasks()
+    lines: Any = shown.count("1.0", "end", "displaylines")
+    return int((lines[0] if isinstance(lines, tuple) else lines) or 1)
 
 
 def main() -> None:

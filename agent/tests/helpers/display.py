@@ -15,7 +15,7 @@ from Xlib.ext import xtest
 
 
 @contextmanager
-def virtual_screen(size: str = "1100x800x24") -> Iterator[str]:
+def virtual_screen(size: str = "1100x1000x24") -> Iterator[str]:
     """Start Xvfb on a display number of its own choice; the value of DISPLAY."""
     program = shutil.which("Xvfb")
     assert program, "Xvfb is needed for the tests of the PIN window (Debian: xvfb)"
