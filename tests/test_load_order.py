@@ -9,6 +9,7 @@ import sys
 from collections import Counter
 from pathlib import Path
 
+from lxml import etree
 from odoo.orm.models import MetaModel
 from odoo.tests import TransactionCase, tagged
 from odoo.tools import config
@@ -86,6 +87,18 @@ class TestLoadOrder(TransactionCase):
         self.assertGreater(len(concerns), 1)
         names = Counter(name for cls in concerns for name in vars(cls) if callable(getattr(cls, name)))
         self.assertFalse([name for name, count in names.items() if count > 1 and not name.startswith("__")])
+
+    def test_b16_views_of_a_model_are_in_one_file_and_extend_none_of_ours(self):
+        files, extended = {}, []
+        for path in [*ROOT.glob("views/*.xml"), *ROOT.glob("wizards/*.xml")]:
+            for view in etree.parse(path).iterfind(".//record[@model='ir.ui.view']"):
+                files.setdefault(view.findtext("field[@name='model']"), set()).add(path.name)
+                parent = view.find("field[@name='inherit_id']")
+                if parent is not None and parent.get("ref").partition(".")[0] in (ADDON, parent.get("ref")):
+                    extended.append(view.get("id"))
+        self.assertGreater(len(files), 10)
+        self.assertFalse({model: names for model, names in files.items() if len(names) > 1})
+        self.assertFalse(extended)
 
     def test_b16_reversed_imports_make_the_same_models(self):
         files = [
