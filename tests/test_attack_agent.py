@@ -330,6 +330,39 @@ class TestFuzzAgentApi(AttackCase):
 
         run()
 
+    def test_s16_certificates_whose_faults_show_on_access(self):
+        credentials = self._pair()
+        for der in self._odd_certificates():
+            body = {"certificates": [base64.b64encode(der).decode(), base64.b64encode(self.der).decode()]}
+            answer = self._call("heartbeat", body, **credentials)
+            self.assertEqual(answer.status_code, 200)
+            self.assertEqual(self._agent(credentials).present_certificate_ids, self.certificate)
+
+    def _odd_certificates(self):
+        self._frozen.stop()
+        try:
+            return signing.odd_certificates()
+        finally:
+            self._frozen.start()
+
+    def test_s16_hostile_documents_are_refused(self):
+        """Neither an error 500 nor a request that stays at the computer."""
+        credentials = self._pair()
+        self.agent.sudo().certificate_ids = False
+        requests = self.env["l10n_vn_ibhxh.signing.request"]
+        bomb = b"<x " + b" ".join(b'xmlns:n%d="urn:%d"' % (number, number) for number in range(300)) + b"/>"
+        for inserted in (b"<x xmlns='u'/>", bomb, b"\xff", b"&#xA0;"):
+            request = requests.browse(self._waiting_request(credentials))
+            (claimed,) = self._call(
+                "requests/claim", {"fingerprints": [self.certificate.fingerprint]}, **credentials
+            ).json()
+            signed = signing.sign(base64.b64decode(claimed["document"]), self.der)
+            bent = base64.b64encode(signed.replace(b"<DigestValue>", b"<DigestValue>" + inserted)).decode()
+            answer = self._call(f"requests/{request.id}/signed", {"document": bent}, **credentials)
+            self.assertEqual((answer.status_code, answer.json()["reason"]), (422, "malformed"), inserted[:20])
+            self.assertEqual(request.state, "failed")
+            self.env[request.res_model].browse(request.res_id).sudo().unlink()
+
     def test_certificates_with_odd_names(self):
         credentials = self._pair()
         names = {
