@@ -1,15 +1,13 @@
 import base64
-import logging
 import uuid
-from datetime import timedelta, timezone
+from datetime import timedelta
 
 from markupsafe import Markup
 from odoo import api, fields, models
 from odoo.exceptions import AccessError, UserError, ValidationError
 from odoo.fields import Domain
-from odoo.tools.translate import LazyTranslate
 
-from ..tools import contact, dossier, signature, vss_mail
+from ..tools import contact, dossier, vss_mail
 from . import reminders
 from .const import (
     ACTIVATION_HOURS,
@@ -25,44 +23,6 @@ from .const import (
 from .contact_error import contact_error
 from .mail_delivery import DELIVERY_KEY, Delivery, may_hold_code
 from .vietnam_time import date_in_vietnam, today_in_vietnam
-
-_lt = LazyTranslate(__name__)
-_logger = logging.getLogger(__name__)
-
-# What the entries of a dossier are called on screens, by their names in `tools.dossier.DossierData`.
-ENTRY_NAMES = {
-    "agency_name": _lt("Name of the BHXH agency"),
-    "agency_code": _lt("Code of the BHXH agency"),
-    "subject_name": _lt("Name of the company"),
-    "tax_code": _lt("Tax code of the company"),
-    "phone": _lt("Phone"),
-    "email": _lt("E-mail"),
-    "contact_name": _lt("Contact person"),
-    "address": _lt("Address of the company"),
-    "contact_address": _lt("Address of the company"),
-    "contact_phone": _lt("Phone"),
-    "provider_code": _lt("Code of the I-VAN"),
-    "provider_name": _lt("Name of the I-VAN"),
-    "result_delivery": _lt("Code of the way in which results arrive"),
-    "old_certificate_serial": _lt("Serial number of the old certificate"),
-    "new_certificate_serial": _lt("Serial number of the new certificate"),
-    "new_certificate_issuer": _lt("Authority of the new certificate"),
-    "change_text": _lt("What changes"),
-    "stop_date": _lt("Stop date"),
-    "stop_reason": _lt("Reason in words"),
-}
-# The dossier itself is Vietnamese, whatever language its author works in.
-STOP_REASON_TEXTS = {
-    "1": "Thay đổi thư điện tử",
-    "2": "Thay đổi thông tin đơn vị",
-    "3": "Thay đổi chứng thư số",
-    "4": "Phần mềm thiếu thủ tục",
-    "5": "Phần mềm không thuận tiện",
-    "6": "Hỗ trợ chưa tốt",
-    "7": "Chuyển sang tổ chức I-VAN khác",
-    "8": "Đơn vị giải thể",
-    "9": "Lý do khác",
-}
 
 # What the person fills in; fixed once the dossier has left the draft.
 FORM_FIELDS = {
@@ -92,6 +52,8 @@ class L10n_Vn_IbhxhRegistration(models.Model):
         "mail.thread",
         "mail.activity.mixin",
         "l10n_vn_ibhxh.preflight",
+        "l10n_vn_ibhxh.registration.dossier",
+        "l10n_vn_ibhxh.registration.lodging",
         "l10n_vn_ibhxh.registration.sending",
         "l10n_vn_ibhxh.registration.following",
         "l10n_vn_ibhxh.registration.remedy",
@@ -574,98 +536,6 @@ class L10n_Vn_IbhxhRegistration(models.Model):
         without = self.sudo().filtered(lambda r: summary not in r.activity_ids.mapped("summary"))
         reminders.schedule(self.env, [(r, r.user_id, lambda _env: (summary, note), deadline) for r in without])
 
-    # -- the dossier ---------------------------------------------------------------------------------------------------
-
-    def _prepare_dossier_data(self):
-        """Return the content of the dossier (`tools.dossier.DossierData`)."""
-        self.ensure_one()
-        company = self.company_id
-        partner = company.partner_id
-        today = today_in_vietnam()
-        address = ", ".join(filter(None, [partner.street, partner.street2, partner.city, partner.state_id.name]))
-        data = {
-            "agency_name": self.agency_id.name,
-            "agency_code": self.agency_id.code,
-            "subject_name": company.name,
-            "tax_code": contact.tax_code(company.vat),
-            "subject_type": self.subject_type,
-            "phone": self._dossier_phone(),
-            "email": self.email,
-            "contact_name": self.contact_name or self.user_id.name,
-            "address": address,
-            "contact_address": address,
-            "contact_phone": self._dossier_phone(),
-            "prepared_on": today,
-            "registered_on": today,
-            "provider_code": self.provider_id.code,
-            "provider_name": self.provider_id.name,
-            "result_delivery": self.result_delivery_id.code or "0",
-        }
-        if self.form == "05":
-            info = self.certificate_id._info()
-            data.update(
-                old_certificate_serial=self.old_certificate_id.serial or "",
-                new_certificate_serial=info.serial,
-                new_certificate_issuer=info.issuer_name,
-                new_certificate_from=date_in_vietnam(self.certificate_id.not_before),
-                new_certificate_to=date_in_vietnam(self.certificate_id.not_after),
-                change_text=self.change_text,
-            )
-        elif self.form == "06":
-            data.update(
-                stop_date=self.stop_date,
-                stop_reason_code=self.stop_reason_code or "",
-                stop_reason=self.stop_reason or STOP_REASON_TEXTS.get(self.stop_reason_code),
-            )
-        return dossier.DossierData(**data)
-
-    def _dossier_phone(self):
-        """Return the phone number as this I-VAN's dossiers write it."""
-        return contact.national_phone(self.phone) if self.provider_id.phone_format == "national" else self.phone
-
-    def _build_document(self):
-        """Return the unsigned dossier (bytes), valid against its XSD; raises `UserError` with what is missing."""
-        self.ensure_one()
-        self._check_complete()
-        try:
-            document = dossier.build(self.form, self._prepare_dossier_data())
-        except dossier.DossierError as error:
-            raise self._dossier_error([error.field]) from error
-        faults = dossier.validate(self.form, document)
-        if faults:
-            _logger.info("BHXH registration %s does not fit its form: %s", self.id, "; ".join(faults))
-            raise self._dossier_error(dossier.fields_at_fault(faults))
-        return document
-
-    def _dossier_error(self, attributes):
-        """Return the `UserError` for these attributes of the dossier's data: what has to be corrected, and where."""
-        texts = ENTRY_NAMES
-        names = [self.env._(texts[name]) for name in attributes if name in texts]  # pylint: disable=gettext-variable
-        return UserError(
-            self.env._(
-                "The form cannot take these entries as they are: %(fields)s. Correct them (empty, too long, or with a "
-                "character that no form takes), then press the button again.",
-                fields=", ".join(names) or self.env._("unknown entry, see Odoo's log"),
-            )
-        )
-
-    def _check_complete(self):
-        """Raise `UserError` naming everything that is missing at once."""
-        self.ensure_one()
-        wanted = ["provider_id", "agency_id", "certificate_id", "email", "phone"]
-        wanted += {"05": ["change_text"], "06": ["stop_date"]}.get(self.form, [])
-        missing = [self._fields[name]._description_string(self.env) for name in wanted if not self[name]]
-        if self.form == "06" and not (self.stop_reason_code or self.stop_reason):
-            missing.append(self._fields["stop_reason_code"]._description_string(self.env))
-        if not self.company_id.vat:
-            missing.append(self.env._("Tax code of the company"))
-        if missing:
-            raise UserError(self.env._("Fill in first: %(fields)s.", fields=", ".join(missing)))
-        try:
-            contact.tax_code(self.company_id.vat)
-        except contact.ContactError as error:
-            raise UserError(contact_error(self.env, error, self.company_id.vat)) from error
-
     # -- pre-flight checks on the draft --------------------------------------------------------------------------------
 
     def _preflight_depends(self):
@@ -1019,23 +889,6 @@ class L10n_Vn_IbhxhRegistration(models.Model):
             raise UserError(self.env._("No mail with a living code waits here any more. Reload the page."))
         return self.waiting_code_mail_id.sudo().with_user(self.env.user).action_apply()
 
-    # -- the signed file -----------------------------------------------------------------------------------------------
-
-    def _verify_signed(self):
-        """Return the signed dossier (bytes) and its content (`tools.dossier.DossierData`).
-
-        The signature was verified when it arrived. It is verified again whenever the file leaves Odoo, so that it rests
-        on no other row and no other code than these. Raises `tools.signature.SignatureError`.
-        """
-        self.ensure_one()
-        registration = self.sudo().with_context(bin_size=False)
-        signed, document = (base64.b64decode(registration[name] or b"") for name in ("signed_document", "document"))
-        certificate = registration.certificate_id
-        if not certificate or not registration.signed_at:
-            raise signature.SignatureError("no_signature", "the dossier was never signed")
-        signature.verify(signed, document, certificate._der(), at=registration.signed_at.replace(tzinfo=timezone.utc))
-        return signed, dossier.read(document)[1]
-
     # -- mails that answer the chatter ---------------------------------------------------------------------------------
 
     @api.model
@@ -1057,103 +910,6 @@ class L10n_Vn_IbhxhRegistration(models.Model):
             attachment for attachment in msg_dict.get("attachments") or [] if not may_hold_code(attachment, codes)
         ]
         return super().message_update(msg_dict)
-
-    # -- lodged elsewhere: in the I-VAN's own program, or on VSS's portal ----------------------------------------------
-
-    def _submitted_elsewhere(self, submitted_at, dossier_number=False):
-        """Take a person's word that this draft was submitted elsewhere at `submitted_at` (UTC).
-
-        No document and no signature are here; who the unit is, is fixed now. From here it is followed as any other.
-        """
-        self.ensure_one()
-        self.check_access("write")
-        self.lock_for_update()
-        self._check_draft()
-        if self.lodging != "elsewhere":
-            raise UserError(self.env._("%(name)s has to be signed first.", name=self.name))
-        if submitted_at > fields.Datetime.now():
-            raise UserError(self.env._("“Submitted at” lies in the future. Enter when you submitted it there."))
-        self._check_preflight()
-        registration = self.sudo()
-        company = registration.company_id
-        registration.write({"tax_code": company.l10n_vn_ibhxh_tax_code, "company_name": company.name})
-        registration._on_accepted(submitted_at, dossier_number)
-        registration._note_step(submitted_at, self.env._("Submitted at %(provider)s", provider=self.provider_id.name))
-        registration._message_log(
-            body=self.env._(
-                "%(user)s states to have submitted this at %(provider)s.",
-                user=self.env.user.name,
-                provider=self.provider_id.name,
-            )
-        )
-
-    # -- lodging by hand: elsewhere, or a signed file ------------------------------------------------------------------
-
-    def action_download_signed(self):
-        """Download the signed dossier, as it has to be lodged."""
-        self.ensure_one()
-        self.check_access("read")
-        try:
-            self._verify_signed()
-        except signature.SignatureError as error:
-            raise UserError(
-                self.env._(
-                    "%(name)s holds no dossier with a valid signature, so there is nothing to lodge. Cancel it, then "
-                    "register again.",
-                    name=self.name,
-                )
-            ) from error
-        return {
-            "type": "ir.actions.act_url",
-            "url": f"/web/content/{self._name}/{self.id}/signed_document/{self.document_name}?download=true",
-            "target": "download",
-        }
-
-    def action_lodge(self):
-        """Open the little form in which a person says that the dossier was lodged, and when."""
-        self._check_by_hand(("draft",) if self.lodging == "elsewhere" else ("to_send",))
-        return self._open_by_hand("l10n_vn_ibhxh.l10n_vn_ibhxh_lodge_action")
-
-    def action_record_answer(self):
-        """Open the little form in which a person enters what VSS answered."""
-        self._check_by_hand(("sent", "to_activate", "expired"))
-        return self._open_by_hand("l10n_vn_ibhxh.l10n_vn_ibhxh_lodge_answer_action")
-
-    def _check_by_hand(self, states):
-        """Raise unless the user may write the registration, it is lodged by hand and it is in one of `states`."""
-        self.ensure_one()
-        self.check_access("write")
-        if self.can_submit:
-            raise UserError(self.env._("%(provider)s is reached by Odoo itself.", provider=self.provider_id.name))
-        if self.state not in states:
-            labels = dict(self._fields["state"]._description_selection(self.env))
-            raise UserError(
-                self.env._(
-                    "%(name)s is “%(state)s”, so there is nothing to record. Reload the page to see where it stands.",
-                    name=self.name,
-                    state=labels[self.state],
-                )
-            )
-
-    def _open_by_hand(self, action):
-        return {
-            **self.env["ir.actions.act_window"]._for_xml_id(action),
-            "context": {"default_registration_id": self.id, "default_dossier_number": self.dossier_number},
-        }
-
-    def _note_step(self, date, description, code="", passed=True):
-        """Add what a person reported of VSS's way to the steps; `date` is UTC."""
-        number = max(self.sudo().step_ids.mapped("number"), default=0) + 1
-        self.env["l10n_vn_ibhxh.registration.step"].sudo().create(
-            {
-                "registration_id": self.id,
-                "number": number,
-                "date": date,
-                "code": code,
-                "description": description,
-                "passed": passed,
-            }
-        )
 
     # -- opening -------------------------------------------------------------------------------------------------------
 

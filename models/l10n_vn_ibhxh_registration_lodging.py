@@ -1,0 +1,107 @@
+from odoo import fields, models
+from odoo.exceptions import UserError
+
+from ..tools import signature
+
+
+class L10n_Vn_IbhxhRegistrationLodging(models.AbstractModel):
+    """Lodging without Odoo: in the I-VAN's own program, on VSS's portal, or there as a signed file.
+
+    Odoo hands out what is needed, and a person reports what was done and what VSS answered.
+    """
+
+    _name = "l10n_vn_ibhxh.registration.lodging"
+    _description = "Lodging of BHXH registrations by hand"
+
+    def _submitted_elsewhere(self, submitted_at, dossier_number=False):
+        """Take a person's word that this draft was submitted elsewhere at `submitted_at` (UTC).
+
+        No document and no signature are here; who the unit is, is fixed now. From here it is followed as any other.
+        """
+        self.ensure_one()
+        self.check_access("write")
+        self.lock_for_update()
+        self._check_draft()
+        if self.lodging != "elsewhere":
+            raise UserError(self.env._("%(name)s has to be signed first.", name=self.name))
+        if submitted_at > fields.Datetime.now():
+            raise UserError(self.env._("“Submitted at” lies in the future. Enter when you submitted it there."))
+        self._check_preflight()
+        registration = self.sudo()
+        company = registration.company_id
+        registration.write({"tax_code": company.l10n_vn_ibhxh_tax_code, "company_name": company.name})
+        registration._on_accepted(submitted_at, dossier_number)
+        registration._note_step(submitted_at, self.env._("Submitted at %(provider)s", provider=self.provider_id.name))
+        registration._message_log(
+            body=self.env._(
+                "%(user)s states to have submitted this at %(provider)s.",
+                user=self.env.user.name,
+                provider=self.provider_id.name,
+            )
+        )
+
+    def action_download_signed(self):
+        """Download the signed dossier, as it has to be lodged."""
+        self.ensure_one()
+        self.check_access("read")
+        try:
+            self._verify_signed()
+        except signature.SignatureError as error:
+            raise UserError(
+                self.env._(
+                    "%(name)s holds no dossier with a valid signature, so there is nothing to lodge. Cancel it, then "
+                    "register again.",
+                    name=self.name,
+                )
+            ) from error
+        return {
+            "type": "ir.actions.act_url",
+            "url": f"/web/content/{self._name}/{self.id}/signed_document/{self.document_name}?download=true",
+            "target": "download",
+        }
+
+    def action_lodge(self):
+        """Open the little form in which a person says that the dossier was lodged, and when."""
+        self._check_by_hand(("draft",) if self.lodging == "elsewhere" else ("to_send",))
+        return self._open_by_hand("l10n_vn_ibhxh.l10n_vn_ibhxh_lodge_action")
+
+    def action_record_answer(self):
+        """Open the little form in which a person enters what VSS answered."""
+        self._check_by_hand(("sent", "to_activate", "expired"))
+        return self._open_by_hand("l10n_vn_ibhxh.l10n_vn_ibhxh_lodge_answer_action")
+
+    def _check_by_hand(self, states):
+        """Raise unless the user may write the registration, it is lodged by hand and it is in one of `states`."""
+        self.ensure_one()
+        self.check_access("write")
+        if self.can_submit:
+            raise UserError(self.env._("%(provider)s is reached by Odoo itself.", provider=self.provider_id.name))
+        if self.state not in states:
+            labels = dict(self._fields["state"]._description_selection(self.env))
+            raise UserError(
+                self.env._(
+                    "%(name)s is “%(state)s”, so there is nothing to record. Reload the page to see where it stands.",
+                    name=self.name,
+                    state=labels[self.state],
+                )
+            )
+
+    def _open_by_hand(self, action):
+        return {
+            **self.env["ir.actions.act_window"]._for_xml_id(action),
+            "context": {"default_registration_id": self.id, "default_dossier_number": self.dossier_number},
+        }
+
+    def _note_step(self, date, description, code="", passed=True):
+        """Add what a person reported of VSS's way to the steps; `date` is UTC."""
+        number = max(self.sudo().step_ids.mapped("number"), default=0) + 1
+        self.env["l10n_vn_ibhxh.registration.step"].sudo().create(
+            {
+                "registration_id": self.id,
+                "number": number,
+                "date": date,
+                "code": code,
+                "description": description,
+                "passed": passed,
+            }
+        )
