@@ -8,6 +8,7 @@ UPDATE l10n_vn_ibhxh_signing_request
  WHERE state IN ('pending', 'claimed');
 UPDATE l10n_vn_ibhxh_provider
    SET gateway = 'manual', client_id = NULL, client_secret = NULL, url = NULL,
+       ca_certificates = NULL, client_certificate = NULL, client_key = NULL, connection_fault = NULL,
        active = active AND gateway = 'manual';
 UPDATE l10n_vn_ibhxh_registration
    SET activation_code = NULL, activation_url = NULL, retry_at = NULL, poll_at = NULL;

@@ -40,13 +40,13 @@ TRANSITIONS = {
     "draft": {"to_sign", "sent", "cancelled"},
     "to_sign": {"draft", "to_send", "cancelled"},
     "to_send": {"sent", "rejected", "cancelled"},
-    # Back to `to_send`: VSS failed for a reason that passes, and the dossier is sent anew.
-    "sent": {"to_activate", "confirmed", "expired", "rejected", "to_send"},
+    "sent": {"to_activate", "confirmed", "expired", "rejected"},
     "to_activate": {"confirmed", "expired", "rejected"},
     "expired": {"to_activate", "confirmed"},
     # Back only where nothing but the text of a mail spoke for it, see `confirmation_evidence`.
     "confirmed": {"to_activate"},
-    "rejected": {"to_activate"},
+    # A person sends the signed dossier again; `sent` where the gateway turns out to have changed its mind.
+    "rejected": {"to_activate", "to_send", "sent"},
     "cancelled": set(),
 }
 
@@ -95,6 +95,8 @@ EVIDENCE = [
 ACTIVATION_HOURS = 24
 ACTIVATION_CODE = re.compile(r"[A-Z0-9]{10}")
 RETRY_MINUTES = (1, 5, 15, 60)
+# While address, certificates or credentials of an I-VAN are wrong.
+MISCONFIGURED_MINUTES = 60
 
 STOP_REASONS = [
     ("1", "E-mail change"),

@@ -374,8 +374,8 @@ class L10n_Vn_IbhxhPreflight(models.AbstractModel):
             self.certificate_id._check_trust()
         provider = self.provider_id
         if provider and self.lodging == "odoo" and provider.url:
-            health = provider._gateway().check()
-            self.sudo().provider_check = {"provider_id": provider.id, "ok": health.ok}
+            kind, _message = provider._checked()
+            self.sudo().provider_check = {"provider_id": provider.id, "ok": kind != "danger"}
         return True
 
     def _ask_authorities(self):

@@ -1,16 +1,32 @@
+import logging
 import re
 from urllib.parse import urlsplit
 
+from markupsafe import Markup
 from odoo import api, fields, models
-from odoo.exceptions import UserError, ValidationError
+from odoo.exceptions import ValidationError
 from odoo.fields import Domain
 
 from ..tools import gateways
-from . import jobs
+from ..tools.gateways import transport
+from . import gateway_texts, jobs, reminders
+from .const import FOLLOWED
+
+_logger = logging.getLogger(__name__)
 
 LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 # Nothing that browsers read otherwise than Python: to them a backslash is a slash, and control characters vanish.
 LINK = re.compile(r"https?://(?:\[::1\]|[a-z0-9.-]+)(?::[0-9]{1,5})?(?:[/#][!-\[\]-~]*)?", re.IGNORECASE)
+# What decides how the gateway is reached: when it changes, what waits because of it is tried again at once.
+CONNECTION_FIELDS = {
+    "gateway", "url", "client_id", "client_secret", "client_secret_input", "ca_certificates", "client_certificate",
+    "client_key", "client_key_input", "active",
+}  # fmt: skip
+SECRETS = ("client_secret", "client_key")
+# A fault of the connection is told to so many people at most.
+MAX_TOLD = 5
+# Seconds by which a gateway's clock may differ before that is said.
+CLOCK_SECONDS = 60
 # Seconds for which one job asks a gateway: a worker of Odoo is killed after limit_time_real, 120 by default.
 JOB_SECONDS = 45
 # Seconds until a job that found another one at work looks again.
@@ -21,8 +37,8 @@ class L10n_Vn_IbhxhProvider(models.Model):
     """An I-VAN organisation and how to reach it."""
 
     _name = "l10n_vn_ibhxh.provider"
-    _inherit = ["l10n_vn_ibhxh.shared"]
-    _secret_fields = frozenset({"client_id", "client_secret"})
+    _inherit = ["l10n_vn_ibhxh.shared", "mail.thread", "mail.activity.mixin"]
+    _secret_fields = frozenset({"client_id", "client_secret", "client_key"})
     _description = "I-VAN organisation"
     _order = "sequence, code"
     _rec_names_search = ["code", "name"]
@@ -42,19 +58,45 @@ class L10n_Vn_IbhxhProvider(models.Model):
         [("manual", "By hand on the portal"), ("http", "HTTP (docs/gateway.md)"), ("sandbox", "Sandbox (tests only)")],
         required=True,
         default="manual",
+        tracking=True,
     )
-    url = fields.Char(string="Gateway address", help="Base address of the gateway, e.g. https://ivan.example.com/v1")
+    url = fields.Char(
+        string="Gateway address", tracking=True, help="Base address of the gateway, e.g. https://ivan.example.com/v1"
+    )
     client_id = fields.Char(string="Client code", copy=False, groups="l10n_vn_ibhxh.group_l10n_vn_ibhxh_manager")
-    # The password goes in by `client_secret_input` and out to the gateway only.
+    # Password and key go in by their `…_input` and out to the gateway only.
     client_secret = fields.Char(copy=False, groups=fields.NO_ACCESS, export_string_translation=False)
     client_secret_input = fields.Char(
         string="Password",
-        compute="_compute_client_secret_input",
-        inverse="_inverse_client_secret_input",
+        compute="_compute_secret_inputs",
+        inverse="_inverse_secret_inputs",
         groups="l10n_vn_ibhxh.group_l10n_vn_ibhxh_manager",
         help="A password that is set is not shown again. Typing replaces it.",
     )
-    has_client_secret = fields.Boolean(string="Password set", compute="_compute_client_secret_input")
+    has_client_secret = fields.Boolean(string="Password set", compute="_compute_secret_inputs")
+    ca_certificates = fields.Text(
+        string="Authorities",
+        copy=False,
+        groups="l10n_vn_ibhxh.group_l10n_vn_ibhxh_manager",
+        help="Only if the I-VAN's server has a certificate of an authority of its own: the certificates of that "
+        "authority (PEM). Others are not trusted for this connection then.",
+    )
+    client_certificate = fields.Text(
+        copy=False,
+        groups="l10n_vn_ibhxh.group_l10n_vn_ibhxh_manager",
+        help="Only if the I-VAN's server asks for one: the certificate that it issued for you, and those between it "
+        "and the root (PEM). Without it, its key is forgotten.",
+    )
+    client_key = fields.Text(copy=False, groups=fields.NO_ACCESS, export_string_translation=False)
+    client_key_input = fields.Text(
+        string="Private key",
+        compute="_compute_secret_inputs",
+        inverse="_inverse_secret_inputs",
+        groups="l10n_vn_ibhxh.group_l10n_vn_ibhxh_manager",
+        help="The key of the client certificate (PEM, without password). A key that is set is not shown again.",
+    )
+    has_client_key = fields.Boolean(string="Private key set", compute="_compute_secret_inputs")
+    connection_fault = fields.Char(readonly=True, copy=False, export_string_translation=False)
     portal_hosts = fields.Char(
         string="Portal hosts",
         default="baohiemxahoi.gov.vn",
@@ -93,20 +135,22 @@ class L10n_Vn_IbhxhProvider(models.Model):
     def _default_company_id(self):
         return False if self.env.su or self.env.user._l10n_vn_ibhxh_is_shared_admin() else self.env.company
 
-    @api.depends("client_secret")
-    def _compute_client_secret_input(self):
+    @api.depends("client_secret", "client_key")
+    def _compute_secret_inputs(self):
         for provider in self:
-            provider.client_secret_input = False
+            provider.client_secret_input = provider.client_key_input = False
             provider.has_client_secret = bool(provider.sudo().client_secret)
+            provider.has_client_key = bool(provider.sudo().client_key)
 
-    def _inverse_client_secret_input(self):
+    def _inverse_secret_inputs(self):
         """Store what was typed by a statement of its own: PostgreSQL's log of a failed one holds its values."""
-        for provider in self.filtered("client_secret_input"):
-            secret = provider.client_secret_input
-            provider.flush_recordset()
-            provider.lock_for_update()
-            provider.sudo().client_secret = secret
-            provider.flush_recordset()
+        for provider in self:
+            secrets = {name: provider[f"{name}_input"] for name in SECRETS if provider[f"{name}_input"]}
+            if secrets:
+                provider.flush_recordset()
+                provider.lock_for_update()
+                provider.sudo().write(secrets)
+                provider.flush_recordset()
 
     @api.constrains("gateway", "is_portal")
     def _check_portal(self):
@@ -114,6 +158,45 @@ class L10n_Vn_IbhxhProvider(models.Model):
             raise ValidationError(
                 self.env._("VSS's portal takes no dossiers from programs: choose “By hand on the portal” for it.")
             )
+
+    def _check_certificates(self):
+        """Raise `ValidationError` unless the TLS certificates and the key can be used; once all of them are written."""
+        for provider in self.sudo():
+            try:
+                transport.tls_context(**provider._tls_settings())
+            except gateways.Misconfigured as error:
+                if error.reason == gateways.Reason.TLS_ISSUER:
+                    message = self.env._("The authorities are not certificates in PEM form.")
+                else:
+                    message = self.env._(
+                        "Client certificate and private key are not a pair in PEM form, or the key has a password. "
+                        "Enter both, the key without password."
+                    )
+                raise ValidationError(message) from error
+
+    def _tls_settings(self):
+        return {
+            "ca": self.ca_certificates or "",
+            "certificate": self.client_certificate or "",
+            "key": self.client_key or "",
+        }
+
+    @api.model_create_multi
+    def create(self, vals_list):
+        providers = super().create(vals_list)
+        providers._check_certificates()
+        return providers
+
+    def write(self, vals):
+        """What waits because of a fault of the connection is tried again as soon as the connection changes."""
+        result = super().write(vals)
+        if "client_certificate" in vals and not vals["client_certificate"]:
+            self.sudo().client_key = False
+        if vals.keys() & {"ca_certificates", "client_certificate", "client_key_input"}:
+            self._check_certificates()
+        if vals.keys() & CONNECTION_FIELDS:
+            self._connection_changed()
+        return result
 
     @api.constrains("gateway", "url")
     def _check_url(self):
@@ -166,47 +249,193 @@ class L10n_Vn_IbhxhProvider(models.Model):
             host + port == entry or (not port and (host == entry or host.endswith("." + entry))) for entry in allowed
         )
 
+    # -- the connection ------------------------------------------------------------------------------------------------
+
     def _gateway(self):
         """Return the gateway adapter (`tools.gateways`) of this provider.
 
-        Raises `UserError` when the provider is not configured. Credentials are read as superuser because only
-        managers may see them, while every user may send.
+        Raises `gateways.Misconfigured`. Credentials are read as superuser because only managers may see them, while
+        every user may send.
         """
         self.ensure_one()
         provider = self.sudo()
         if provider.gateway == "manual":
             return gateways.make("manual")
         if not provider.url:
-            raise UserError(
-                self.env._(
-                    "%(provider)s has no gateway address. Ask a BHXH manager to enter it under "
-                    "iBHXH > Configuration > I-VAN organisations.",
-                    provider=provider.name,
-                )
-            )
+            raise gateways.Misconfigured("no gateway address", reason=gateways.Reason.NO_ADDRESS)
         return gateways.make(
             provider.gateway,
             base_url=provider.url,
             client_id=provider.client_id or "",
             secret=provider.client_secret or "",
+            **{name: value for name, value in provider._tls_settings().items() if value},
         )
+
+    def _gateway_of(self, run):
+        """Return the adapter that this run uses; `run` (a dictionary) keeps it. Raises `gateways.GatewayError`.
+
+        After an error that a further question cannot change, or that asked Odoo to wait, nobody is asked again in the
+        same run.
+        """
+        self.ensure_one()
+        if self.id not in run:
+            try:
+                run[self.id] = self._gateway()
+            except gateways.GatewayError as error:
+                run[self.id] = error
+        if isinstance(run[self.id], gateways.GatewayError):
+            raise run[self.id]
+        return run[self.id]
+
+    def _end_run(self, run, error):
+        """Let nobody else ask in this `run` after such an error."""
+        if isinstance(error, gateways.Misconfigured) or error.retry_after:
+            run[self.id] = error
+
+    def _connection_failed(self, error):
+        """Name an error that only people can mend, to those who can, once as long as it lasts."""
+        self.ensure_one()
+        if isinstance(error, gateways.Misconfigured):
+            fault = gateway_texts.code(error) or gateway_texts.OWN_CODE
+            if self.connection_fault != fault and self.sudo().try_lock_for_update(allow_referencing=True):
+                _logger.warning("The connection with I-VAN %s does not work: %s", self.code, error.message)
+                self._forget_activities(self._fault_texts(error))
+                self.sudo().connection_fault = fault
+                self._tell(self._fault_texts(error))
+        elif error.reason in gateway_texts.UNREADABLE:
+            self._tell(self._odd_texts(lambda env: gateway_texts.reason(env, self, error)))
+
+    def _connection_works(self):
+        """A gateway answered: what was said of its connection is settled."""
+        for provider in self.sudo():
+            if provider.connection_fault and provider.try_lock_for_update(allow_referencing=True):
+                provider._forget_activities(provider._fault_texts(gateways.Misconfigured("")))
+                provider.connection_fault = False
+
+    def _connection_changed(self):
+        """Have tried again at once what waits because of the connection's fault."""
+        registrations = self.env["l10n_vn_ibhxh.registration"].sudo()
+        own_code = f"{gateway_texts.OWN_CODE}%"
+        waiting = registrations.search(
+            [("provider_id", "in", self.ids), ("state", "=", "to_send"), ("error_code", "=like", own_code)]
+        )
+        if waiting:
+            waiting.write({"retry_at": False})
+            self.env.ref("l10n_vn_ibhxh.ir_cron_l10n_vn_ibhxh_send").sudo()._trigger()
+        faulty = self.sudo().filtered("connection_fault")
+        now = fields.Datetime.now()
+        followed = registrations.search(
+            [("provider_id", "in", faulty.ids), ("state", "in", FOLLOWED), ("poll_at", ">", now)]
+        )
+        if followed:
+            followed.write({"poll_at": now})
+            self.env.ref("l10n_vn_ibhxh.ir_cron_l10n_vn_ibhxh_follow").sudo()._trigger()
+        faulty._connection_works()
+
+    def _fault_texts(self, error):
+        def texts(env):
+            summary = env._("The connection with %(provider)s does not work", provider=self.name)
+            lines = (
+                gateway_texts.reason(env, self, error),
+                env._(
+                    "Signed dossiers wait and nothing is lost. Odoo tries once an hour, and at once when the settings "
+                    "are changed."
+                ),
+            )
+            return summary, Markup("<p>%s</p><p>%s</p>") % lines
+
+        return texts
+
+    def _odd_texts(self, sentence):
+        def texts(env):
+            summary = env._("Answers of %(provider)s are not as agreed", provider=self.name)
+            advice = env._("Tell the I-VAN's programmers. The agreement is docs/gateway.md of this module.")
+            return summary, Markup("<p>%s</p><p>%s</p>") % (sentence(env), advice)
+
+        return texts
+
+    def _tell(self, texts):
+        """Give those whom the connection concerns an activity, unless they have one with this summary."""
+        provider = self.sudo()
+        rows = []
+        for user in provider._responsible_users():
+            summary = texts(self.env(context={**self.env.context, "lang": user.lang}))[0]
+            if not provider.activity_ids.filtered(lambda a, u=user, s=summary: a.user_id == u and a.summary == s):
+                rows.append((provider, user, texts, None))
+        reminders.schedule(provider.env, rows)
+
+    def _forget_activities(self, texts):
+        """Remove the activities with the summary of `texts`."""
+        for activity in self.sudo().activity_ids:
+            lang = activity.user_id.lang
+            if activity.summary == texts(self.env(context={**self.env.context, "lang": lang}))[0]:
+                activity.unlink()
+
+    def _responsible_users(self):
+        """Return whom a fault concerns: the managers of its company; where all companies share it, those of all."""
+        managers = self.env.ref("l10n_vn_ibhxh.group_l10n_vn_ibhxh_manager").sudo().all_user_ids
+        company = self.sudo().company_id
+        users = managers.filtered(
+            lambda user: user.company_ids >= company if company else user._l10n_vn_ibhxh_is_shared_admin()
+        )
+        return users.sorted("id")[:MAX_TOLD] or self.env.ref("base.user_admin")
 
     def action_check(self):
         """Ask the gateway whether it is there, and say so."""
         self.ensure_one()
         self.check_access("read")
-        gateway = self._gateway()
-        if not gateway.can_submit:
-            message, kind = self.env._("Dossiers are lodged by hand on the portal: there is nothing to check."), "info"
-        else:
-            health = gateway.check()
-            kind = "success" if health.ok else "danger"
-            message = self.env._("The gateway answers.") if health.ok else health.message
+        kind, message = self._checked()
         return {
             "type": "ir.actions.client",
             "tag": "display_notification",
-            "params": {"title": self.display_name, "message": message, "type": kind},
+            "params": {"title": self.display_name, "message": message, "type": kind, "sticky": kind == "danger"},
         }
+
+    def _checked(self):
+        """Return (kind of notification, sentences) on how the gateway is."""
+        try:
+            gateway = self._gateway()
+        except gateways.GatewayError as error:
+            return "danger", gateway_texts.reason(self.env, self, error)
+        if not gateway.can_submit:
+            return "info", self.env._("Dossiers are lodged by hand on the portal: there is nothing to check.")
+        health = gateway.check()
+        if not health.ok:
+            error = health.error or gateways.UnknownOutcome(health.message)
+            return "danger", gateway_texts.reason(self.env, self, error)
+        self._connection_works()
+        warnings = self._health_warnings(health)
+        return ("warning", "\n".join(warnings)) if warnings else ("success", self.env._("The gateway answers."))
+
+    def _health_warnings(self, health):
+        """Return sentences on what is odd about a gateway that works."""
+        warnings = []
+        if health.provider_code and health.provider_code != self.code:
+            warnings.append(
+                self.env._(
+                    "The gateway answers for the I-VAN organisation %(found)s, this one is %(code)s. Is it the right "
+                    "address and client?",
+                    found=health.message,
+                    code=self.code,
+                )
+            )
+        skew = health.clock_skew_seconds or 0
+        minutes = f"{abs(skew) / 60:.0f}"
+        if skew > CLOCK_SECONDS:
+            warnings.append(
+                self.env._(
+                    "The gateway's clock is %(minutes)s minutes ahead of Odoo's. One of them is wrong.", minutes=minutes
+                )
+            )
+        elif skew < -CLOCK_SECONDS:
+            warnings.append(
+                self.env._(
+                    "The gateway's clock is %(minutes)s minutes behind Odoo's. One of them is wrong.", minutes=minutes
+                )
+            )
+        if health.faults:
+            warnings.append(gateway_texts.faults(self.env, self, health.faults))
+        return warnings
 
     # -- asking as a job, where there is a job queue -------------------------------------------------------------------
 

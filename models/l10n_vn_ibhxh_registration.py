@@ -21,6 +21,8 @@ from .const import (
     TRANSITIONS,
 )
 from .contact_error import contact_error
+from .gateway_texts import OWN_CODE
+from .l10n_vn_ibhxh_registration_log import LOGGED
 from .mail_delivery import DELIVERY_KEY, Delivery, may_hold_code
 from .vietnam_time import date_in_vietnam, today_in_vietnam
 
@@ -31,8 +33,6 @@ FORM_FIELDS = {
 }  # fmt: skip
 # What the dossier that is signed says of the company; a draft has no dossier yet.
 DOSSIER_FIELDS = ("tax_code", "company_name")
-# How often a dossier is sent anew because VSS failed, for a reason that passes, after it was taken in.
-MAX_RESENDS = 20
 
 
 class L10n_Vn_IbhxhRegistration(models.Model):
@@ -168,7 +168,6 @@ class L10n_Vn_IbhxhRegistration(models.Model):
     attempted_at = fields.Datetime(readonly=True, copy=False, help="When Odoo first handed the dossier to the gateway.")
     retry_at = fields.Datetime(string="Next try", readonly=True, copy=False)
     retry_count = fields.Integer(readonly=True, copy=False)
-    resend_count = fields.Integer(readonly=True, copy=False, export_string_translation=False)
     unsent_reminded = fields.Boolean(readonly=True, copy=False)
     submitted_at = fields.Datetime(readonly=True, copy=False, tracking=True)
     receipt = fields.Text(
@@ -213,6 +212,9 @@ class L10n_Vn_IbhxhRegistration(models.Model):
     result_code_id = fields.Many2one("l10n_vn_ibhxh.result.code", compute="_compute_result_code_id")
     cure = fields.Text(string="What to do", compute="_compute_cure")
     cure_action = fields.Char(compute="_compute_cure_action", export_string_translation=False)
+    odd_answer = fields.Text(
+        string="Odd answer", readonly=True, copy=False, help="What was not as agreed in the gateway's last odd answer."
+    )
     holder_name = fields.Char(
         string="Registered with", readonly=True, copy=False, help="I-VAN that holds the unit now."
     )
@@ -274,7 +276,13 @@ class L10n_Vn_IbhxhRegistration(models.Model):
     @api.depends_context("lang")
     def _compute_cure(self):
         for registration in self:
-            registration.cure = registration.result_code_id.cure or False
+            if registration.state == "rejected" and registration.cure_action == "retry":
+                registration.cure = self.env._(
+                    "VSS failed for a reason that passes. Press “Send again”: the signed dossier goes out once more, "
+                    "without a PIN."
+                )
+            else:
+                registration.cure = registration.result_code_id.cure or False
 
     @api.depends("error_code")
     def _compute_cure_action(self):
@@ -485,7 +493,8 @@ class L10n_Vn_IbhxhRegistration(models.Model):
         self.lock_for_update()
         for registration in self:
             by_word = registration.state == "draft" and state == "sent" and registration.lodging != "elsewhere"
-            is_final = registration.state in ("confirmed", "rejected") and registration.confirmation_evidence != "mail"
+            is_over = registration.state in ("confirmed", "rejected") and registration.confirmation_evidence != "mail"
+            is_final = is_over and state == "to_activate"
             if state not in TRANSITIONS[registration.state] or by_word or is_final:
                 labels = dict(self._fields["state"]._description_selection(self.env))
                 raise UserError(
@@ -717,19 +726,17 @@ class L10n_Vn_IbhxhRegistration(models.Model):
         self.env.ref("l10n_vn_ibhxh.ir_cron_l10n_vn_ibhxh_print")._trigger()
 
     def _on_refused(self, code, description, holder=None, evidence="gateway"):
-        """Take VSS's refusal, as `evidence` shows.
+        """Take a refusal, as `evidence` shows: what passes is tried again while the dossier was not accepted; else it
+        ends the registration.
 
-        A passing failure is tried again, also of a dossier that was taken in already; a real one ends the registration.
+        Once it was accepted, a refusal is final whatever its code: sending it again is for a person to decide, because
+        the gateway might hold two dossiers then.
         """
         known = self.env["l10n_vn_ibhxh.result.code"]._find(code)
         message = description or known.meaning or code
-        if known and not known.is_permanent:
-            if self.state == "to_send":
-                self._postpone(message, code)
-                return
-            if self.state == "sent" and self.can_submit and self.resend_count < MAX_RESENDS:
-                self._send_anew(code, message)
-                return
+        if known and not known.is_permanent and self.state == "to_send":
+            self._postpone(message, code)
+            return
         self._move(
             "rejected",
             error_code=code,
@@ -738,7 +745,13 @@ class L10n_Vn_IbhxhRegistration(models.Model):
             retry_at=False,
             confirmation_evidence=evidence,
         )
-        self._schedule_todo(self.env._("VSS refused the registration: %(code)s", code=code), known.cure or message)
+        if code and code.startswith(OWN_CODE):
+            summary = self.env._("The I-VAN's gateway did not take the dossier")
+        elif code:
+            summary = self.env._("VSS refused the registration: %(code)s", code=code)
+        else:
+            summary = self.env._("The registration was refused")
+        self._schedule_todo(summary, self.cure or message or "")
 
     def _activate(self, code, url, received_at):
         """Take the activation code over: 24 hours run from `received_at` (UTC), which counts as now when it is later.

@@ -8,8 +8,8 @@ from odoo.fields import Domain
 from psycopg2 import OperationalError
 
 from ..tools import gateways
-from . import jobs, reminders
-from .const import ACTIVATION_HOURS, FOLLOWED, TRANSITIONS
+from . import gateway_texts, jobs, reminders
+from .const import ACTIVATION_HOURS, FOLLOWED, MISCONFIGURED_MINUTES, TRANSITIONS
 
 _logger = logging.getLogger(__name__)
 
@@ -36,31 +36,46 @@ class L10n_Vn_IbhxhRegistrationFollowing(models.AbstractModel):
         """Ask the gateway to have the activation code mailed again."""
         self.ensure_one()
         self.check_access("write")
-        gateway = self.provider_id._gateway()
-        if not gateway.can_resend:
+        provider = self.provider_id
+        try:
+            gateway = provider._gateway()
+            if not gateway.can_resend:
+                raise gateways.Unsupported("resending")
+            gateway.resend_code(self.client_reference)
+        except gateways.Unsupported as error:
             raise UserError(
                 self.env._(
-                    "%(provider)s cannot send the code again. Register again for a new one.",
-                    provider=self.provider_id.name,
+                    "%(provider)s cannot send the code again. Register again for a new one.", provider=provider.name
                 )
-            )
-        try:
-            gateway.resend_code(self.client_reference)
-        except gateways.Refused as refusal:
-            raise UserError(refusal.description or refusal.code) from refusal
-        except gateways.GatewayError as error:
-            raise UserError(
-                self.env._("The I-VAN's gateway cannot be reached just now. Try again in a few minutes.")
             ) from error
+        except gateways.Refused as refusal:
+            silent = self.env._(
+                "%(provider)s does not send the code again and gives no reason.", provider=provider.name
+            )
+            raise UserError(refusal.description or refusal.code or silent) from refusal
+        except gateways.GatewayError as error:
+            reason = gateway_texts.reason(self.env, provider, error)
+            raise UserError(self.env._("%(reason)s\nTry again in a few minutes.", reason=reason)) from error
         return True
 
     def action_refresh(self):
-        """Ask the gateway now how far VSS is."""
+        """Ask the gateway now how far VSS is; return a notification where it gives no answer."""
+        failed = []
         for registration in self:
             registration.check_access("write")
             if registration.can_submit and registration.state in ("sent", "to_activate", "expired"):
-                registration.sudo()._poll()
-        return True
+                error = registration.sudo()._poll()
+                if error:
+                    failed.append(gateway_texts.reason(self.env, registration.provider_id, error))
+        if not failed:
+            return True
+        reload = {"type": "ir.actions.client", "tag": "soft_reload"}
+        message = "\n".join(dict.fromkeys(failed))
+        return {
+            "type": "ir.actions.client",
+            "tag": "display_notification",
+            "params": {"message": message, "type": "warning", "next": reload},
+        }
 
     def _cron_follow(self):
         """Remind, expire codes, return lapsed signing leases, ask the gateways; batch by batch, each committed by
@@ -146,24 +161,23 @@ class L10n_Vn_IbhxhRegistrationFollowing(models.AbstractModel):
                 return False
 
     def _ask_gateways(self, end):
-        """Return `{id: Progress}` of what the gateways say, None where one gives no answer.
+        """Return `{id: Progress}` of what the gateways say, the `GatewayError` where one gives no answer, None where
+        asking failed.
 
         The first is asked in any case; no more are asked after `end` (seconds, `time.monotonic`).
         """
-        adapters = {}
+        run = {}
         answers = {}
         for registration in self:
             if answers and time.monotonic() > end:
                 break
             provider = registration.provider_id
             try:
-                if provider not in adapters:
-                    adapters[provider] = provider._gateway()
-                progress = adapters[provider].progress(registration.client_reference)
+                progress = provider._gateway_of(run).progress(registration.client_reference)
                 answers[registration.id] = UNHEARD if progress is None else progress
             except gateways.GatewayError as error:
-                _logger.info("No progress for BHXH registration %s: %s", registration.id, type(error).__name__)
-                answers[registration.id] = None
+                provider._end_run(run, error)
+                answers[registration.id] = error
             except Exception:
                 _logger.exception("Asking about BHXH registration %s failed", registration.id)
                 answers[registration.id] = None
@@ -177,27 +191,45 @@ class L10n_Vn_IbhxhRegistrationFollowing(models.AbstractModel):
                 registration._for_reader()._take_answer(answers[registration.id])
 
     def _poll(self):
-        """Ask the gateway once and take over what it says; a gateway that does not answer is asked again later."""
+        """Ask the gateway once and take over what it says; return the error of one that gives no answer."""
         self.ensure_one()
         locked = self.try_lock_for_update()
         if not locked:
-            return
+            return None
         self.poll_at = self._next_poll()
         try:
             progress = self.provider_id._gateway().progress(self.client_reference)
+            answer = UNHEARD if progress is None else progress
         except gateways.GatewayError as error:
-            _logger.info("No progress for BHXH registration %s: %s", self.id, type(error).__name__)
-            return
-        self._take_answer(UNHEARD if progress is None else progress)
+            answer = error
+        self._take_answer(answer)
+        return answer if isinstance(answer, gateways.GatewayError) else None
 
-    def _take_answer(self, progress):
-        if progress is UNHEARD:
+    def _take_answer(self, answer):
+        if isinstance(answer, gateways.GatewayError):
+            self._on_unanswered(answer)
+            return
+        self.provider_id._connection_works()
+        if answer is UNHEARD:
             self._schedule_todo(
                 self.env._("The I-VAN does not know this dossier"),
                 self.env._("Odoo holds its receipt, yet the gateway has never heard of it. Ask the I-VAN."),
             )
         else:
-            self._apply_progress(progress)
+            self._note_faults(answer.faults)
+            self._apply_progress(answer)
+
+    def _on_unanswered(self, error):
+        """An error to a question says nothing about the dossier: it is asked again, not before the gateway wants it."""
+        _logger.info("No progress for BHXH registration %s: %s", self.id, error.message)
+        wait = timedelta(seconds=error.retry_after or 0)
+        if isinstance(error, gateways.Misconfigured):
+            wait = max(wait, timedelta(minutes=MISCONFIGURED_MINUTES))
+        self.poll_at = max(self.poll_at or fields.Datetime.now(), fields.Datetime.now() + wait)
+        provider = self.provider_id
+        if error.reason in gateway_texts.UNREADABLE:
+            self._note_odd_answer(gateway_texts.reason(self.env, provider, error), error.message)
+        provider._connection_failed(error)
 
     def _next_poll(self):
         age = (fields.Datetime.now() - (self.submitted_at or fields.Datetime.now())).total_seconds() / 60
@@ -213,7 +245,7 @@ class L10n_Vn_IbhxhRegistrationFollowing(models.AbstractModel):
             self._on_refused(failed.code if failed else "", failed.description if failed else "", progress.holder)
         elif progress.state == "confirmed" and "confirmed" in TRANSITIONS[self.state]:
             confirmed = [step.at for step in progress.steps if step.at]
-            self._confirm(max(confirmed).replace(tzinfo=None) if confirmed else fields.Datetime.now())
+            self._confirm(max(confirmed).replace(tzinfo=None, microsecond=0) if confirmed else fields.Datetime.now())
         elif progress.state == self.state:
             self._strengthen("gateway")
         elif progress.state in ("received", "processing") and self.state == "sent" and not self.activation_received_at:
@@ -227,7 +259,7 @@ class L10n_Vn_IbhxhRegistrationFollowing(models.AbstractModel):
         existing = {step.number: step for step in self.sudo().step_ids}
         for step in steps:
             vals = {
-                "date": step.at.replace(tzinfo=None) if step.at else False,
+                "date": step.at.replace(tzinfo=None, microsecond=0) if step.at else False,
                 "code": step.code,
                 "description": step.description,
                 "passed": step.passed,
@@ -237,6 +269,8 @@ class L10n_Vn_IbhxhRegistrationFollowing(models.AbstractModel):
                 if any(record[name] != value for name, value in vals.items()):
                     record.write(vals)
             else:
-                self.env["l10n_vn_ibhxh.registration.step"].sudo().create(
-                    {"registration_id": self.id, "number": step.number, **vals}
+                existing[step.number] = (
+                    self.env["l10n_vn_ibhxh.registration.step"]
+                    .sudo()
+                    .create({"registration_id": self.id, "number": step.number, **vals})
                 )

@@ -70,7 +70,11 @@ class L10n_Vn_IbhxhRegistrationRemedy(models.AbstractModel):
         return self._open_wizard(self.form)
 
     def _cure_retry(self):
-        return self._open_wizard(self.form)
+        """Send the signed dossier again; where there is none, a new one is made."""
+        if not self.sudo().signed_document:
+            return self._open_wizard(self.form)
+        self._send_again()
+        return True
 
     def action_amend(self):
         """Form 05 with the newest certificate and what else differs from what VSS has on record."""

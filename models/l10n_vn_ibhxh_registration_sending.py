@@ -2,7 +2,7 @@ import json
 import logging
 import time
 import uuid
-from datetime import timedelta
+from datetime import timedelta, timezone
 
 from odoo import fields, models, modules, tools
 from odoo.exceptions import UserError
@@ -10,8 +10,9 @@ from odoo.fields import Domain
 from psycopg2 import OperationalError
 
 from ..tools import gateways, signature
-from . import jobs, reminders
-from .const import RETRY_MINUTES
+from ..tools.gateways.replies import CLOCK_SLACK
+from . import gateway_texts, jobs, reminders
+from .const import MISCONFIGURED_MINUTES, RETRY_MINUTES, TODO
 
 _logger = logging.getLogger(__name__)
 
@@ -55,8 +56,9 @@ class L10n_Vn_IbhxhRegistrationSending(models.AbstractModel):
         commit = self.env["ir.cron"]._commit_progress
         waiting = self.search(self._to_send_domain(), order="id")._delay_sending().ids
         commit(remaining=len(waiting))
+        run = {}
         while waiting:
-            done = self.browse(waiting[:SEND_BATCH])._send_some(time.monotonic() + SEND_SECONDS)
+            done = self.browse(waiting[:SEND_BATCH])._send_some(time.monotonic() + SEND_SECONDS, run)
             waiting = waiting[len(done) :]
             if not commit(len(done)):
                 break
@@ -81,33 +83,33 @@ class L10n_Vn_IbhxhRegistrationSending(models.AbstractModel):
                 registration._try_to_send()
             return registration.state
 
-    def _send_some(self, end):
+    def _send_some(self, end, run):
         """Send these one after the other, none after `end` (seconds, `time.monotonic`); return those that had a turn.
 
         Attempt and receipt of each are committed by themselves. What follows from the receipts follows for all at once.
+        `run` keeps the gateways of I-VANs (`provider._gateway_of`).
         """
-        adapters = {}
         turns = self.browse()
         # Each is read anew after each commit; without the others, which would be read again with it.
         for registration in map(self.browse, self.ids):
             turns += registration
-            registration._try_to_send(adapters)
+            registration._try_to_send(run)
             if time.monotonic() > end:
                 break
         turns._finish_sending()
         return turns
 
-    def _try_to_send(self, adapters=None):
+    def _try_to_send(self, run=None):
         """Send one registration; whatever goes wrong, its next try is set.
 
-        With `adapters`, which keeps the gateways of I-VANs, what follows from the receipt is left to the caller.
+        With a `run`, which keeps the gateways of I-VANs, what follows from the receipt is left to the caller.
         """
         registration = self._for_reader()
         try:
-            if adapters is None:
+            if run is None:
                 registration._send()
             else:
-                registration._get_receipt(adapters)
+                registration._get_receipt(run)
         except OperationalError:
             # Somebody else was at it since this transaction began, and may have sent it.
             self.env.cr.rollback()
@@ -124,10 +126,10 @@ class L10n_Vn_IbhxhRegistrationSending(models.AbstractModel):
         if self._get_receipt({}):
             self._finish_sending()
 
-    def _get_receipt(self, adapters):
+    def _get_receipt(self, run):
         """Hand one registration over and store its receipt; return whether it has one from which nothing followed yet.
 
-        Does nothing when somebody else is at it.
+        Does nothing when somebody else is at it. A gateway that cannot be used is no attempt.
         """
         self.ensure_one()
         if not self._lock_if("to_send"):
@@ -136,8 +138,12 @@ class L10n_Vn_IbhxhRegistrationSending(models.AbstractModel):
             return True
         try:
             signed = self._signed_dossier()
+            gateway = self.provider_id._gateway_of(run)
         except signature.SignatureError:
             self._hold_back()
+            return False
+        except gateways.GatewayError as error:
+            self._on_unsent(error)
             return False
         is_repeat = bool(self.attempted_at)
         if not is_repeat:
@@ -145,7 +151,7 @@ class L10n_Vn_IbhxhRegistrationSending(models.AbstractModel):
             self._commit()
             if not self._lock_if("to_send"):
                 return False
-        return bool(self.submitted_at) or self._hand_over(signed, is_repeat, adapters)
+        return bool(self.submitted_at) or self._hand_over(gateway, signed, is_repeat, run)
 
     def _hold_back(self):
         """What carries no valid signature leaves Odoo by no way; a person has to know."""
@@ -176,28 +182,26 @@ class L10n_Vn_IbhxhRegistrationSending(models.AbstractModel):
             self._look_again()
         self._commit()
 
-    def _hand_over(self, signed, is_repeat, adapters):
+    def _hand_over(self, gateway, signed, is_repeat, run):
         """Hand the `signed` dossier to the gateway and store its receipt at once; return whether there is one.
 
         Nothing else is written with the receipt, so that nothing else can make its transaction fail.
         """
-        provider = self.provider_id
-        if provider.id not in adapters:
-            adapters[provider.id] = provider._gateway()
-        gateway = adapters[provider.id]
         try:
             known = gateway.progress(self.client_reference) if is_repeat else None
             if known:
                 receipt = {"submitted_at": self.attempted_at, **self._numbered(known.dossier_number)}
+                faults = known.faults
             else:
                 answer = gateway.submit(signed, self.client_reference)
+                submitted_at, faults = self._possible_time(answer)
                 receipt = {
-                    "submitted_at": answer.accepted_at.replace(tzinfo=None, microsecond=0),
+                    "submitted_at": submitted_at,
                     **self._numbered(answer.dossier_number),
                     "receipt": json.dumps(answer.raw, ensure_ascii=False, sort_keys=True),
                 }
         except gateways.Refused as refusal:
-            self._on_refused(refusal.code, refusal.description, refusal.holder)
+            self._on_gateway_refusal(refusal)
         except gateways.Unsupported:
             self._postpone(
                 self.env._(
@@ -205,20 +209,83 @@ class L10n_Vn_IbhxhRegistrationSending(models.AbstractModel):
                     provider=self.provider_id.name,
                 )
             )
-        except gateways.Unreachable:
-            self._postpone(self.env._("The I-VAN's gateway cannot be reached. Odoo tries again by itself."), "SE999")
-        except gateways.GatewayError:
-            self._postpone(
-                self.env._(
-                    "The I-VAN's gateway gave no clear answer. Odoo asks whether it has the dossier before it "
-                    "sends again."
-                )
-            )
+        except gateways.GatewayError as error:
+            self.provider_id._end_run(run, error)
+            self._on_unsent(error)
         else:
             self.with_context(tracking_disable=True).write(receipt)
             self._commit()
+            self._note_faults(faults)
             return True
         return False
+
+    def _possible_time(self, receipt):
+        """Return when the dossier was accepted (UTC), and the faults of the receipt.
+
+        That was neither before the first attempt nor after now, whatever a gateway's clock says.
+        """
+        moment = receipt.accepted_at.astimezone(timezone.utc).replace(tzinfo=None, microsecond=0)
+        possible = min(max(moment, self.attempted_at), fields.Datetime.now())
+        if abs(moment - possible) > CLOCK_SLACK and not any(f.member == "accepted_at" for f in receipt.faults):
+            return possible, (*receipt.faults, gateways.Fault("accepted_at", gateways.FaultKind.TIME))
+        return possible, receipt.faults
+
+    def _on_gateway_refusal(self, refusal):
+        """Tell VSS's verdict from what the gateway itself does not take, and both from an answer without a reason."""
+        provider = self.provider_id
+        code, description = refusal.code, refusal.description
+        if refusal.by_gateway:
+            code = f"{gateway_texts.OWN_CODE}{refusal.status or ''}".rstrip("-")
+            reason = ": ".join(filter(None, (refusal.code, refusal.description)))
+            description = self.env._(
+                "Not VSS but the gateway of %(provider)s does not take the dossier (answer %(status)s). Ask the I-VAN. "
+                "Its reason: %(reason)s",
+                provider=provider.name,
+                status=refusal.status or "–",
+                reason=reason or self.env._("none given"),
+            )
+        elif not code and not description:
+            description = self.env._(
+                "%(provider)s refused the dossier without a code and without a reason. Ask the I-VAN.",
+                provider=provider.name,
+            )
+        self._on_refused(code, description, refusal.holder)
+        self._note_faults(refusal.faults)
+
+    def _on_unsent(self, error):
+        """Set the next try after a `GatewayError`; what only people can mend goes to those who can."""
+        provider = self.provider_id
+        if isinstance(error, gateways.Misconfigured):
+            minutes = MISCONFIGURED_MINUTES
+            next_step = self.env._(
+                "The dossier is signed and nothing is lost. Those who manage the connection have been notified; Odoo "
+                "sends it as soon as the settings are corrected."
+            )
+        elif isinstance(error, gateways.Unreachable):
+            minutes, next_step = None, self.env._("Nothing is lost: Odoo tries again by itself.")
+        else:
+            minutes, next_step = None, self.env._("Odoo asks whether it has the dossier before it sends again.")
+        reason = gateway_texts.reason(self.env, provider, error)
+        self._postpone(f"{reason}\n{next_step}", gateway_texts.code(error), minutes, error.retry_after)
+        if error.reason in gateway_texts.UNREADABLE:
+            _logger.warning("BHXH registration %s: %s", self.id, error.message)
+        provider._connection_failed(error)
+
+    def _note_faults(self, faults):
+        """Name the members of an answer that were not as agreed: here, in the log, and to who can tell the I-VAN."""
+        if not faults:
+            return
+        provider = self.provider_id
+        sentence = gateway_texts.faults(self.env, provider, faults)
+        self._note_odd_answer(sentence, ", ".join(map(str, faults)))
+        provider._tell(provider._odd_texts(lambda env: gateway_texts.faults(env, provider, faults)))
+
+    def _note_odd_answer(self, sentence, logged):
+        """Note once what is odd about the gateway's answers, until it is something else."""
+        if self.odd_answer != sentence:
+            _logger.warning("BHXH registration %s: odd answer of the gateway: %s", self.id, logged)
+            self.sudo().odd_answer = sentence
+            self._message_log(body=sentence)
 
     def _signed_dossier(self):
         """Return what the gateway gets (`tools.gateways.SignedDossier`), with the values that were signed.
@@ -259,9 +326,13 @@ class L10n_Vn_IbhxhRegistrationSending(models.AbstractModel):
         if not (tools.config["test_enable"] or modules.module.current_test):
             self.env["ir.cron"]._commit_progress()
 
-    def _postpone(self, message, code=False):
-        minutes = RETRY_MINUTES[min(self.retry_count, len(RETRY_MINUTES) - 1)]
-        retry_at = fields.Datetime.now() + timedelta(minutes=minutes)
+    def _postpone(self, message, code=False, minutes=None, retry_after=None):
+        """Set the next try: after `retry_after` seconds where the gateway named them, else later from time to time; in
+        no case before `minutes`."""
+        later = RETRY_MINUTES[min(self.retry_count, len(RETRY_MINUTES) - 1)]
+        wait = timedelta(seconds=retry_after) if retry_after else timedelta(minutes=later)
+        wait = max(wait, timedelta(minutes=minutes or RETRY_MINUTES[0]))
+        retry_at = fields.Datetime.now() + wait
         self.sudo().write(
             {
                 "retry_at": retry_at,
@@ -273,31 +344,99 @@ class L10n_Vn_IbhxhRegistrationSending(models.AbstractModel):
         self.env.ref("l10n_vn_ibhxh.ir_cron_l10n_vn_ibhxh_send")._trigger(at=retry_at)
         self._notify_page()
 
-    def _send_anew(self, code, message):
-        """Send the same signed bytes later under a reference of their own: the old one stands for the failed try."""
+    def _send_again(self):
+        """Send the signed dossier of a refused registration once more, because a person wants it.
+
+        VSS's refusal is final, so it is a dossier of its own then, under a reference of its own. The gateway is asked
+        first: where it has changed its mind, the first dossier is followed again, and nothing is sent twice.
+        """
+        self.ensure_one()
+        self._check_sendable_again()
+        self.lock_for_update()
+        if self.can_submit:
+            try:
+                known = self.provider_id._gateway().progress(self.client_reference)
+            except gateways.GatewayError as error:
+                raise UserError(
+                    self.env._(
+                        "%(reason)s\nOdoo has to ask it about the first dossier before it sends again. Try later.",
+                        reason=gateway_texts.reason(self.env, self.provider_id, error),
+                    )
+                ) from error
+            if known and known.state != "rejected":
+                self._resume(known)
+                return
+        else:
+            known = None
         old_reference, old_number = self.client_reference, self.dossier_number
-        minutes = RETRY_MINUTES[min(self.resend_count + 1, len(RETRY_MINUTES) - 1)]
-        retry_at = fields.Datetime.now() + timedelta(minutes=minutes)
         self._move(
             "to_send",
-            client_reference=str(uuid.uuid4()),
+            # What was never accepted may be sent again as it is.
+            client_reference=str(uuid.uuid4()) if known or not self.can_submit else old_reference,
             attempted_at=False,
             submitted_at=False,
             dossier_number=False,
             dossier_number_source=False,
             activation_expires_at=False,
             poll_at=False,
-            resend_count=self.resend_count + 1,
-            retry_at=retry_at,
-            error_code=code,
-            error_message=message,
+            retry_at=False,
+            retry_count=0,
+            unsent_reminded=False,
+            error_code=False,
+            error_message=False,
+            holder_name=False,
+            confirmation_evidence=False,
         )
         self._message_log(
             body=self.env._(
-                "%(code)s passes: sent again by itself. The failed try was %(reference)s, dossier number %(number)s.",
-                code=code,
+                "%(user)s has the signed dossier sent again. The refused one was %(reference)s, dossier number "
+                "%(number)s.",
+                user=self.env.user.name,
                 reference=old_reference,
                 number=old_number or "–",
             )
         )
-        self.env.ref("l10n_vn_ibhxh.ir_cron_l10n_vn_ibhxh_send")._trigger(at=retry_at)
+        self.activity_unlink([TODO])
+        self.env.ref("l10n_vn_ibhxh.ir_cron_l10n_vn_ibhxh_send").sudo()._trigger()
+
+    def _check_sendable_again(self):
+        """Raise `UserError` with what keeps the signed dossier from being sent again."""
+        if not self.certificate_id.is_valid:
+            raise UserError(
+                self.env._("The certificate of this dossier has ended. Register again with the company's new one.")
+            )
+        other = self._other_open()
+        if other:
+            raise UserError(
+                self.env._(
+                    "%(company)s has an open registration already: %(name)s. Finish or cancel it first.",
+                    company=self.company_id.name,
+                    name=other.name,
+                )
+            )
+
+    def _resume(self, progress):
+        """Follow the dossier again that was refused here and is not at the gateway."""
+        if progress.state is None:
+            raise UserError(
+                self.env._(
+                    "%(provider)s does not say clearly what became of the first dossier, so nothing is sent again. "
+                    "Ask the I-VAN.",
+                    provider=self.provider_id.name,
+                )
+            )
+        self._move(
+            "sent",
+            poll_at=fields.Datetime.now(),
+            error_code=False,
+            error_message=False,
+            holder_name=False,
+            confirmation_evidence=False,
+        )
+        self.activity_unlink([TODO])
+        self._message_log(
+            body=self.env._(
+                "The gateway no longer says that the dossier is refused. It is followed again; nothing was sent."
+            )
+        )
+        self._apply_progress(progress)

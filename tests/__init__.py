@@ -21,6 +21,7 @@ from . import (
     test_elsewhere,
     test_escaping,
     test_follow_batches,
+    test_gateway_promises,
     test_hoot,
     test_lifelines,
     test_live,

@@ -190,6 +190,8 @@ class TestPublicMethods(AccessCommon):
             ("l10n_vn_ibhxh.mail", "message_update"): [samples["mail"].ids, mail],
             ("l10n_vn_ibhxh.mail", "write"): [samples["mail"].ids, {"registration_id": False}],
             ("l10n_vn_ibhxh.mail.test", "default_get"): [["text"]],
+            ("l10n_vn_ibhxh.provider", "create"): [[{"code": "1", "name": "x"}]],
+            ("l10n_vn_ibhxh.provider", "write"): [samples["provider"].ids, {"url": "https://x.example"}],
             ("l10n_vn_ibhxh.registration", "message_new"): [mail],
             ("l10n_vn_ibhxh.registration", "message_update"): [samples["registration"].ids, mail],
             ("res.config.settings", "action_l10n_vn_ibhxh_verify_senders"): [[]],

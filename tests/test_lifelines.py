@@ -487,7 +487,7 @@ class TestLifeLines(IbhxhCommon):
         self.assertFalse(registration.cure)
         self._confirm_cured(registration, self._press(registration, "action_register_again"))
 
-    def test_se999_passes_by_itself_before_and_after_acceptance(self):
+    def test_se999_passes_by_itself_before_acceptance_and_needs_a_person_after_it(self):
         registration = self._register()
         self._sign(registration)
         self.gateway.fail_before = gateways.Refused("SE999", "Hệ thống bận")
@@ -499,15 +499,19 @@ class TestLifeLines(IbhxhCommon):
             self.assertEqual(registration.state, "sent")
             first_reference = registration.client_reference
             self._answer(registration, "rejected", step(1), step(2, "SE999", "Hệ thống bận", passed=False))
-            self.assertEqual((registration.state, registration.error_code), ("to_send", "SE999"))
+            self.assertEqual((registration.state, registration.error_code), ("rejected", "SE999"))
+            self.assertIn("Send again", registration.activity_ids.note)
+            self._send()
+            self.assertEqual(registration.state, "rejected", "not by itself: the gateway may hold two dossiers then")
+            self.gateway.answer = progress("rejected", step(2, "SE999", "Hệ thống bận", passed=False))
+            registration.action_cure()
+            self.assertEqual(registration.state, "to_send")
+            self.assertFalse(registration.activity_ids)
             self.assertNotEqual(registration.client_reference, first_reference)
             self.assertIn(
                 first_reference, str(registration.sudo().message_ids.mapped("body")), "the failed try is on record"
             )
-            self._send()
-            self.assertEqual(registration.state, "to_send", "not before its time")
-        self.gateway.number = "03730/2026/001"
-        with self._later(hours=1):
+            self.gateway.number, self.gateway.answer = "03730/2026/001", None
             self._send()
             self.assertEqual((registration.state, registration.dossier_number), ("sent", "03730/2026/001"))
             self._confirmation_mail(registration)

@@ -179,7 +179,8 @@ class TestReaderLanguage(IbhxhCommon):
         self.gateway.answer = progress("rejected", step(2, "SE999", "Hệ thống bận", passed=False))
         before = registration.sudo().message_ids
         self._follow()
-        self.assertEqual(registration.state, "to_send", "sent anew")
+        self.assertEqual(registration.state, "rejected")
+        registration.action_cure()
         said = [message.body for message in registration.sudo().message_ids - before if message.body]
         self.assertTrue(said)
         for body in said:

@@ -15,7 +15,9 @@ State = Literal["received", "processing", "accepted", "rejected", "confirmed"]
 class Reason(str, Enum):
     """Why an exchange with a gateway failed, for programs; the models have a sentence for each."""
 
+    NO_ADDRESS = "no_address"
     ADDRESS = "address"
+    SETTINGS = "settings"
     CREDENTIALS = "credentials"
     FORBIDDEN = "forbidden"
     NOT_FOUND = "not_found"

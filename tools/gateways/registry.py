@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from .base import Gateway, GatewayError
+from .base import Gateway, Misconfigured, Reason
 
 _Class = TypeVar("_Class", bound=type[Gateway])
 _gateways: dict[str, type[Gateway]] = {}
@@ -27,12 +27,14 @@ def names() -> tuple[str, ...]:
 
 
 def make(name: str, **settings: Any) -> Gateway:
-    """A gateway of that name with its settings. Raises GatewayError for an unknown name or unfit settings."""
+    """A gateway of that name with its settings. Raises Misconfigured for an unknown name or unfit settings."""
     gateway = _gateways.get(name)
     if gateway is None:
-        raise GatewayError(f"no gateway is called {name!r}; known: {', '.join(names())}")
+        raise Misconfigured(f"no gateway is called {name!r}; known: {', '.join(names())}", reason=Reason.SETTINGS)
     try:
         return gateway(**settings)
     except TypeError:
         # The settings may hold a secret: name them, never show them.
-        raise GatewayError(f"gateway {name!r} does not take these settings: {', '.join(sorted(settings))}") from None
+        raise Misconfigured(
+            f"gateway {name!r} does not take these settings: {', '.join(sorted(settings))}", reason=Reason.SETTINGS
+        ) from None
