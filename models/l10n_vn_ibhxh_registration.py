@@ -22,7 +22,6 @@ from .const import (
 )
 from .contact_error import contact_error
 from .gateway_texts import OWN_CODE
-from .l10n_vn_ibhxh_registration_log import LOGGED
 from .mail_delivery import DELIVERY_KEY, Delivery, may_hold_code
 from .vietnam_time import date_in_vietnam, today_in_vietnam
 
