@@ -372,6 +372,10 @@ class L10n_Vn_IbhxhMail(models.Model):
         if notifications and not waiting:
             self._done(notifications.registration_id[:1])
             return
+        # For years after a registration VSS sends these of every other dossier to the same address.
+        if waiting and not (reading.codes or reading.urls) and all(record._is_foreign() for record in waiting):
+            self.write({"state": "ignored", "reason": waiting[0].reason})
+            return
         registration, _reason = self._match(reading)
         if registration.state == "to_send":
             self._hold(self.env._("It came before the I-VAN's receipt, and is applied right after it."), registration)

@@ -8,7 +8,7 @@ from odoo.exceptions import AccessError, UserError
 from psycopg2 import OperationalError
 
 from ..tools import contact, notification, notification_verdict
-from .const import TRANSITIONS, TRUST_PARAMETER
+from .const import FOLLOWED, TRANSITIONS, TRUST_PARAMETER
 
 _logger = logging.getLogger(__name__)
 
@@ -244,17 +244,14 @@ class L10n_Vn_IbhxhNotification(models.Model):
 
         Without a dossier number on one of the two sides only a vouched notification can belong to the registration.
         """
-        if not registration:
-            return self.env._("No registration has both this tax code and this dossier number.")
         if self.verdict == "other":
             return self.env._(
                 "It is about “%(procedure)s”, not about registering for electronic transactions.",
                 procedure=self.transaction_name,
             )
-        try:
-            tax_code = contact.tax_code(self.tax_code or "")
-        except contact.ContactError:
-            tax_code = self.tax_code
+        if not registration:
+            return self.env._("No registration has both this tax code and this dossier number.")
+        tax_code = self._unit_tax_code()
         if not tax_code or tax_code != registration.tax_code:
             return self.env._(
                 "It is about tax code %(theirs)s, the registration about %(ours)s.",
@@ -269,6 +266,32 @@ class L10n_Vn_IbhxhNotification(models.Model):
                 ours=registration.dossier_number or "–",
             )
         return False
+
+    def _unit_tax_code(self):
+        """Return the tax code as registrations have it; what is none stays itself."""
+        try:
+            return contact.tax_code(self.tax_code or "")
+        except contact.ContactError:
+            return self.tax_code
+
+    def _is_foreign(self):
+        """Whether it is certainly about another dossier: by its title, and by its number, which no registration that
+        waits for VSS has or may still get."""
+        self.ensure_one()
+        if self.verdict != "other" or not self.dossier_number:
+            return False
+        return (
+            not self.env["l10n_vn_ibhxh.registration"]
+            .sudo()
+            .search_count(
+                [
+                    ("tax_code", "in", [self._unit_tax_code(), self.tax_code]),
+                    ("state", "in", ("to_send", *FOLLOWED)),
+                    ("dossier_number", "in", [False, self.dossier_number]),
+                ],
+                limit=1,
+            )
+        )
 
     def _apply(self, registration):
         """Do what VSS says; return why that was not possible, or False. What Odoo knows already is no obstacle."""

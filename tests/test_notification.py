@@ -233,6 +233,21 @@ class TestNotification(IbhxhCommon):
             self._upload(content + b" ", is_from_vss=True)
         self.assertFalse(self.registration.dossier_number)
 
+    def test_d16_ordinary_dossiers_trouble_nobody(self):
+        """For years after, VSS sends their notifications to the same address; only doubt makes work."""
+        titled = "<TEN_GDICH>Báo tăng lao động</TEN_GDICH><KQUA>".encode()
+        content = self._signed(number="00009/2026/00100").replace(b"<KQUA>", titled)
+        mail = self._mail(content)
+        self.assertEqual((mail.state, mail.notification_ids.verdict), ("ignored", "other"))
+        self.assertIn("Báo tăng lao động", mail.reason)
+        self.assertFalse(mail.activity_ids)
+        self.assertEqual(self.registration.state, "sent")
+        self.registration.sudo().dossier_number = False
+        doubtful = self._mail(content + b"\n")
+        self.assertEqual(doubtful.state, "waiting", "it could be the own number, under a title that nobody knows")
+        own = self._mail(xml().replace(b"<KQUA>", titled))
+        self.assertEqual(own.state, "waiting")
+
     def test_received_only_moves_nothing(self):
         told = xml(result="Đã tiếp nhận, chờ đơn vị xác nhận")
         self.gateway.answer = progress("accepted", step(1), notification=told)

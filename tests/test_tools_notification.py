@@ -139,6 +139,9 @@ class TestVerdict(BaseCase):
             self.assertEqual(self.judge("Thành công", more=more), "received", element)
             self.assertEqual(self.judge("Không chấp nhận", more=more), "rejected")
             self.assertEqual(self.judge("Thành công", more=f"<{element}/>"), "confirmed")
+        title = "Thông báo tiếp nhận hồ sơ: Đăng ký sử dụng dịch vụ I-VAN"
+        for result in ("", "Thành công", "Đã xác nhận"):
+            self.assertEqual(self.judge(result, title=title), "received", result)
 
     def test_d16_the_title_says_what_it_is_about(self):
         for title, kind in (

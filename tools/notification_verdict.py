@@ -19,6 +19,8 @@ Verdict = Literal["confirmed", "rejected", "received", "unclear", "other"]
 _DOES = re.compile(r"\b(dang ky|thay doi|dieu chinh|bo sung|ngung|phuong thuc|(dk|sd|ng) i ?van)\b")
 _SERVICE = re.compile(r"\b(i ?van|giao dich (bhxh |bao hiem xa hoi )?dien tu)\b")
 
+_RECEIVED = re.compile(r"\b(tiep nhan|hen tra)\b")
+
 # Words of KQUA, folded, without signs between them. The first row that fits decides.
 TABLE: tuple[tuple[Verdict, str, str], ...] = (
     ("unclear", r"^1 .+ 2 (khong|tu choi)", "a form that lists every answer"),
@@ -38,7 +40,8 @@ def judge(notice: Notification) -> Verdict:
     """Return what the notification says about a registration.
 
     ``other``: its title names another procedure. ``unclear``: the words say nothing that is known, a person reads them.
-    A receipt (it says when the dossier was taken in, or when the result is due) confirms nothing, whatever its words.
+    A receipt (by its title, or because it says when the dossier was taken in or its result is due) confirms nothing,
+    whatever its words.
     """
     title = _words(f"{notice.transaction_name} {notice.dossier_type}")
     if _words(notice.transaction_name) and not (_DOES.search(title) and _SERVICE.search(title)):
@@ -47,7 +50,8 @@ def judge(notice: Notification) -> Verdict:
         return "rejected"
     words = _words(notice.result)
     verdict: Verdict = next((verdict for verdict, pattern in _TABLE if pattern.search(words)), "unclear")
-    return "received" if notice.is_receipt and verdict == "confirmed" else verdict
+    is_receipt = notice.is_receipt or _RECEIVED.search(title)
+    return "received" if is_receipt and verdict in ("confirmed", "unclear") else verdict
 
 
 def _words(text: str) -> str:
