@@ -11,8 +11,8 @@ FORMS = [("04", "04 - Register"), ("05", "05 - Amend"), ("06", "06 - Stop")]
 # and by what people report.
 LODGINGS = [
     ("odoo", "By Odoo itself"),
-    ("elsewhere", "In the I-VAN's own program or on VSS's portal"),
-    ("file", "As a signed file, lodged by hand"),
+    ("elsewhere", "At the I-VAN or on VSS's portal"),
+    ("file", "By hand, as a signed file"),
 ]
 # LoaiDoiTuong, the portal's own values. Whether a household business is an individual there is not known.
 SUBJECT_TYPES = [("1", "Organisation"), ("0", "Individual")]
