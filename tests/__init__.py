@@ -32,6 +32,7 @@ from . import (
     test_mailbox,
     test_manual,
     test_migrations,
+    test_migrations_domain,
     test_neutralize,
     test_notification,
     test_preflight,

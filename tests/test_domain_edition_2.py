@@ -4,7 +4,7 @@ Each docstring names the line and where the fact comes from.
 """
 
 import base64
-from datetime import date, datetime, timezone
+from datetime import date, datetime, timedelta, timezone
 
 from cryptography.x509.oid import NameOID
 from odoo import fields
@@ -220,3 +220,166 @@ class TestDays(IbhxhCommon):
             registration.sudo()._on_accepted(fields.Datetime.now(), "03706/2026/001")
             registration.sudo()._activate("BV2VLHCKRA", False, fields.Datetime.now())
             self.assertEqual(registration.sudo().activity_ids.date_deadline, date(2026, 3, 4))
+
+
+@tagged("post_install_l10n", "post_install", "-at_install")
+class TestForms(IbhxhCommon):
+    """§2: which dossier is sent when, and by whom. Whole lives of these are in test_lifelines.py."""
+
+    def _move(self):
+        """Return the wizard of a confirmed company in which another I-VAN was chosen, and that I-VAN."""
+        self._confirmed()
+        other = self.provider.copy({"code": "00110", "name": "MISA thử"})
+        return self._wizard(provider_id=other.id), other
+
+    def test_moving_the_new_ivan_files_the_stop(self):
+        """§2 (b): the new I-VAN files the stop with the reason "moving", then the registration (MISA, M-invoice)."""
+        wizard, other = self._move()
+        wizard.action_move()
+        self.assertEqual((wizard.form, wizard.stop_reason_code), ("06", "7"))
+        self.assertEqual((wizard.provider_id, wizard.target_provider_id, wizard.then_register), (other, other, True))
+        self.assertFalse(wizard.is_blocked)
+
+    def test_moving_is_asked_for_the_unit_code(self):
+        """§2 (b): M-invoice asks province, agency, unit code, tax code and name."""
+        wizard, _other = self._move()
+        wizard.action_move()
+        self.assertNotIn("unit_code_for_move", [row["code"] for row in wizard.preflight])
+        wizard.unit_code = False
+        self.assertIn("unit_code_for_move", [row["code"] for row in wizard.preflight])
+
+    def test_moving_stop_at_the_old_one(self):
+        """§2 (a): stop at the old I-VAN first, with a certificate that is still valid there (TS24)."""
+        wizard, other = self._move()
+        wizard.action_stop_at_holder()
+        self.assertEqual((wizard.form, wizard.provider_id, wizard.target_provider_id), ("06", self.provider, other))
+        self.assertFalse(wizard.is_blocked)
+
+    def test_the_portal_is_a_holder_too(self):
+        """§2: the VSS portal itself counts as a holder (QĐ 838, article 8 (2): one holder at a time)."""
+        portal = self.env.ref("l10n_vn_ibhxh.provider_portal")
+        self._confirmed()
+        self.company.sudo().l10n_vn_ibhxh_provider_id = portal
+        wizard = self._wizard(provider_id=self.provider.id)
+        self.assertTrue(wizard.is_move)
+        self.assertEqual(wizard.holder_provider_id, portal)
+        self.assertIn("provider_other", [row["code"] for row in wizard.preflight])
+
+    def test_data_first_certificate_second(self):
+        """§2: when unit data and certificate change at once, two dossiers, data first (MISA)."""
+        self._confirmed()
+        der = self._new_certificate(
+            serial=99, not_before=signing.NOW - timedelta(days=1), not_after=signing.NOW + timedelta(days=900)
+        )
+        renewed = self._plug_in(self.agent, self.der, der) - self.certificate
+        wizard = self._wizard(
+            form="05", certificate_id=renewed.id, email="moi@example.com", email_repeated="moi@example.com"
+        )
+        self.assertIn("form_data_first", [row["code"] for row in wizard.preflight])
+        wizard.action_data_first()
+        self.assertEqual((wizard.certificate_id, wizard.then_certificate_id), (self.certificate, renewed))
+
+    def test_a_draft_is_split_too(self):
+        """The same from a draft that was begun as one dossier."""
+        self._confirmed()
+        der = self._new_certificate(
+            serial=99, not_before=signing.NOW - timedelta(days=1), not_after=signing.NOW + timedelta(days=900)
+        )
+        renewed = self._plug_in(self.agent, self.der, der) - self.certificate
+        registration = self._register(form="05", certificate_id=renewed.id, phone="0987654321")
+        registration.action_withdraw()
+        action = registration.action_data_first()
+        wizard = self.env[action["res_model"]].with_user(self.user).with_context(**action["context"]).create({})
+        self.assertEqual(registration.state, "cancelled")
+        self.assertEqual((wizard.certificate_id, wizard.then_certificate_id), (self.certificate, renewed))
+        self.assertEqual((wizard.form, wizard.phone), ("05", "+84987654321"))
+
+    def test_usb_to_remote_signing_is_a_change_of_certificate(self):
+        """§2: a change from a USB certificate to a remote-signing one is form 05: only the certificate differs."""
+        self._confirmed()
+        der = self._new_certificate("remote", serial=99, not_after=signing.NOW + timedelta(days=900))
+        remote = self._plug_in(self.agent, self.der, der) - self.certificate
+        wizard = self._wizard(form="05", certificate_id=remote.id)
+        self.assertIn(remote.serial, wizard.change_text)
+        registration = self.env["l10n_vn_ibhxh.registration"].browse(wizard.action_register()["res_id"])
+        content = dossier.read(base64.b64decode(registration.document))[1]
+        self.assertEqual(content.old_certificate_serial, self.certificate.serial)
+        self.assertEqual(content.new_certificate_serial, remote.serial)
+
+    def test_first_issue_of_a_unit_code_is_a_dossier_of_its_own(self):
+        """§2: "cấp mã đơn vị lần đầu" has TK3-TS and attachments; a registration without unit code carries none."""
+        registration = self._register(unit_code=False)
+        form, content = dossier.read(base64.b64decode(registration.document))
+        self.assertEqual((form, content.attachments), ("04", ()))
+
+    def test_object_type_and_delivery_of_results(self):
+        """§3, §11: `LoaiDoiTuong` 0 or 1 and `PTNhanKetQua` are the person's choice, and proposed again."""
+        post = self.env.ref("l10n_vn_ibhxh.result_delivery_1")
+        self.assertEqual((self._wizard().subject_type, self._wizard().result_delivery_id.code), ("1", "0"))
+        registration = self._register(subject_type="0", result_delivery_id=post.id)
+        content = dossier.read(base64.b64decode(registration.document))[1]
+        self.assertEqual((content.subject_type, content.result_delivery), ("0", "1"))
+        registration.action_withdraw()
+        registration.action_cancel()
+        self.assertEqual((self._wizard().subject_type, self._wizard().result_delivery_id), ("0", post))
+
+    def test_phone_as_the_ivan_wants_it(self):
+        """§3: national by default; an option of the I-VAN's record."""
+        for phone_format, expected in (("national", "0912345678"), ("international", "+84912345678")):
+            self.provider.phone_format = phone_format
+            registration = self._register()
+            content = dossier.read(base64.b64decode(registration.document))[1]
+            self.assertEqual((content.phone, content.contact_phone), (expected, expected))
+            registration.action_cancel()
+
+    def test_b11_what_the_form_cannot_take_is_named(self):
+        """B11: no wording of an XML library; the entry is named as it is on the screen."""
+        self.company.partner_id.street = "x" * 600
+        with self.assertRaises(UserError) as caught:
+            self._register()
+        self.assertIn("Address of the company", str(caught.exception))
+        self.assertNotIn("Element", str(caught.exception))
+
+    def test_looking_up_a_unit(self):
+        """§6: VSS's public page for looking up a unit is a button of the wizard."""
+        action = self.env.ref("l10n_vn_ibhxh.l10n_vn_ibhxh_lookup_action")
+        self.assertEqual(action.url, "https://baohiemxahoi.gov.vn/tracuu/Pages/don-vi-tham-gia-bhxh.aspx")
+        arch = self.env["l10n_vn_ibhxh.registration.wizard"].get_view(view_type="form")["arch"]
+        self.assertIn(f'name="{action.id}"', arch)
+
+
+@tagged("post_install_l10n", "post_install", "-at_install")
+class TestResultCodes(IbhxhCommon):
+    """§5: each new or changed code with what cures it."""
+
+    def _code(self, code):
+        return self.env["l10n_vn_ibhxh.result.code"]._find(code)
+
+    def test_ce013(self):
+        """CE013: the MST on the certificate is not the unit's, or not in the UID: right token, or re-issue."""
+        code = self._code("CE013")
+        self.assertEqual((code.cure_action, code.is_permanent), ("certificate", True))
+        for word in ("token", "issue it again", "form 05"):
+            self.assertIn(word, code.cure)
+
+    def test_ce044(self):
+        """CE044: registered directly at the VSS portal: stop there, or by the new I-VAN; then register."""
+        code = self._code("CE044")
+        self.assertEqual((code.cure_action, code.is_held_by_portal), ("move", True))
+
+    def test_ib16(self):
+        """IB16: registered already (Bkav): as CE006."""
+        self.assertEqual(self._code("IB16").cure_action, self._code("CE006").cure_action)
+        self.assertEqual(self._code("IB16").cure, self._code("CE006").cure)
+
+    def test_ce007(self):
+        """CE007 also means "registered with another I-VAN" (MISA): the stop is filed by the new I-VAN."""
+        self.assertIn("another I-VAN", self._code("CE007").meaning)
+        self.assertIn("Let this I-VAN file the stop", self._code("CE007").cure)
+
+    def test_every_action_has_its_method_and_button(self):
+        """No code of the table leads nowhere."""
+        arch = self.env["l10n_vn_ibhxh.registration"].get_view(view_type="form")["arch"]
+        for action, _label in self.env["l10n_vn_ibhxh.result.code"]._fields["cure_action"].selection:
+            self.assertTrue(hasattr(self.env["l10n_vn_ibhxh.registration"], f"_cure_{action}"), action)
+            self.assertIn(f"'{action}'", arch)

@@ -14,4 +14,4 @@ def migrate(cr, version):
     provider = api.Environment(cr, SUPERUSER_ID, {}).ref("l10n_vn_ibhxh.provider_00001", raise_if_not_found=False)
     if provider and not provider.guide:
         (guide,) = etree.parse(DATA).xpath("//record[@id='provider_00001']/field[@name='guide']/ol")
-        provider.guide = etree.tostring(guide, encoding="unicode", with_tail=False)
+        provider.guide = etree.tostring(guide, encoding="unicode")
