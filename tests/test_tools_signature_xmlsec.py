@@ -23,12 +23,12 @@ class TestAgainstXmlsec(BaseCase):
             return False
 
     def theirs(self, signed):
-        root = etree.fromstring(signed)
         context = xmlsec.SignatureContext()
         context.key = xmlsec.Key.from_memory(self.certificate, xmlsec.KeyFormat.CERT_DER)
         try:
+            root = etree.fromstring(signed)
             context.verify(xmlsec.tree.find_node(root, xmlsec.Node.SIGNATURE))
-        except xmlsec.Error:
+        except (xmlsec.Error, etree.XMLSyntaxError):
             return False
         return True
 
@@ -49,6 +49,24 @@ class TestAgainstXmlsec(BaseCase):
             "signed info": good.replace(b"<Transforms>", b"<Transforms> "),
         }
         for name, signed in broken.items():
+            with self.subTest(name):
+                self.assertFalse(self.theirs(signed))
+                self.assertFalse(self.ours(signed))
+
+    def test_s20_what_xmlsec_reads_differently_or_refuses_is_refused(self):
+        good = signing.sign(self.unsigned, self.certificate)
+        content = good[good.index(b"?>") + 2 :]
+        for declaration in ("", "<?xml version='1.0'?>", "<?xml version='1.0' encoding='utf-8'?>"):
+            signed = declaration.encode() + content
+            self.assertTrue(self.theirs(signed), declaration)
+            self.assertTrue(self.ours(signed), declaration)
+        lies = {
+            "latin": ("<?xml version='1.0'" + " " * 300 + "encoding='ISO-8859-1'?>").encode() + content,
+            "another name of windows-1258": b"<?xml version='1.0' encoding='cp1258'?>" + content,
+            "no-break blank": good.replace(b"<SignatureValue>", b"<SignatureValue>&#xA0;"),
+            "next line": good.replace(b"<SignatureValue>", b"<SignatureValue>&#x85;"),
+        }
+        for name, signed in lies.items():
             with self.subTest(name):
                 self.assertFalse(self.theirs(signed))
                 self.assertFalse(self.ours(signed))
