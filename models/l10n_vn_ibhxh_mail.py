@@ -6,7 +6,6 @@ from datetime import timedelta
 from email.message import EmailMessage
 from urllib.parse import urlsplit
 
-from markupsafe import escape
 from odoo import api, fields, models
 from odoo.exceptions import AccessError, LockError, UserError
 from odoo.fields import Domain
@@ -14,9 +13,9 @@ from odoo.tools.translate import LazyTranslate
 from psycopg2 import OperationalError
 
 from ..tools import mail_authentication, mail_kinds, vss_mail
+from . import reminders
 from .const import MAIL_DAYS, MAIL_DOMAINS, MAIL_SERVER, PHRASES_PARAMETER, TODO
 from .mail_delivery import DELIVERY_KEY, Delivery
-from .reminders import number
 
 _lt = LazyTranslate(__name__)
 _logger = logging.getLogger(__name__)
@@ -148,7 +147,7 @@ class L10n_Vn_IbhxhMail(models.Model):
     @api.autovacuum
     def _gc_sources(self):
         """Forget the bytes of mails that are settled after the days of the settings (0: never). What was read stays."""
-        days = number(self.env, MAIL_DAYS)
+        days = reminders.number(self.env, MAIL_DAYS)
         if not days:
             return
         old = Domain("received_at", "<", fields.Datetime.now() - timedelta(days=days))
@@ -443,18 +442,17 @@ class L10n_Vn_IbhxhMail(models.Model):
         if not unlisted:
             return
         self.unlisted_hosts = ", ".join(dict.fromkeys(self._host(url) for url in unlisted))[:200]
-        self.activity_schedule(
-            TODO,
-            summary=self.env._("A BHXH mail links to an unknown portal"),
-            note=escape(
-                self.env._(
-                    "A link in it looks like an activation link, but leads to %(hosts)s, which is not on the I-VAN's "
-                    "list of portal hosts. Either the mail is a forgery, or VSS's portal has moved: then add its host "
-                    "to the I-VAN. Nobody is shown the link.",
-                    hosts=self.unlisted_hosts,
-                )
+        reminders.schedule(self.env, [(self, self._inbox_user(), self._link_texts, None)])
+
+    def _link_texts(self, env):
+        return (
+            env._("A BHXH mail links to an unknown portal"),
+            env._(
+                "A link in it looks like an activation link, but leads to %(hosts)s, which is not on the I-VAN's "
+                "list of portal hosts. Either the mail is a forgery, or VSS's portal has moved: then add its host "
+                "to the I-VAN. Nobody is shown the link.",
+                hosts=self.unlisted_hosts,
             ),
-            user_id=self._inbox_user().id,
         )
 
     @api.model
@@ -473,12 +471,7 @@ class L10n_Vn_IbhxhMail(models.Model):
         self.write({"state": "waiting", "reason": reason})
         if not self.activity_ids:
             user = self.registration_id.user_id or self._inbox_user()
-            self.activity_schedule(
-                TODO,
-                summary=self.env._("A BHXH mail waits for you"),
-                note=escape(reason),
-                user_id=user.id,
-            )
+            reminders.schedule(self.env, [(self, user, lambda env: (env._("A BHXH mail waits for you"), reason), None)])
 
     @api.model
     def _inbox_user(self):

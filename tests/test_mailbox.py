@@ -1,7 +1,7 @@
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 
 from odoo import fields
-from odoo.tests import tagged
+from odoo.tests import freeze_time, tagged
 from odoo.tools import mute_logger
 
 from ..tools import gateways
@@ -50,6 +50,12 @@ class TestMailbox(IbhxhCommon):
         self.assertEqual(registration.activation_url, LINK)
         self.assertTrue(registration.is_link_shown)
         self.assertEqual(registration.activation_expires_at, datetime(2026, 3, 3, 3, 0))
+
+    def test_a_mail_that_waits_is_due_on_viet_nams_day(self):
+        with freeze_time("2026-03-02 18:00:00"):
+            mail = self._mail(CONFIRMATION.replace("0100109106", "0312345678"))
+        self.assertEqual(mail.state, "waiting")
+        self.assertEqual(mail.sudo().activity_ids.date_deadline, date(2026, 3, 3))
 
     def test_code_never_reaches_the_chatter(self):
         registration = self._sent()
