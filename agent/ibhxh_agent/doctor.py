@@ -51,7 +51,7 @@ def _libraries_and_tokens(settings: Settings, only: Sequence[str]) -> Iterator[F
     found = candidates(settings, only)
     for entry in found:
         if not entry.usable:
-            yield Finding(WARNING, text(f"doctor_{entry.verdict}", library=entry.path))
+            yield Finding(WARNING, text("doctor_not_pkcs11", library=entry.path))
     usable = [entry for entry in found if entry.usable]
     if not usable:
         yield Finding(BAD, text("doctor_no_library"))

@@ -68,8 +68,10 @@ _TEXTS: dict[str, tuple[str, str]] = {
         "The token's library gave a wrong answer ({library}). Reinstall the vendor's driver.",
     ),
     "driver_load": (
-        "Không nạp được thư viện của token ({library}). Cài lại trình điều khiển của nhà cung cấp.",
-        "The token's library cannot be loaded ({library}). Reinstall the vendor's driver.",
+        "Không nạp được thư viện của token ({library}). Cài lại trình điều khiển của nhà cung cấp, đúng loại 32 hay "
+        "64-bit như agent.",
+        "The token's library cannot be loaded ({library}). Reinstall the vendor's driver, of the same bitness (32 or "
+        "64) as this agent.",
     ),
     "driver_call": (
         "Thư viện của token báo lỗi ({library}). Rút token ra cắm lại rồi thử lại.",
@@ -230,10 +232,6 @@ _TEXTS: dict[str, tuple[str, str]] = {
         "An agent with these settings is running already.",
     ),
     "doctor_version": ("ibhxh-agent {version}", "ibhxh-agent {version}"),
-    "doctor_wrong_bits": (
-        "{library}: thư viện cho hệ 32/64-bit khác với agent này; cài bản trình điều khiển đúng loại.",
-        "{library}: built for another bitness or processor than this agent; install the fitting driver.",
-    ),
     "doctor_not_pkcs11": (
         "{library}: không phải thư viện PKCS#11 (không có C_GetFunctionList).",
         "{library}: not a PKCS#11 library (no C_GetFunctionList).",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import glob
 import json
+import mmap
 import os
 import sys
 from collections.abc import Iterable, Iterator, Mapping
@@ -11,27 +12,22 @@ from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 
-from ibhxh_agent.tokens.exports import inspect, this_process
-
 _SUFFIXES = (".dll", ".so", ".dylib")
+#: The one function that every PKCS#11 library exports (PKCS#11 2.40, 5.4): its name is in the file.
+_ENTRY_POINT = b"C_GetFunctionList"
 
 
 @dataclass(frozen=True)
 class Found:
     """A candidate that exists.
 
-    :param verdict: ``usable``, ``wrong_bits`` (needs an agent of the other bitness), ``not_pkcs11``
+    :param usable: may be loaded, in a child process, which finds out the rest (its bitness, what it needs itself)
     :param origin: vendor from the list, ``p11-kit``, or ``settings``
     """
 
     path: Path
     origin: str
-    verdict: str
-
-    @property
-    def usable(self) -> bool:
-        """May be loaded, in a child process."""
-        return self.verdict == "usable"
+    usable: bool
 
 
 @dataclass(frozen=True)
@@ -77,9 +73,9 @@ def find_libraries(added: Iterable[str] = (), places: Places | None = None) -> l
     for path, origin in [*_added(added), *_listed(places), *_p11_kit(places)]:
         real = path.resolve()
         if real not in found:
-            verdict = _verdict(real)
-            if verdict != "not_pkcs11" or origin == "settings":
-                found[real] = Found(path, origin, verdict)
+            usable = _is_pkcs11(real)
+            if usable or origin == "settings":
+                found[real] = Found(path, origin, usable)
     return list(found.values())
 
 
@@ -87,7 +83,7 @@ def _added(added: Iterable[str]) -> Iterator[tuple[Path, str]]:
     for entry in map(Path, added):
         if entry.is_dir():
             for path in sorted(entry.iterdir()):
-                if path.suffix.lower() in _SUFFIXES and _verdict(path) != "not_pkcs11":
+                if path.suffix.lower() in _SUFFIXES and _is_pkcs11(path):
                     yield path, "settings"
         else:
             yield entry, "settings"
@@ -119,8 +115,12 @@ def _p11_kit(places: Places) -> Iterator[tuple[Path, str]]:
                         yield Path(places.root + value.strip()), "p11-kit"
 
 
-def _verdict(path: Path) -> str:
-    library = inspect(path)
-    if library is None or not library.exports:
-        return "not_pkcs11"
-    return "usable" if library.loads_in(this_process()) else "wrong_bits"
+def _is_pkcs11(path: Path) -> bool:
+    """The file names the entry point. Nothing is loaded for that: it would run a stranger's code."""
+    try:
+        if not path.is_file():  # a FIFO would be waited for
+            return False
+        with path.open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as content:
+            return content.find(_ENTRY_POINT) >= 0
+    except (OSError, ValueError):  # unreadable, or empty
+        return False
