@@ -9,7 +9,7 @@ from odoo.tools import format_date
 from ..tools import certificate as x509
 from ..tools import fetching, validation
 from ..tools import preflight as checks
-from .preflight_texts import TEXTS
+from .preflight_texts import sentence
 from .vietnam_time import date_in_vietnam
 
 TRUST_MODES = ("soft", "hard", "off")
@@ -109,12 +109,9 @@ class L10n_Vn_IbhxhCertificate(models.Model):
     @api.depends_context("lang")
     def _compute_display_name(self):
         for certificate in self:
-            until = certificate._day(certificate.not_after) or "?"
+            end = certificate.not_after
+            until = format_date(self.env, end and date_in_vietnam(end)) or "?"
             certificate.display_name = f"{certificate.name} · {certificate.issuer_name or '?'} · {until}"
-
-    def _day(self, moment):
-        """Return the day of a naive UTC datetime in Viet Nam as the reader writes days, empty without one."""
-        return format_date(self.env, moment and date_in_vietnam(moment))
 
     @api.model
     def _from_der(self, der_list):
@@ -187,36 +184,26 @@ class L10n_Vn_IbhxhCertificate(models.Model):
                 result[company] += certificate
         return result
 
-    def _check_usable_for(self, company):
-        """Raise `UserError` with the reason and the cure when `company` may not sign with this certificate now."""
+    def _findings_for(self, company):
+        """Return what decides whether `company` may sign with this certificate now, as `tools.preflight.Finding`s."""
         self.ensure_one()
-        owner = checks.check_owner(self._info(), company.vat or "")
-        if owner.level == "blocking":
-            raise UserError(self.env._(TEXTS[owner.code]) % owner.values)  # pylint: disable=gettext-variable
-        now = fields.Datetime.now()
-        if now > self.not_after:
-            raise UserError(
-                self.env._(
-                    "The certificate expired on %(date)s. Renew it with %(issuer)s, or choose another one.",
-                    date=self._day(self.not_after),
-                    issuer=self.issuer_name,
-                )
+        info = self._info()
+        owner = checks.check_owner(info, company.vat or "")
+        now = fields.Datetime.now().replace(tzinfo=timezone.utc)
+        findings = [owner, checks.check_validity(info, at=now), checks.check_key(info)]
+        # A company may have users that the person does not see; which computers there are is not told.
+        if owner.level == "passed" and company._origin not in self.sudo().company_ids:
+            values = {"company": company.name}
+            findings.append(
+                checks.Finding("certificate", "blocking", "certificate_unreported", values, "certificate_id")
             )
-        if now < self.not_before:
-            raise UserError(
-                self.env._(
-                    "The certificate is valid from %(date)s only. Wait until then, or choose another one.",
-                    date=self._day(self.not_before),
-                )
-            )
-        if company not in self.sudo().company_ids:
-            raise UserError(
-                self.env._(
-                    "No computer of a user of %(company)s has reported this certificate. Start ibhxh-agent on the "
-                    "computer with the token.",
-                    company=company.name,
-                )
-            )
+        return findings
+
+    def _check_usable_for(self, company):
+        """Raise `UserError` with the reasons and their cures when `company` may not sign with this certificate now."""
+        blocking = [finding for finding in self._findings_for(company) if finding.level == "blocking"]
+        if blocking:
+            raise UserError("\n".join(sentence(self.env, finding) for finding in blocking))
 
     # -- chain and revocation ------------------------------------------------------------------------------------------
 

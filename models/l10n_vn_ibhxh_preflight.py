@@ -1,15 +1,13 @@
 from dataclasses import replace
-from datetime import datetime, timezone
+from datetime import timezone
 
 from odoo import api, fields, models
 from odoo.exceptions import ValidationError
-from odoo.tools import format_date
 
 from ..tools import certificate as x509
 from ..tools import contact, preflight
 from .const import LODGINGS, OPEN_STATES
-from .preflight_texts import TEXTS
-from .vietnam_time import date_in_vietnam
+from .preflight_texts import sentence
 
 INPUTS = (
     "company_id",
@@ -139,19 +137,13 @@ class L10n_Vn_IbhxhPreflight(models.AbstractModel):
         return bool(self.company_id)
 
     def _preflight_row(self, finding):
-        values = dict(finding.values)
-        for name in ("from", "to"):
-            if values.get(name):
-                moment = datetime.fromisoformat(values[name]).replace(tzinfo=None)
-                values[name] = format_date(self.env, date_in_vietnam(moment))
-        text = self.env._(TEXTS[finding.code])  # pylint: disable=gettext-variable
         return {
             "check": finding.check,
             "level": finding.level,
             "code": finding.code,
-            "text": text % values,
+            "text": sentence(self.env, finding),
             "field": finding.field,
-            "action": values.get("action", False),
+            "action": finding.values.get("action", False),
         }
 
     # -- the checks --------------------------------------------------------------------------------------------------
@@ -251,18 +243,12 @@ class L10n_Vn_IbhxhPreflight(models.AbstractModel):
             level = "warning" if is_elsewhere else "blocking"
             yield preflight.Finding("certificate", level, code, {}, "certificate_id")
             return
-        now = fields.Datetime.now().replace(tzinfo=timezone.utc)
-        owner = preflight.check_owner(info, self.company_id.vat or "")
-        yield owner
-        yield preflight.check_validity(info, at=now)
         if is_elsewhere:
             # Which token signs there, and how, is not Odoo's business.
+            yield preflight.check_owner(info, self.company_id.vat or "")
+            yield preflight.check_validity(info, at=fields.Datetime.now().replace(tzinfo=timezone.utc))
             return
-        yield preflight.check_key(info)
-        # A company may have users that the person does not see; which computers there are is not told.
-        if owner.level == "passed" and self.company_id._origin not in certificate.sudo().company_ids:
-            values = {"company": self.company_id.name}
-            yield preflight.Finding("certificate", "blocking", "certificate_unreported", values, "certificate_id")
+        yield from certificate._findings_for(self.company_id)
         on_record = self.company_id.l10n_vn_ibhxh_certificate_id
         if self.form == "06" and on_record and on_record != certificate._origin and not self.cures_id:
             values = {"serial": on_record.serial, "action": "action_amend_first"}

@@ -1,6 +1,11 @@
 """What each check before signing says to the person: what is the matter and, where it is wrong, the cure."""
 
+from datetime import datetime
+
+from odoo.tools import format_date
 from odoo.tools.translate import LazyTranslate
+
+from .vietnam_time import date_in_vietnam
 
 _lt = LazyTranslate(__name__)
 
@@ -189,3 +194,13 @@ TEXTS = {
         "again later."
     ),
 }
+
+
+def sentence(env, finding):
+    """Return the sentence of a `tools.preflight.Finding` in the reader's language; days are those of Viet Nam."""
+    values = dict(finding.values)
+    for name in ("from", "to"):
+        if values.get(name):
+            moment = datetime.fromisoformat(values[name]).replace(tzinfo=None)
+            values[name] = format_date(env, date_in_vietnam(moment))
+    return env._(TEXTS[finding.code]) % values  # pylint: disable=gettext-variable

@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 from odoo import fields
+from odoo.exceptions import UserError
 from odoo.tests import freeze_time, tagged
 
 from .common import IbhxhCommon
@@ -36,3 +37,17 @@ class TestCertificate(IbhxhCommon):
         found = self.certificate._by_company(self.company | others)
         self.assertEqual(found[self.company].ids, [self.certificate.id, longest.id, longer.id])
         self.assertFalse(found[others])
+
+    def test_wizard_and_signing_service_judge_alike(self):
+        """One place decides; what a person did not see in the wizard does not stop the signature later."""
+        weak = self._new_certificate("weak", bits=1024, serial=81, not_after=signing.NOW + timedelta(days=10))
+        certificate = self.env["l10n_vn_ibhxh.certificate"]._from_der([weak])
+        with self._later(days=20), self.assertRaises(UserError) as caught:
+            certificate._check_usable_for(self.company)
+        wizards = self.env["l10n_vn_ibhxh.registration.wizard"]
+        wizard = wizards.new({"company_id": self.company.id, "certificate_id": certificate.id})
+        shown = [row["text"] for row in wizard.preflight if row["level"] == "blocking"]
+        for word in ("1024 bits", "No computer"):
+            self.assertIn(word, str(caught.exception))
+            self.assertIn(word, " ".join(shown))
+        self.assertIn("ended on", str(caught.exception))
