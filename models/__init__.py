@@ -29,6 +29,7 @@ from . import (
     l10n_vn_ibhxh_notification,
     l10n_vn_ibhxh_provider,
     l10n_vn_ibhxh_registration,
+    l10n_vn_ibhxh_registration_log,
     l10n_vn_ibhxh_registration_step,
     l10n_vn_ibhxh_result_code,
     l10n_vn_ibhxh_result_delivery,

@@ -249,7 +249,7 @@ class L10n_Vn_IbhxhAgent(models.Model):
         """Take note of what is plugged in and return the answer of the protocol (times in seconds)."""
         self.ensure_one()
         agent = self.sudo()
-        certificates = self.env["l10n_vn_ibhxh.certificate"]._from_der(ders)
+        certificates = self.env["l10n_vn_ibhxh.certificate"]._from_der(ders, agent.user_id)
         vals = {"last_seen_at": fields.Datetime.now()}
         if version and version != agent.version:
             vals["version"] = version[:32]

@@ -1,6 +1,7 @@
 from odoo import api, fields, models
 from odoo.exceptions import AccessError, UserError, ValidationError
 from odoo.fields import Domain
+from psycopg2 import IntegrityError
 
 from .const import FORMS, STANDINGS, standing
 
@@ -101,6 +102,9 @@ class L10n_Vn_IbhxhBatchLine(models.Model):
                 self.sudo().write({"registration_id": registration.id, "blockers": False, "is_blocked": False})
         except (AccessError, UserError, ValidationError) as error:
             self.sudo().write({"blockers": str(error), "is_blocked": True})
+        except IntegrityError:
+            # Somebody was quicker since it was checked: the database allows one open registration.
+            self.sudo().write({"blockers": self.env._("A registration is under way already."), "is_blocked": True})
 
     def _submit_company(self, submitted_at):
         """Note that it was submitted elsewhere at `submitted_at` (UTC); what is objected to stays on the line."""

@@ -1,4 +1,5 @@
 import base64
+import logging
 from datetime import timedelta, timezone
 
 from odoo import api, fields, models
@@ -15,6 +16,11 @@ from .vietnam_time import date_in_vietnam
 TRUST_MODES = ("soft", "hard", "off")
 # A verdict this fresh is not asked for anew when a signature is requested; a person's “Check now” always asks.
 TRUST_MINUTES = 60
+
+_logger = logging.getLogger(__name__)
+
+# Certificates that the computers of one user may make known: an accounting firm's tokens over many years.
+MAX_REPORTED = 2000
 
 
 class L10n_Vn_IbhxhCertificate(models.Model):
@@ -114,8 +120,11 @@ class L10n_Vn_IbhxhCertificate(models.Model):
             certificate.display_name = f"{certificate.name} · {certificate.issuer_name or '?'} · {until}"
 
     @api.model
-    def _from_der(self, der_list):
-        """Return the certificates of the DER byte strings, created where needed; unreadable ones are left out."""
+    def _from_der(self, der_list, user=None):
+        """Return the certificates of the DER byte strings, created where needed; unreadable ones are left out.
+
+        With `user`, whose computer reports them, so are new ones beyond `MAX_REPORTED`.
+        """
         wanted = {}
         for der in der_list:
             try:
@@ -125,6 +134,13 @@ class L10n_Vn_IbhxhCertificate(models.Model):
             wanted[info.fingerprint] = info
         known = self.sudo().search([("fingerprint", "in", list(wanted))])
         missing = [info for fingerprint, info in wanted.items() if fingerprint not in set(known.mapped("fingerprint"))]
+        if missing and user:
+            room = max(MAX_REPORTED - self.sudo().search_count([("agent_ids.user_id", "=", user.id)]), 0)
+            if len(missing) > room:
+                _logger.warning(
+                    "User %s reports more than %s certificates; new ones are ignored", user.id, MAX_REPORTED
+                )
+            missing = missing[:room]
         return known | self.sudo().create([self._prepare_vals(info) for info in missing])
 
     @api.model

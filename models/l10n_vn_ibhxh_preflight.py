@@ -187,7 +187,7 @@ class L10n_Vn_IbhxhPreflight(models.AbstractModel):
     def _preflight_form(self):
         """The form fits the company's state; a refusal that is being cured knows better than Odoo's own record."""
         offered = self.company_id._l10n_vn_ibhxh_offered_forms()
-        fits = self.form in offered or self.cures_id
+        fits = self.form in offered or self._refusal()
         if not fits:
             code = "form_registered" if self.form == "04" else "form_not_registered"
             yield preflight.Finding("form", "blocking", code, {}, "form")
@@ -217,7 +217,7 @@ class L10n_Vn_IbhxhPreflight(models.AbstractModel):
         on_record = company.l10n_vn_ibhxh_certificate_id
         return (
             self.form == "05"
-            and not self.cures_id
+            and not self._refusal()
             and bool(on_record.not_after and on_record.not_after > fields.Datetime.now())
             and bool(company._l10n_vn_ibhxh_certificate_changes(self))
             and bool(company._l10n_vn_ibhxh_data_changes(self))
@@ -250,7 +250,7 @@ class L10n_Vn_IbhxhPreflight(models.AbstractModel):
             return
         yield from certificate._findings_for(self.company_id)
         on_record = self.company_id.l10n_vn_ibhxh_certificate_id
-        if self.form == "06" and on_record and on_record != certificate._origin and not self.cures_id:
+        if self.form == "06" and on_record and on_record != certificate._origin and not self._refusal():
             values = {"serial": on_record.serial, "action": "action_amend_first"}
             yield preflight.Finding("certificate", "blocking", "certificate_not_registered", values, "certificate_id")
 
@@ -268,6 +268,17 @@ class L10n_Vn_IbhxhPreflight(models.AbstractModel):
             return finding
         return replace(finding, values={**finding.values, "action": "action_open_company"})
 
+    def _refusal(self):
+        """Return the refusal that this one follows, which knows better than Odoo's own record of the company.
+
+        It counts for its own company, and only until VSS has confirmed something since.
+        """
+        refusal = self.cures_id._origin
+        if refusal.state != "rejected" or refusal.company_id != self.company_id._origin:
+            return refusal.browse()
+        since = [("company_id", "=", refusal.company_id.id), ("id", ">", refusal.id), ("state", "=", "confirmed")]
+        return refusal.browse() if refusal.search_count(since, limit=1) else refusal
+
     def _unit_code(self):
         """Return the unit code as it is stored, None when it is none."""
         try:
@@ -279,7 +290,7 @@ class L10n_Vn_IbhxhPreflight(models.AbstractModel):
         if self.lodging == "elsewhere" and not self.agency_id:
             return
         finding = preflight.check_agency(self.agency_id.code or "")
-        refused = self.cures_id
+        refused = self._refusal()
         if finding.level == "passed" and refused.error_code == "SE004" and refused.agency_id == self.agency_id._origin:
             values = {"agency": self.agency_id.display_name, "code": refused.error_code}
             finding = preflight.Finding("agency", "blocking", "agency_refused", values, "agency_id")
@@ -287,7 +298,7 @@ class L10n_Vn_IbhxhPreflight(models.AbstractModel):
 
     def _preflight_unit_code(self):
         finding = preflight.check_unit_code(self.unit_code or None)
-        refused = self.cures_id
+        refused = self._refusal()
         if (
             finding.level == "passed"
             and refused.result_code_id.cure_action == "unit"
@@ -306,7 +317,7 @@ class L10n_Vn_IbhxhPreflight(models.AbstractModel):
             yield preflight.Finding("provider", "blocking", "provider_none", values, "provider_id")
             return
         current = self.company_id.l10n_vn_ibhxh_provider_id
-        if self._is_move() and not self.cures_id:
+        if self._is_move() and not self._refusal():
             values |= {"current": current.name, "action": "action_move"}
             yield preflight.Finding("provider", "blocking", "provider_other", values, "provider_id")
         elif self.lodging == "elsewhere":

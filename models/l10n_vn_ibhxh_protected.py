@@ -62,7 +62,8 @@ class L10n_Vn_IbhxhProtected(models.AbstractModel):
         return super().write(vals)
 
     def onchange(self, values, field_names, fields_spec):
-        self._check_references(values)
+        """A form's values, computed ones included, come from the browser: they are no more than what somebody says."""
+        self._check_references(values, values.keys() & self._fields.keys())
         return super().onchange(values, field_names, fields_spec)
 
     @api.model
@@ -71,13 +72,16 @@ class L10n_Vn_IbhxhProtected(models.AbstractModel):
         return vals
 
     @api.model
-    def _check_references(self, vals):
-        """Raise `AccessError` when a person refers to a record that they may not read."""
+    def _check_references(self, vals, names=None):
+        """Raise `AccessError` when a person refers to a record that they may not read.
+
+        `names` are the fields to look at, those that people give by default.
+        """
         if self.env.su:
             return
-        for name in vals.keys() & (self._person_fields | self._creation_fields):
+        for name in vals.keys() & (self._person_fields | self._creation_fields) if names is None else names:
             field = self._fields[name]
-            if field.relational:
+            if field.relational and MODULE in field._modules:
                 self.env[field.comodel_name].browse(_referred_ids(vals[name])).check_access("read")
 
     @api.model

@@ -22,6 +22,7 @@ from .const import (
 )
 from .contact_error import contact_error
 from .gateway_texts import OWN_CODE
+from .l10n_vn_ibhxh_registration_log import LOGGED
 from .mail_delivery import DELIVERY_KEY, Delivery, may_hold_code
 from .vietnam_time import date_in_vietnam, today_in_vietnam
 
@@ -405,7 +406,9 @@ class L10n_Vn_IbhxhRegistration(models.Model):
 
     @api.model_create_multi
     def create(self, vals_list):
-        return super().create([{**vals, **self._normalise(vals)} for vals in vals_list])
+        registrations = super().create([{**vals, **self._normalise(vals)} for vals in vals_list])
+        registrations._log_changes({registration: {} for registration in registrations}, LOGGED)
+        return registrations
 
     def write(self, vals):
         is_fixed = vals.keys() & FORM_FIELDS and any(registration.state != "draft" for registration in self)
@@ -413,7 +416,37 @@ class L10n_Vn_IbhxhRegistration(models.Model):
             raise UserError(
                 self.env._("A dossier that was handed over for signing is fixed. Take it back first, then correct it.")
             )
-        return super().write({**vals, **self._normalise(vals)})
+        names = [name for name in LOGGED if name in vals]
+        before = {registration: registration._logged_texts(names) for registration in self} if names else {}
+        result = super().write({**vals, **self._normalise(vals)})
+        self._log_changes(before, names)
+        return result
+
+    def _logged_texts(self, names):
+        """Return `{name: text}` of these fields, in English, False where there is nothing."""
+        registration = self.sudo().with_context(lang="en_US", bin_size=True)
+        texts = {}
+        for name in names:
+            field, value = self._fields[name], registration[name]
+            if field.type == "selection":
+                value = dict(field._description_selection(registration.env)).get(value, value)
+            elif field.type == "many2one":
+                value = value.display_name
+            texts[name] = str(value) if value else False
+        return texts
+
+    def _log_changes(self, before, names):
+        """Write down what differs from `before`, `{registration: texts}`."""
+        user = self.env.user
+        line = {"changed_at": fields.Datetime.now(), "changed_by": f"{user.name} <{user.login}>"}
+        lines = [
+            {**line, "registration_id": registration.id, "company_id": registration.company_id.id, "field": name}
+            | {"old": old.get(name), "new": new}
+            for registration, old in before.items()
+            for name, new in registration._logged_texts(names).items()
+            if new != old.get(name, False)
+        ]
+        self.env["l10n_vn_ibhxh.registration.log"].sudo().create(lines)
 
     @api.model
     def _complete(self, vals):
@@ -465,7 +498,7 @@ class L10n_Vn_IbhxhRegistration(models.Model):
         self._follow_certificate(wizard.old_certificate_id)
         self.sudo().write(
             {
-                "cures_id": wizard.cures_id.id,
+                "cures_id": wizard._refusal().id,
                 "then_register": wizard.form == "06" and wizard.then_register,
                 "target_provider_id": wizard.form == "06" and wizard.target_provider_id.id,
                 "then_certificate_id": wizard.form == "05" and self._own(wizard.then_certificate_id).id,

@@ -214,26 +214,19 @@ class L10n_Vn_IbhxhRegistrationProof(models.AbstractModel):
         return f"'{value}" if isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t", "\r") else value
 
     def _proof_history(self):
-        """Return what was tracked in the chatter: who changed what, when. Free text of people stays out."""
+        """Return who changed what, when, by lines that nobody can write. The chatter, people's free text, stays out."""
+        lines = self.env["l10n_vn_ibhxh.registration.log"].search([("registration_id", "=", self.id)], order="id")
         return [
             {
-                "at": _utc(message.date),
-                "by": message.author_id.name or message.email_from or None,
-                "field": tracking.field_id.name or (tracking.field_info or {}).get("name"),
-                "old": self._redact(str(old)) if old not in (None, False) else None,
-                "new": self._redact(str(new)) if new not in (None, False) else None,
+                "at": _utc(line.changed_at),
+                "by": line.changed_by or None,
+                "field": line.field,
+                "old": self._redact(line.old),
+                "new": self._redact(line.new),
+                "source": line.source,
             }
-            for message in self.message_ids.sorted("id")
-            for tracking in message.tracking_value_ids.sorted("id")
-            for old, new in [self._tracked(tracking)]
+            for line in lines
         ]
-
-    def _tracked(self, tracking):
-        """Return old and new value of one tracked change, whatever its type."""
-        kinds = ("char", "text", "datetime", "integer", "float")
-        old = next((tracking[f"old_value_{kind}"] for kind in kinds if tracking[f"old_value_{kind}"]), None)
-        new = next((tracking[f"new_value_{kind}"] for kind in kinds if tracking[f"new_value_{kind}"]), None)
-        return old, new
 
     def _proof_notification(self, record):
         facts = (

@@ -160,7 +160,6 @@ class ResCompany(models.Model):
         A tax code belongs to one company. Units of one company tree may share it where their unit codes differ; those
         that are not with VSS, as branches that Odoo needs for other things, are in nobody's way.
         """
-        self.ensure_one()
         company = self.sudo()._origin
         if not company.l10n_vn_ibhxh_tax_code:
             return company.browse()

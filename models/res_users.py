@@ -5,11 +5,18 @@ class ResUsers(models.Model):
     _inherit = "res.users"
 
     def write(self, vals):
-        """Which companies a token may be used for follows from the companies that its computer's user may access."""
+        """Which companies a token may be used for follows from the companies that its computer's user may access.
+
+        Where somebody else sets the password, or it is reset by mail, an intruder may have paired a computer before:
+        all of the user's computers are revoked. Those who change their own password decide for themselves.
+        """
         result = super().write(vals)
+        agents = self.env["l10n_vn_ibhxh.agent"].sudo()
         if "company_ids" in vals:
-            agents = self.env["l10n_vn_ibhxh.agent"].sudo().search([("user_id", "in", self.ids)])
-            agents.certificate_ids._update_companies()
+            agents.search([("user_id", "in", self.ids)]).certificate_ids._update_companies()
+        if "password" in vals:
+            reset = self - self.env.user
+            agents.search([("user_id", "in", reset.ids), ("revoked", "=", False)]).action_revoke()
         return result
 
     def _l10n_vn_ibhxh_is_shared_admin(self):

@@ -34,6 +34,7 @@ ACCESS = {
     "notification.upload": {"user": "rwcus"},
     "provider": {"user": "rs", "manager": "rwcus"},
     "registration": {"user": "rwcus", "manager": "rwcus"},
+    "registration.log": {"user": "rs", "manager": "rs"},
     "registration.step": {"user": "rs", "manager": "rs"},
     "registration.wizard": {"user": "rwcus", "manager": "rwcus"},
     "result.code": {"stranger": "rs", "user": "rs", "manager": "rs", "shared": "rwcus"},
@@ -111,6 +112,7 @@ class AccessCommon(IbhxhCommon):
         }
         for name, vals in values.items():
             made[name] = self.env[f"l10n_vn_ibhxh.{name}"].with_user(self.user).sudo().create(vals)
+        made["registration.log"] = self.env["l10n_vn_ibhxh.registration.log"].search([], limit=1)
         made["batch.line"] = made["batch"].line_ids
         self.env.flush_all()
         return {name: record.sudo(False) for name, record in made.items()}

@@ -5,6 +5,7 @@ from unittest.mock import patch
 from odoo import fields
 from odoo.exceptions import AccessError, UserError
 from odoo.tests import Form, tagged
+from odoo.tools import mute_logger
 
 from ..models import l10n_vn_ibhxh_batch
 from .companies import ManyCompanies
@@ -367,3 +368,24 @@ class TestOverview(ManyCompanies):
         registration = self._register()
         opened = company.action_l10n_vn_ibhxh_next()
         self.assertEqual((opened["res_model"], opened["res_id"]), (registration._name, registration.id))
+
+
+@tagged("post_install_l10n", "post_install", "-at_install")
+class TestBatchRaces(ManyCompanies):
+    @mute_logger("odoo.sql_db")
+    def test_b10_one_companys_race_leaves_the_others_alone(self):
+        """Somebody registers one of the companies between the check and the batch's turn."""
+        companies = self._new_companies(3)
+        self._plug_in_tokens(companies)
+        batches = self._as_user(companies)["l10n_vn_ibhxh.batch"]
+        batch = batches._from_companies(companies)
+        raced = self.env["l10n_vn_ibhxh.registration"].with_user(self.user).create({"company_id": companies[1].id})
+        self.env.flush_all()
+        # The other transaction's row is not seen by this one, and still stands in its way.
+        self.patch(type(raced), "_check_preflight", lambda registrations: None)
+        batch.sudo().state = "running"
+        batch._register_some()
+        states = {line.company_id: line.registration_id.state for line in batch.line_ids}
+        self.assertEqual(states, {companies[0]: "to_sign", companies[1]: False, companies[2]: "to_sign"})
+        [line] = batch.line_ids.filtered(lambda line: line.company_id == companies[1])
+        self.assertIn("under way", line.problem)

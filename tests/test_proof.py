@@ -3,7 +3,9 @@ import csv
 import hashlib
 import io
 import json
+import runpy
 import zipfile
+from pathlib import Path
 
 from odoo.exceptions import AccessError
 from odoo.tests import new_test_user, tagged
@@ -194,3 +196,50 @@ class TestProofDownload(ProofCommon, PatientHttpCase):
         self.authenticate("nguoila", "nguoila-mat-khau")
         self.assertEqual(self.url_open(url).status_code, 404)
         self.assertEqual(self.url_open(url.replace(str(registration.id), "999999")).status_code, 404)
+
+    def test_s27_nobody_erases_or_forges_the_history(self):
+        registration = self._sent()
+        before = registration.sudo()._proof_history()
+        states = [(line["old"], line["new"]) for line in before if line["field"] == "state"]
+        self.assertEqual(states[0], (None, "Draft"))
+        self.assertEqual(states[-1], ("Signed", "Sent"))
+        manager = self._new_user("manager27", "l10n_vn_ibhxh.group_l10n_vn_ibhxh_manager", self.company)
+        lines = self.env["l10n_vn_ibhxh.registration.log"].search([("registration_id", "=", registration.id)])
+        forged = {
+            "registration_id": registration.id,
+            "company_id": self.company.id,
+            "changed_at": "2026-03-01 00:00:00",
+            "field": "state",
+            "new": "Confirmed",
+        }
+        for user in (self.user, manager, self.env.ref("base.user_admin")):
+            own = lines.with_user(user)
+            for door in (
+                lambda own=own: own.unlink(),
+                lambda own=own: own.write({"new": "x"}),
+                lambda own=own: own.create(forged),
+            ):
+                with self.assertRaises(AccessError):
+                    door()
+        # The chatter may be emptied and filled; it is no longer what the proof shows.
+        registration.sudo().message_ids.unlink()
+        self.env["mail.message"].with_user(self.user).create(
+            {"model": registration._name, "res_id": registration.id, "body": "x", "message_type": "comment"}
+        )
+        self.env.invalidate_all()
+        self.assertEqual(registration.sudo()._proof_history(), before)
+
+    def test_migration_takes_over_what_the_chatter_tracked(self):
+        registration = self._sent()
+        self.env.flush_all()
+        self.env.cr.precommit.run()
+        self.env.flush_all()
+        self.env.cr.execute("DELETE FROM l10n_vn_ibhxh_registration_log")
+        script = Path(__file__).parent.parent / "migrations" / "19.0.2.0.0" / "post-access-history.py"
+        for _time in range(2):
+            runpy.run_path(str(script))["migrate"](self.env.cr, "19.0.1.1.0")
+        self.env.invalidate_all()
+        history = registration.sudo()._proof_history()
+        states = [line["new"] for line in history if line["field"] == "state"]
+        self.assertEqual(states[-1:], ["Sent"])
+        self.assertEqual({line["source"] for line in history}, {"chatter"})

@@ -46,6 +46,7 @@ PERSON = {
         "w": "agency_id certificate_id change_text contact_name email lodging phone provider_id result_delivery_id "
         "stop_date stop_reason stop_reason_code subject_type unit_code user_id",
     },
+    "registration.log": {},
     "registration.step": {},
     "registration.wizard": {
         "c": "cures_id",
@@ -307,6 +308,64 @@ class TestProtected(AccessCommon):
         savepoint.close()
         self.env.invalidate_all()
         return result
+
+    def test_s10_no_form_tells_of_what_one_may_not_read(self):
+        """What is computed of an unsaved record is computed as superuser, and an unsaved record knows no rule."""
+        samples = self._prepare()
+        samples["registration"].sudo()._activate("BV2VLHCKRA", False, samples["registration"].submitted_at)
+        self.victims["res.company"] = self.company
+        self.company.l10n_vn_ibhxh_unit_code = "TZH490L"
+        self.company.l10n_vn_ibhxh_certificate_id = self.certificate
+        self.env.flush_all()
+        words = {
+            self.company.name, self.company.vat, self.company.email, self.company.phone, "TZH490L", "BV2VLHCKRA",
+            self.certificate.serial, self.certificate.name, samples["registration"].name, self.provider.name,
+        }  # fmt: skip
+        tried = 0
+        for model, _creation, _always in self._models():
+            for role in ("stranger", "plain"):
+                own = model.with_user(self.roles[role]).with_company(self.other_company)
+                if not own.has_access("create"):
+                    continue
+                spec = {name: self._spec(field) for name, field in own._fields.items() if self._is_readable(own, field)}
+                for field in own._fields.values():
+                    victim = self.victims.get(field.comodel_name) if field.relational else None
+                    if victim is None or field.comodel_name == "res.users":
+                        continue
+                    value = victim.id if field.type == "many2one" else [Command.link(victim.id)]
+                    for door, function in self._form_doors(own, field.name, value, spec):
+                        with self.subTest(model=model._name, field=field.name, role=role, door=door):
+                            tried += 1
+                            answer = self._answer(function)
+                            self.assertFalse({word for word in words if word in answer})
+        self.assertGreater(tried, 100)
+
+    def _form_doors(self, own, name, value, spec):
+        """`(door, function)` of the ways in which a form learns what follows from `value` in the field `name`."""
+        in_context = own.with_context(**{f"default_{name}": value})
+        yield "changed", lambda: own.onchange({name: value}, [name], spec)
+        yield "first", lambda: own.onchange({name: value}, [], spec)
+        yield "context", lambda: in_context.onchange({}, [], spec)
+        yield "default_get", lambda: in_context.default_get([*own._fields])
+        yield "save", lambda: in_context.web_save({}, spec)
+
+    def _spec(self, field):
+        return {"fields": {"display_name": {}}} if field.relational else {}
+
+    def _is_readable(self, model, field):
+        return model._has_field_access(field, "read") and field.type not in ("reference", "many2one_reference")
+
+    def _answer(self, function):
+        """What a call answers, or the words of its refusal; nothing of what it did stays."""
+        savepoint = self.env.cr.savepoint()
+        try:
+            return repr(function())
+        except (AccessError, UserError, IntegrityError) as error:
+            return str(error)
+        finally:
+            savepoint.rollback()
+            savepoint.close()
+            self.env.invalidate_all()
 
     def test_s2_no_dossier_is_made_by_mail(self):
         """Core creates what a mail asks for as superuser, with the values that its caller gives."""

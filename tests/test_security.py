@@ -6,9 +6,11 @@ from odoo.exceptions import AccessError, UserError
 from odoo.tests import tagged
 from odoo.tools import convert_file
 
+from ..models import l10n_vn_ibhxh_certificate
 from .common import IbhxhCommon
 
 MIGRATIONS = Path(__file__).parent.parent / "migrations" / "19.0.2.0.0"
+CERTIFICATE = "odoo.addons.l10n_vn_ibhxh.models.l10n_vn_ibhxh_certificate"
 AGENT = "odoo.addons.l10n_vn_ibhxh.models.l10n_vn_ibhxh_agent"
 SHARED = "odoo.addons.l10n_vn_ibhxh.models.l10n_vn_ibhxh_shared"
 
@@ -244,3 +246,42 @@ class TestSecurity(IbhxhCommon):
         convert_file(self.env, "l10n_vn_ibhxh", "security/l10n_vn_ibhxh_groups.xml", {}, mode="init")
         self.assertIn(user, officers.implied_ids)
         self.assertIn(manager, administrators.implied_ids & admin.group_ids)
+
+    def test_one_user_makes_no_endless_number_of_certificates_known(self):
+        self.patch(l10n_vn_ibhxh_certificate, "MAX_REPORTED", 3)
+        ders = [self._new_certificate(serial=9000 + number) for number in range(5)]
+        with self.assertLogs(CERTIFICATE, "WARNING"):
+            self._plug_in(self.agent, self.der, *ders)
+        self.assertEqual(len(self.agent.certificate_ids), 3)
+        # Another computer of the same user is no way round; what is known stays usable.
+        with self.assertLogs(CERTIFICATE, "WARNING"):
+            seen = self._plug_in(self._new_agent(self.user, "PC-2"), self.der, *ders)
+        self.assertEqual(seen, self.agent.certificate_ids)
+        other = self._new_agent(self.stranger, "PC-3")
+        self.assertEqual(len(self._plug_in(other, *ders)), 5 - 2 + 2)
+
+    def test_a_password_that_others_set_revokes_the_computers(self):
+        """An intruder's computer must not outlive the cure."""
+        self.agent.key_hash = "x"
+        self.user.with_user(self.user).sudo()._change_password("my own new one")
+        self.assertFalse(self.agent.revoked)
+        self.user.with_user(self.env.ref("base.user_admin")).write({"password": "reset by the administrator"})
+        self.assertEqual((self.agent.revoked, self.agent.key_hash), (True, False))
+        again = self._new_agent(self.user, "PC-2")
+        self.user.with_user(self.env.ref("base.public_user")).sudo().write({"password": "by a link in a mail"})
+        self.assertTrue(again.revoked)
+
+    def test_only_a_refusal_of_the_company_lifts_checks(self):
+        """`cures_id` of the wizard comes from the browser, and switches off which form and I-VAN fit."""
+        refused = self._sent()
+        refused.sudo()._on_refused("CE006", "x")
+        self.assertEqual(self._wizard(cures_id=refused.id)._refusal(), refused)
+        other = self.other_company
+        self.user.company_ids += other
+        self.assertFalse(self._wizard(company_id=other.id, cures_id=refused.id)._refusal())
+        confirmed = self._confirmed()
+        for refusal in (refused, confirmed):
+            wizard = self._wizard(cures_id=refusal.id, form="04")
+            self.assertFalse(wizard._refusal())
+            self.assertTrue(wizard.is_blocked)
+            self.assertIn("form_registered", [row["code"] for row in wizard.preflight])

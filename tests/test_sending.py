@@ -110,8 +110,15 @@ class TestSending(IbhxhCommon):
         self.assertFalse(self.registration.error_message)
 
     def _signed_second(self):
-        """Return the signed registration of another company with the same certificate."""
-        other = self.env["res.company"].create({"name": "Công ty B", "vat": self.company.vat})
+        """Return the signed registration of another unit of the company, with the same certificate."""
+        other = self.env["res.company"].create(
+            {
+                "name": "Đơn vị B",
+                "parent_id": self.company.id,
+                "vat": self.company.vat,
+                "l10n_vn_ibhxh_unit_code": "TZH491L",
+            }
+        )
         other.write({"l10n_vn_ibhxh_provider_id": self.provider.id, "l10n_vn_ibhxh_agency_id": self.agency.id})
         self.user.company_ids += other
         self.certificate._update_companies()

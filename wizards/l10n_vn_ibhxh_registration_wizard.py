@@ -150,14 +150,14 @@ class L10n_Vn_IbhxhRegistrationWizard(models.TransientModel):
         """Propose the first form that is offered, unless a refusal is being cured by a certain one."""
         for wizard in self:
             offered = wizard.company_id._l10n_vn_ibhxh_offered_forms()
-            if not wizard.form or (wizard.form not in offered and not wizard.cures_id):
+            if not wizard.form or (wizard.form not in offered and not wizard._refusal()):
                 wizard.form = offered[0]
 
     @api.depends("company_id", "cures_id", "form")
     def _compute_offered_forms(self):
         for wizard in self:
             offered = wizard.company_id._l10n_vn_ibhxh_offered_forms()
-            wizard.offered_forms = sorted({*offered, wizard.form}) if wizard.cures_id else offered
+            wizard.offered_forms = sorted({*offered, wizard.form}) if wizard._refusal() else offered
 
     @api.depends("form")
     def _compute_official_form_id(self):
@@ -176,7 +176,7 @@ class L10n_Vn_IbhxhRegistrationWizard(models.TransientModel):
         for wizard in self:
             company = wizard.company_id
             confirmed = company.l10n_vn_ibhxh_state == "confirmed" and company.l10n_vn_ibhxh_provider_id
-            wizard.holder_provider_id = confirmed or wizard.cures_id._holder_provider()
+            wizard.holder_provider_id = confirmed or wizard._refusal()._holder_provider()
 
     @api.depends("company_id")
     def _compute_open_registration_id(self):
@@ -208,7 +208,7 @@ class L10n_Vn_IbhxhRegistrationWizard(models.TransientModel):
         for wizard in self:
             available = wizard.available_certificate_ids._origin
             on_record = wizard.company_id.l10n_vn_ibhxh_certificate_id & available
-            if wizard.form == "06" and on_record and not wizard.cures_id:
+            if wizard.form == "06" and on_record and not wizard._refusal():
                 wizard.certificate_id = on_record
             elif wizard.certificate_id._origin not in available:
                 wizard.certificate_id = available[:1]
