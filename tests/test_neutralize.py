@@ -38,7 +38,6 @@ NO_SECRETS = {
     "registration.wizard.change_text",
     "registration.wizard.unit_code",
     "result.code.code",
-    "result.delivery.code",
     "certificate.key_type",
     "certificate.tax_code",
     "signing.request.error_code",
