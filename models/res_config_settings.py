@@ -1,7 +1,8 @@
+import logging
 import re
 
 from odoo import api, fields, models
-from odoo.exceptions import UserError, ValidationError
+from odoo.exceptions import AccessError, UserError, ValidationError
 
 from .const import (
     ANSWER_OFF,
@@ -17,6 +18,17 @@ from .const import (
 
 DOMAIN = re.compile(r"(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]{2,63}")
 HOST = re.compile(r"[a-z0-9](?:[a-z0-9.-]{0,253}[a-z0-9])?")
+
+_logger = logging.getLogger(__name__)
+
+# What all companies rely on, with what counts where nothing is set.
+SHARED_PARAMETERS = {
+    MAIL_DOMAINS: "",
+    MAIL_SERVER: "",
+    "l10n_vn_ibhxh.mail_user_id": "",
+    "l10n_vn_ibhxh.trust_mode": "soft",
+    TRUST_PARAMETER: "",
+}
 
 
 class ResConfigSettings(models.TransientModel):
@@ -143,7 +155,9 @@ class ResConfigSettings(models.TransientModel):
             settings.l10n_vn_ibhxh_mail_sender_domains = " ".join(dict.fromkeys(names)) or False
             settings.l10n_vn_ibhxh_mail_authentication_server = server or False
             settings._l10n_vn_ibhxh_check_reminders()
+        before = self._l10n_vn_ibhxh_shared_parameters()
         result = super().set_values()
+        self._l10n_vn_ibhxh_check_shared(before)
         # Odoo drops the parameter of a number that is 0, and the default would come back.
         for name, parameter in (
             ("l10n_vn_ibhxh_remind_code_hours", CODE_HOURS[0]),
@@ -153,6 +167,24 @@ class ResConfigSettings(models.TransientModel):
             if not self[name]:
                 self.env["ir.config_parameter"].sudo().set_param(parameter, "0")
         return result
+
+    @api.model
+    def _l10n_vn_ibhxh_shared_parameters(self):
+        """Return what all companies rely on: whose mails and which certificates are believed."""
+        parameters = self.env["ir.config_parameter"].sudo()
+        return {name: parameters.get_param(name) or default for name, default in SHARED_PARAMETERS.items()}
+
+    @api.model
+    def _l10n_vn_ibhxh_check_shared(self, before):
+        """Raise `AccessError` when somebody who has not all companies changed what `before` holds; log what changed."""
+        after = self._l10n_vn_ibhxh_shared_parameters()
+        changed = sorted(name for name in after if after[name] != before[name])
+        if changed and not (self.env.su or self.env.user._l10n_vn_ibhxh_is_shared_admin()):
+            raise AccessError(
+                self.env._("All companies rely on these settings: a BHXH manager who has all of them changes them.")
+            )
+        if changed:
+            _logger.warning("%s changed %s", self.env.user.login, ", ".join(changed))
 
     def _l10n_vn_ibhxh_check_reminders(self):
         if self.l10n_vn_ibhxh_mail_days < 0:

@@ -12,6 +12,7 @@ from .common import IbhxhCommon
 MIGRATIONS = Path(__file__).parent.parent / "migrations" / "19.0.2.0.0"
 CERTIFICATE = "odoo.addons.l10n_vn_ibhxh.models.l10n_vn_ibhxh_certificate"
 AGENT = "odoo.addons.l10n_vn_ibhxh.models.l10n_vn_ibhxh_agent"
+SETTINGS = "odoo.addons.l10n_vn_ibhxh.models.res_config_settings"
 SHARED = "odoo.addons.l10n_vn_ibhxh.models.l10n_vn_ibhxh_shared"
 
 
@@ -285,3 +286,19 @@ class TestSecurity(IbhxhCommon):
             self.assertFalse(wizard._refusal())
             self.assertTrue(wizard.is_blocked)
             self.assertIn("form_registered", [row["code"] for row in wizard.preflight])
+
+    def test_s7_settings_that_all_companies_rely_on(self):
+        system = self._new_user("system", "base.group_system", self.company)
+        vals = {"l10n_vn_ibhxh_vss_certificates": "ab" * 32, "l10n_vn_ibhxh_mail_sender_domains": "evil.example"}
+        for name, value in vals.items():
+            with self.subTest(name), self.assertRaises(AccessError):
+                self.env["res.config.settings"].with_user(system).create({name: value}).set_values()
+        # As after every call that fails.
+        self.env.registry.clear_cache()
+        # What is not theirs stays as it is, so everything else can be saved.
+        self.env["res.config.settings"].with_user(system).create({}).set_values()
+        system.company_ids = self.env["res.company"].search([])
+        with self.assertLogs(SETTINGS, "WARNING") as log:
+            self.env["res.config.settings"].with_user(system).create(vals).set_values()
+        self.assertIn("system changed", log.output[0])
+        self.assertNotIn("evil.example", log.output[0])
