@@ -125,7 +125,9 @@ class ResConfigSettings(models.TransientModel):
             raise UserError(
                 self.env._("The mails so far do not all name the same mail server. Enter its name, then save.")
             )
+        before = self._l10n_vn_ibhxh_shared_parameters()
         self.env["ir.config_parameter"].set_param(MAIL_SERVER, server)
+        self._l10n_vn_ibhxh_check_shared(before)
         return {"type": "ir.actions.client", "tag": "reload"}
 
     def set_values(self):

@@ -293,8 +293,12 @@ class TestSecurity(IbhxhCommon):
         for name, value in vals.items():
             with self.subTest(name), self.assertRaises(AccessError):
                 self.env["res.config.settings"].with_user(system).create({name: value}).set_values()
+        mails = self.env["l10n_vn_ibhxh.mail"]
+        self.patch(type(mails), "_proposed_server", lambda self: "mx.evil.example")
+        with self.assertRaises(AccessError):
+            self.env["res.config.settings"].with_user(system).action_l10n_vn_ibhxh_verify_senders()
         # As after every call that fails.
-        self.env.registry.clear_cache()
+        self.env.registry.clear_all_caches()
         # What is not theirs stays as it is, so everything else can be saved.
         self.env["res.config.settings"].with_user(system).create({}).set_values()
         system.company_ids = self.env["res.company"].search([])
