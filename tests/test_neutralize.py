@@ -27,6 +27,8 @@ NO_SECRETS = {
     "notification.tax_code",
     "notification.transaction_code",
     "notification.unit_code",
+    "provider.ca_certificates",
+    "provider.client_certificate",
     "provider.code",
     "provider.portal_url",
     "provider.url",
