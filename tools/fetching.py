@@ -73,14 +73,15 @@ def over_http(
         thread = threading.Thread(target=exchange.run, daemon=True)
         thread.start()
         thread.join(min(total, left))
-        if thread.is_alive():
+        is_late = thread.is_alive()
+        if is_late:
             exchange.cut()
         elif not exchange.failure:
             return exchange.content
         left -= time.monotonic() - start
-        if thread.is_alive() or exchange.is_silent:
+        if is_late or exchange.is_silent:
             silent.add(server)
-        raise FetchError(exchange.failure or "time-out")
+        raise FetchError("time-out" if is_late else exchange.failure)
 
     return fetch
 
@@ -107,7 +108,7 @@ class _Exchange:
         except FetchError as error:
             self.failure = str(error)
         except (OSError, http.client.HTTPException, ValueError) as error:
-            self.failure = type(error).__name__
+            self.failure = "time-out" if isinstance(error, TimeoutError) else type(error).__name__
             self.is_silent = isinstance(error, OSError)
         finally:
             self.cut()
