@@ -28,6 +28,7 @@ from . import (
     test_load_order,
     test_log_secrets,
     test_mail_evidence,
+    test_mail_sequences,
     test_mail_words,
     test_mailbox,
     test_manual,
