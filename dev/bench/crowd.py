@@ -123,6 +123,8 @@ def gather(env: Any, scene: str, count: int) -> None:
             "company_id": f"{companies} + n",
             "client_reference": "gen_random_uuid()::text",
             "dossier_number": "lpad(n::text, 5, '0') || '/2026/00100'",
+            "dossier_number_source": "'gateway'",
+            "tax_code": "lpad(n::text, 10, '0')",
             "submitted_at": "now() at time zone 'UTC' - interval '3 hours'",
             **SCENES[scene],
         },
