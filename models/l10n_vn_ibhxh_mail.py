@@ -139,7 +139,7 @@ class L10n_Vn_IbhxhMail(models.Model):
             mail.source_name = f"bhxh-{mail.id}.eml"
 
     def write(self, vals):
-        """Whoever gives a mail to a registration must be allowed to write that one, too."""
+        """A person who gives a mail to a registration must be allowed to write that registration, too."""
         if vals.get("registration_id") and not self.env.su:
             self.env["l10n_vn_ibhxh.registration"].browse(vals["registration_id"]).check_access("write")
         return super().write(vals)

@@ -10,6 +10,8 @@ from .const import ACTIVATION_HOURS, OPEN_STATES, TRANSITIONS
 CLOCK_DIFFERENCE = timedelta(minutes=5)
 # A code that comes as late as this may still be an earlier dossier's.
 LATE_CODE = timedelta(days=3)
+# For so long a dossier whose code was not entered is looked for by its mailbox and name.
+ADDRESSED = timedelta(days=7)
 
 
 class L10n_Vn_IbhxhMailMatching(models.AbstractModel):
@@ -22,7 +24,7 @@ class L10n_Vn_IbhxhMailMatching(models.AbstractModel):
     def _match(self, reading):
         """Return `(registration, False)` for the one registration that this mail fits, else `(empty, reason)`.
 
-        Strict whoever sent the mail: it shows a code to the people of that registration's company.
+        Strict for every sender: the mail shows its code to the people of that registration's company.
         """
         registrations = self.env["l10n_vn_ibhxh.registration"].sudo()
         fitting = self._candidates(reading).filtered(lambda registration: self._fits(registration, reading))
@@ -65,20 +67,27 @@ class L10n_Vn_IbhxhMailMatching(models.AbstractModel):
     @api.model
     def _candidates(self, reading):
         """Return the registrations that VSS may have and that this mail may be about, newest first."""
-        about = Domain.OR(
+        named = Domain.OR(
             Domain(name, "in", values)
             for name, values in (
                 ("dossier_number", reading.dossier_numbers),
                 ("tax_code", reading.tax_codes),
                 ("unit_code", reading.unit_codes),
-                ("id", self._ids_by_recipient(reading.recipients)),
             )
             if values
         )
         with_vss = Domain("state", "not in", ("draft", "to_sign", "cancelled")) & (
             Domain("state", "!=", "to_send") | Domain("attempted_at", "!=", False)
         )
-        return self.env["l10n_vn_ibhxh.registration"].sudo().search(with_vss & about, order="id desc", limit=500)
+        # A firm's address is on all its registrations of all years: by address only those count that may still wait.
+        recent = fields.Datetime.now() - ADDRESSED
+        may_wait = (
+            Domain("state", "in", ("to_send", "sent", "to_activate"))
+            | (Domain("state", "=", "expired") & Domain("submitted_at", ">", recent))
+            | (Domain("confirmation_evidence", "=", "mail") & Domain("submitted_at", ">", recent))
+        )
+        addressed = Domain("id", "in", self._ids_by_recipient(reading.recipients)) & may_wait
+        return self.env["l10n_vn_ibhxh.registration"].sudo().search(with_vss & (named | addressed), order="id desc")
 
     @api.model
     def _ids_by_recipient(self, recipients):

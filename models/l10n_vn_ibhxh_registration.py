@@ -931,7 +931,7 @@ class L10n_Vn_IbhxhRegistration(models.Model):
         self.ensure_one()
         self.check_access("write")
         if not self.waiting_code_mail_id:
-            raise UserError(self.env._("No mail with a living code waits here any more. Reload the page."))
+            raise UserError(self.env._("No mail with a valid code is waiting here. Reload the page."))
         return self.waiting_code_mail_id.sudo().with_user(self.env.user).action_apply()
 
     # -- mails that answer the chatter ---------------------------------------------------------------------------------

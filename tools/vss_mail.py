@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import lru_cache
 
 from . import mail_authentication, mail_codes, mail_content, mail_kinds, mail_links
 from .folding import fold
@@ -111,7 +112,7 @@ class MailReading:
         name = fold(" ".join(company.split()))
         if len(name) < 3 or len(name) > 300:
             return False
-        folded = fold(self.text)
+        folded = _folded(self.text)
         pattern = r"\s{1,10}".join(map(re.escape, name.split()))
         addressees = [
             found.end()
@@ -123,6 +124,12 @@ class MailReading:
             return any(exact.match(folded, place) for place in addressees)
         anywhere = rf"(?<![^\W_])(?i:{pattern})(?![^\W_])(?!\s{{1,4}}(?:[A-Z0-9&]|-\s))"
         return re.search(anywhere, folded) is not None
+
+
+@lru_cache(maxsize=4)
+def _folded(text: str) -> str:
+    """The folded text of a mail, which is compared with the names of all companies that wait for one."""
+    return fold(text)
 
 
 def read(source: bytes, phrases: Phrases = NO_PHRASES) -> MailReading:
