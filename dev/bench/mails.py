@@ -13,7 +13,6 @@ from odoo.addons.l10n_vn_ibhxh.tools import vss_mail
 
 from . import crowd
 
-
 SERVER = "mx.example.com"
 """What the company's mail server calls itself in Authentication-Results."""
 
