@@ -34,8 +34,8 @@ FULL = {
 EMPTY = {"contact_name": "", "address": "", "contact_address": "", "contact_phone": ""}
 EMPTY_OWN = {"05": {"old_certificate_serial": ""}, "06": {"stop_reason_code": ""}, "04": {}}
 SAMPLES = Path(__file__).parents[1] / "agent" / "tests" / "samples"
-# What people write: Latin letters with accents, digits, punctuation.
-WORDS = st.from_regex(r"[ -~\u00c0-\u024f\u1ea0-\u1ef9“”–\n]{1,60}", fullmatch=True)
+# What people write (Latin letters with accents, digits, punctuation), and whatever else can be pasted.
+WORDS = st.from_regex(r"[ -~\u00c0-\u024f\u1ea0-\u1ef9“”–\n]{1,60}", fullmatch=True) | st.text(min_size=1, max_size=60)
 
 
 def agent_document():

@@ -96,8 +96,9 @@ class TestDossier(BaseCase):
                     dossier.build(form, data)
                 self.assertEqual((caught.exception.code, caught.exception.field), ("missing", field))
 
-    def test_characters_that_xml_cannot_hold(self):
-        for text in ("a\0b", "a\x01b", "a\ud800b", "a\uffffb"):
+    def test_characters_that_xml_cannot_hold_or_nobody_sees(self):
+        invisible_or_alike = ("a\u200bb", "a\u202eb", "\u0410n Phát", "a\ue000b", "a\u0301\u0301b")
+        for text in ("a\0b", "a\x01b", "a\ud800b", "a\uffffb", *invisible_or_alike):
             with self.assertRaises(dossier.DossierError) as caught:
                 dossier.build("04", signing.data(subject_name=text))
             self.assertEqual((caught.exception.code, caught.exception.field), ("bad_text", "subject_name"))

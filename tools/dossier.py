@@ -194,6 +194,14 @@ def _form_of(root: etree._Element) -> str:
     return "06" if root.find("NoiDung/NgayNgung") is not None else "04"
 
 
+# ASCII, Latin letters with their accents, visible punctuation, and the scripts of Chinese, Japanese and Korean names. The
+# token holder's computer refuses everything else, because it could not be seen or looks like a Latin letter.
+_FOREIGN = re.compile(
+    r"[^\n -~\u00a1-\u00ac\u00ae-\u024f\u1e00-\u1eff\u2010-\u2027\u2030-\u205e\u20a0-\u20bf\u2116\u2122"
+    r"\u3001\u3002\u3041-\u3096\u30a1-\u30fa\u30fc\u4e00-\u9fff\uac00-\ud7a3]"
+)
+
+
 def _written(field: Field, value: str | date | None) -> str:
     if isinstance(value, date):
         return value.strftime(DATE_FORMAT) if value.year >= 1000 else _missing(field)
@@ -202,8 +210,9 @@ def _written(field: Field, value: str | date | None) -> str:
     text = "\n".join(words).strip() if field.kind == "text" else " ".join(filter(None, words))
     if field.required and not text:
         return _missing(field)
-    if any(unicodedata.category(character) in ("Cc", "Cs", "Cn") and character != "\n" for character in text):
-        raise DossierError("bad_text", f"{field.name} holds a control character", field.attribute)
+    foreign = _FOREIGN.search(text)
+    if foreign:
+        raise DossierError("bad_text", f"{field.name} holds U+{ord(foreign[0]):04X}", field.attribute)
     return text
 
 
