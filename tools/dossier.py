@@ -194,8 +194,8 @@ def _form_of(root: etree._Element) -> str:
     return "06" if root.find("NoiDung/NgayNgung") is not None else "04"
 
 
-# ASCII, Latin letters with their accents, visible punctuation, and the scripts of Chinese, Japanese and Korean names. The
-# token holder's computer refuses everything else, because it could not be seen or looks like a Latin letter.
+# ASCII, Latin letters with their accents, visible punctuation, and the scripts of Chinese, Japanese and Korean names.
+# The token holder's computer refuses everything else, because it could not be seen or looks like a Latin letter.
 _FOREIGN = re.compile(
     r"[^\n -~\u00a1-\u00ac\u00ae-\u024f\u1e00-\u1eff\u2010-\u2027\u2030-\u205e\u20a0-\u20bf\u2116\u2122"
     r"\u3001\u3002\u3041-\u3096\u30a1-\u30fa\u30fc\u4e00-\u9fff\uac00-\ud7a3]"
