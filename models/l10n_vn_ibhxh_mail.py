@@ -437,7 +437,9 @@ class L10n_Vn_IbhxhMail(models.Model):
         """
         if not reading.urls:
             return
-        providers = self.registration_id.provider_id or self.env["l10n_vn_ibhxh.provider"].sudo().search([])
+        providers = self.registration_id.provider_id or self.env["l10n_vn_ibhxh.provider"].sudo().search(
+            [("portal_hosts", "!=", False)]
+        )
         unlisted = [url for url in reading.urls if not any(provider._is_portal_link(url) for provider in providers)]
         if not unlisted:
             return

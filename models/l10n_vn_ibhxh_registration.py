@@ -22,7 +22,6 @@ from .const import (
 )
 from .contact_error import contact_error
 from .gateway_texts import OWN_CODE
-from .l10n_vn_ibhxh_registration_log import LOGGED
 from .mail_delivery import DELIVERY_KEY, Delivery, may_hold_code
 from .vietnam_time import date_in_vietnam, today_in_vietnam
 
@@ -33,6 +32,12 @@ FORM_FIELDS = {
 }  # fmt: skip
 # What the dossier that is signed says of the company; a draft has no dossier yet.
 DOSSIER_FIELDS = ("tax_code", "company_name")
+# What is written down in its history (`l10n_vn_ibhxh.registration.log`), in the order of its form.
+LOGGED = (
+    "state", "form", "provider_id", "agency_id", "certificate_id", "unit_code", "tax_code", "company_name", "email",
+    "phone", "user_id", "client_reference", "dossier_number", "dossier_number_source", "signed_at", "attempted_at",
+    "submitted_at", "activation_received_at", "confirmed_at", "error_code",
+)  # fmt: skip
 
 
 class L10n_Vn_IbhxhRegistration(models.Model):

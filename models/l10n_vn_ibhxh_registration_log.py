@@ -1,12 +1,5 @@
 from odoo import fields, models
 
-# What is written down of a registration, in the order of its form.
-LOGGED = (
-    "state", "form", "provider_id", "agency_id", "certificate_id", "unit_code", "tax_code", "company_name", "email",
-    "phone", "user_id", "client_reference", "dossier_number", "dossier_number_source", "signed_at", "attempted_at",
-    "submitted_at", "activation_received_at", "confirmed_at", "error_code",
-)  # fmt: skip
-
 
 class L10n_Vn_IbhxhRegistrationLog(models.Model):
     """What changed on a registration, when and by whom: the history that the archive of proofs shows.

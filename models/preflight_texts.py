@@ -203,4 +203,5 @@ def sentence(env, finding):
         if values.get(name):
             moment = datetime.fromisoformat(values[name]).replace(tzinfo=None)
             values[name] = format_date(env, date_in_vietnam(moment))
-    return env._(TEXTS[finding.code]) % values  # pylint: disable=gettext-variable
+    text = env._(TEXTS[finding.code])  # pylint: disable=gettext-variable
+    return text % values
