@@ -227,9 +227,10 @@ class L10n_Vn_IbhxhRegistrationFollowing(models.AbstractModel):
             wait = max(wait, timedelta(minutes=MISCONFIGURED_MINUTES))
         self.poll_at = max(self.poll_at or fields.Datetime.now(), fields.Datetime.now() + wait)
         provider = self.provider_id
-        if error.reason in gateway_texts.UNREADABLE:
-            self._note_odd_answer(gateway_texts.reason(self.env, provider, error), error.message)
-        provider._connection_failed(error)
+        is_unreadable = error.reason in gateway_texts.UNREADABLE
+        sentence = gateway_texts.reason(self.env, provider, error)
+        if not is_unreadable or self._note_odd_answer(sentence, error.message):
+            provider._connection_failed(error)
 
     def _next_poll(self):
         age = (fields.Datetime.now() - (self.submitted_at or fields.Datetime.now())).total_seconds() / 60
@@ -252,8 +253,15 @@ class L10n_Vn_IbhxhRegistrationFollowing(models.AbstractModel):
             # VSS has not answered yet, so no code can be running out.
             self.sudo().activation_expires_at = fields.Datetime.now() + timedelta(hours=ACTIVATION_HOURS)
         if progress.notification:
-            # After what the gateway says itself.
-            self.env["l10n_vn_ibhxh.notification"]._from_gateway(progress.notification, self)
+            # After what the gateway says itself, which a notification that cannot be taken must not undo.
+            self.env.flush_all()
+            try:
+                with self.env.cr.savepoint():
+                    self.env["l10n_vn_ibhxh.notification"]._from_gateway(progress.notification, self)
+            except OperationalError:
+                raise
+            except Exception:
+                _logger.exception("The notification for BHXH registration %s cannot be taken", self.id)
 
     def _store_steps(self, steps):
         existing = {step.number: step for step in self.sudo().step_ids}

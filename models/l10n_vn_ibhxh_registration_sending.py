@@ -277,15 +277,17 @@ class L10n_Vn_IbhxhRegistrationSending(models.AbstractModel):
             return
         provider = self.provider_id
         sentence = gateway_texts.faults(self.env, provider, faults)
-        self._note_odd_answer(sentence, ", ".join(map(str, faults)))
-        provider._tell(provider._odd_texts(lambda env: gateway_texts.faults(env, provider, faults)))
+        if self._note_odd_answer(sentence, ", ".join(map(str, faults))):
+            provider._tell(provider._odd_texts(lambda env: gateway_texts.faults(env, provider, faults)))
 
     def _note_odd_answer(self, sentence, logged):
-        """Note once what is odd about the gateway's answers, until it is something else."""
-        if self.odd_answer != sentence:
-            _logger.warning("BHXH registration %s: odd answer of the gateway: %s", self.id, logged)
-            self.sudo().odd_answer = sentence
-            self._message_log(body=sentence)
+        """Note once what is odd about the gateway's answers, until it is something else; return whether it is new."""
+        if self.odd_answer == sentence:
+            return False
+        _logger.warning("BHXH registration %s: odd answer of the gateway: %s", self.id, logged)
+        self.sudo().odd_answer = sentence
+        self._message_log(body=sentence)
+        return True
 
     def _signed_dossier(self):
         """Return what the gateway gets (`tools.gateways.SignedDossier`), with the values that were signed.

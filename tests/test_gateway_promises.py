@@ -8,6 +8,7 @@ import base64
 import json
 from datetime import datetime, timedelta
 from pathlib import Path
+from unittest.mock import patch
 
 from odoo import fields
 from odoo.exceptions import AccessError, UserError, ValidationError
@@ -23,6 +24,7 @@ from .samples.http_server import FaultyServer, reply
 from .test_tools_gateway_answers import BENDS, LONG, MISSING, TIMES, encoded, member, with_change
 
 SENDING = "odoo.addons.l10n_vn_ibhxh.models.l10n_vn_ibhxh_registration_sending"
+FOLLOWING = "odoo.addons.l10n_vn_ibhxh.models.l10n_vn_ibhxh_registration_following"
 PROVIDER = "odoo.addons.l10n_vn_ibhxh.models.l10n_vn_ibhxh_provider"
 STAMP = "2026-03-02T03:04:05Z"
 
@@ -464,6 +466,17 @@ class TestOddAnswers(PromisesCase):
         self.again("sent")
         self.registration.sudo()._apply_progress(progress("processing", step(1), step(1, "x"), step(2)))
         self.assertEqual(self.registration.step_ids.mapped("code"), ["x", "OK"])
+
+    def test_o4_a_notification_that_breaks_its_reader_undoes_nothing(self):
+        self.again("sent")
+        self.office.state = "confirmed"
+        self.office.get = lambda status, body: reply(status, {**body, "notification": "PHgvPg=="})
+        broken = patch.object(type(self.env["l10n_vn_ibhxh.notification"]), "_from_gateway", side_effect=ValueError)
+        self.due()
+        with broken, self.assertLogs(FOLLOWING, "ERROR"):
+            self.look()
+        self.assertEqual(self.registration.state, "confirmed")
+        self.assertEqual(len(self.registration.step_ids), 1)
 
     def test_o5_times_that_cannot_be(self):
         """Corrected to the present and told: nothing is overdue since 1970, nothing waits until 9999."""
