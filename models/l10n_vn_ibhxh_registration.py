@@ -13,6 +13,7 @@ from .const import (
     ACTIVATION_HOURS,
     EVIDENCE,
     FORMS,
+    LOGGED,
     OPEN_STATES,
     STATES,
     STOP_REASONS,

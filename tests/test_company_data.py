@@ -171,6 +171,21 @@ class TestContacts(CompanyDataCase):
         self.env.invalidate_all()
         self.assertEqual(self.company.vat, TAX_CODE)
 
+    def test_s6_nor_do_contacts_below_it(self):
+        """The tax code of a contact goes up to its parent, too."""
+        contacts = self.env["res.partner"]
+        below = contacts.create({"name": "Kế toán", "parent_id": self.company.partner_id.id})
+        with self.assertRaises(AccessError):
+            below.with_user(self.clerk).vat = OTHER_TAX_CODE
+        self.env.invalidate_all()
+        self.assertEqual(self.company.vat, TAX_CODE)
+        # A new one takes the tax code of its parent; should that ever be otherwise, it is refused.
+        vals = {"name": "x", "parent_id": self.company.partner_id.id, "vat": OTHER_TAX_CODE}
+        contacts.with_user(self.clerk).create(vals)
+        self.env.flush_all()
+        self.env.invalidate_all()
+        self.assertEqual(self.company.vat, TAX_CODE)
+
     def test_s6_everything_else_of_the_contact_stays_editable(self):
         contact = self.company.partner_id.with_user(self.clerk)
         contact.write({"phone": "0987 654 321", "vat": TAX_CODE, "name": NAME})

@@ -1,7 +1,9 @@
 """Odoo logs a statement that PostgreSQL refuses, with all its values: no secret goes with what may be refused."""
 
 import logging
+from datetime import timedelta
 
+from odoo import fields
 from odoo.exceptions import UserError
 from odoo.tests import tagged
 from psycopg2 import IntegrityError
@@ -60,6 +62,18 @@ class TestLogSecrets(IbhxhCommon):
         # What is right is stored.
         other.with_user(self._manager()).write({"code": "99997", "client_secret_input": SECRET})
         self.assertEqual((other.code, other.sudo().client_secret), ("99997", SECRET))
+
+    def test_s12_a_late_code_while_another_registration_is_under_way(self):
+        expired = self._sent()
+        expired.sudo()._activate("BV2VLHCKRA", False, fields.Datetime.now())
+        with self._later(hours=25):
+            expired.sudo()._expire()
+            draft = self.env["l10n_vn_ibhxh.registration"].with_user(self.user).create({"company_id": self.company.id})
+            with self.assertRaises(UserError) as caught:
+                expired.sudo()._activate(CODE, LINK, fields.Datetime.now() - timedelta(minutes=5))
+                self.env.flush_all()
+            self.assertIn(draft.name, str(caught.exception))
+        self._assert_silent()
 
     def test_s12_what_is_typed_with_something_missing(self):
         registration = self._sent()
