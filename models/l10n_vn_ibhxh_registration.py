@@ -2,7 +2,6 @@ import base64
 import uuid
 from datetime import timedelta
 
-from markupsafe import Markup
 from odoo import api, fields, models
 from odoo.exceptions import AccessError, UserError, ValidationError
 from odoo.fields import Domain
@@ -33,12 +32,6 @@ FORM_FIELDS = {
 }  # fmt: skip
 # What the dossier that is signed says of the company; a draft has no dossier yet.
 DOSSIER_FIELDS = ("tax_code", "company_name")
-# What is written down in its history (`l10n_vn_ibhxh.registration.log`), in the order of its form.
-LOGGED = (
-    "state", "form", "provider_id", "agency_id", "certificate_id", "unit_code", "tax_code", "company_name", "email",
-    "phone", "user_id", "client_reference", "dossier_number", "dossier_number_source", "signed_at", "attempted_at",
-    "submitted_at", "activation_received_at", "confirmed_at", "error_code",
-)  # fmt: skip
 
 
 class L10n_Vn_IbhxhRegistration(models.Model):
@@ -956,7 +949,9 @@ class L10n_Vn_IbhxhRegistration(models.Model):
             self.with_user(delivery.user_id).check_access(self._mail_post_access)
         codes = vss_mail.read(delivery.source).codes
         msg_dict["subject"] = vss_mail.redact(msg_dict.get("subject") or "", codes)
-        msg_dict["body"] = Markup(vss_mail.redact(str(msg_dict.get("body") or ""), codes))
+        body = msg_dict.get("body") or ""
+        # It stays what it was, text or the sanitised mark-up of Odoo's own reader.
+        msg_dict["body"] = type(body)(vss_mail.redact(str(body), codes))
         msg_dict["attachments"] = [
             attachment for attachment in msg_dict.get("attachments") or [] if not may_hold_code(attachment, codes)
         ]

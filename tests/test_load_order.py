@@ -10,7 +10,7 @@ from collections import Counter
 from pathlib import Path
 
 from lxml import etree
-from odoo.orm.models import MetaModel
+from odoo.models import MetaModel
 from odoo.tests import TransactionCase, tagged
 from odoo.tools import config
 
@@ -58,7 +58,7 @@ def imported(package):
     return [[alias.name for alias in node.names] for node in tree.body if isinstance(node, ast.ImportFrom)]
 
 
-@tagged("post_install", "-at_install")
+@tagged("post_install_l10n", "post_install", "-at_install")
 class TestLoadOrder(TransactionCase):
     def test_b16_no_model_is_extended_from_inside_the_module(self):
         """One class for each model, ours and Odoo's; what is long is inherited by another name."""

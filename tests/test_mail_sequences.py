@@ -63,9 +63,7 @@ class Mailbox(RuleBasedStateMachine):
         self.count = 0
         with freeze_time(self.now):
             self.registrations = [
-                self.case._waiting(
-                    company, dossier_number=f"0370{index}/2026/00001", dossier_number_source="gateway"
-                )
+                self.case._waiting(company, dossier_number=f"0370{index}/2026/00001", dossier_number_source="gateway")
                 for index, company in enumerate(self.case.companies)
             ]
 

@@ -15,7 +15,7 @@ from .samples import mails, signing
 MIGRATIONS = Path(__file__).parent.parent / "migrations"
 
 
-@tagged("post_install", "-at_install")
+@tagged("post_install_l10n", "post_install", "-at_install")
 class TestMigrations(TransactionCase):
     def _migrate(self, script, times=2):
         """Run a script, named as `version/file`, as often as an upgrade that is repeated does."""

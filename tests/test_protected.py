@@ -185,7 +185,7 @@ class TestProtected(AccessCommon):
     def _named(self, model):
         made = model.name_create("x")
         if not made:
-            raise UserError("No record is made by its name alone")
+            raise UserError(self.env._("No record is made by its name alone."))
         return model.browse(made[0])
 
     def _loaded(self, model, vals):

@@ -186,7 +186,7 @@ class TestSecurity(IbhxhCommon):
 
     def test_s4_no_message_undoes_a_revocation(self):
         def broken(agents):
-            raise AccessError("nobody may hear of it")
+            raise AccessError(self.env._("Nobody may know of it."))
 
         self.patch(type(self.agent), "_notify_people", broken)
         self.patch(type(self.agent), "_ring", broken)

@@ -190,6 +190,11 @@ class Transport:
             return Reply(status, _read(response), wait, redirected_to)
 
 
+def _no_password() -> str:
+    """Without an answer OpenSSL would ask for the key's password on the terminal."""
+    return "-"
+
+
 def tls_context(ca: str, certificate: str, key: str) -> ssl.SSLContext:
     """A context that trusts only ``ca`` (PEM; empty: the usual authorities) and shows ``certificate`` (PEM, with those
     between it and the root) with its unencrypted ``key`` (PEM) where those are given.
@@ -208,8 +213,7 @@ def tls_context(ca: str, certificate: str, key: str) -> ssl.SSLContext:
             path.touch(mode=0o600)
             path.write_text(f"{certificate.strip()}\n{key.strip()}\n", encoding="utf-8")
             try:
-                # Without a password OpenSSL would ask for one on the terminal.
-                context.load_cert_chain(path, password="-")
+                context.load_cert_chain(path, password=_no_password)
             except (ssl.SSLError, ValueError):
                 raise Misconfigured(
                     "client certificate and key are not readable PEM of one pair", reason=Reason.CLIENT_CERTIFICATE
