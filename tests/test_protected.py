@@ -182,6 +182,9 @@ class TestProtected(AccessCommon):
         yield "copy", lambda: own.browse(record.id).copy()
         yield "load", lambda: self._loaded(own, dict(minimal))
 
+    def _created(self, own, name, value, minimal):
+        return own.with_context(**{f"default_{name}": value}).create(dict(minimal))
+
     def _named(self, model):
         made = model.name_create("x")
         if not made:
@@ -245,6 +248,12 @@ class TestProtected(AccessCommon):
                 outcomes = [
                     ("context", door, self._through(function, planted))
                     for door, function in self._silent_doors(in_context, record, minimal)
+                ]
+                # One by one, too: together one may be refused for another's sake.
+                outcomes += [
+                    ("context", f"create with {name}", self._through(function, {name: value}))
+                    for name, value in planted.items()
+                    for function in [functools.partial(self._created, own, name, value, minimal)]
                 ]
                 self._set_defaults(own, planted)
                 outcomes += [
