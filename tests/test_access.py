@@ -206,6 +206,7 @@ class TestPublicMethods(AccessCommon):
             ("res.company", "action_l10n_vn_ibhxh_next"): [[company]],
             ("res.company", "action_l10n_vn_ibhxh_forget_earlier"): [[company]],
             ("res.config.settings", "set_values"): [[]],
+            ("res.partner", "create"): [[{"name": "x", "parent_id": self.company.partner_id.id, "vat": "0312345678"}]],
             ("res.partner", "write"): [self.company.partner_id.ids, {"vat": "0312345678"}],
             ("res.users", "write"): [[self.user.id], {"company_ids": [(4, self.other_company.id)]}],
         }
