@@ -340,6 +340,14 @@ class TestForms(IbhxhCommon):
         self.assertIn("Address of the company", str(caught.exception))
         self.assertNotIn("Element", str(caught.exception))
 
+    def test_b11_what_is_no_notification_is_told_in_the_readers_words(self):
+        registration = self._sent()
+        for content in (b"<a>", b"<a/>", b"<!DOCTYPE a><a/>", b"x"):
+            wizard = self.env["l10n_vn_ibhxh.notification.upload"].create(
+                {"registration_id": registration.id, "file": base64.b64encode(content)}
+            )
+            self.assertIn("not a notification 01/TB-GD", wizard.preview)
+
     def test_looking_up_a_unit(self):
         """§6: VSS's public page for looking up a unit is a button of the wizard."""
         action = self.env.ref("l10n_vn_ibhxh.l10n_vn_ibhxh_lookup_action")

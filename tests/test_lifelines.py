@@ -292,6 +292,45 @@ class TestLifeLines(IbhxhCommon):
             self.assertEqual(registration.company_id.l10n_vn_ibhxh_unit_code, unit_code)
         self.assertEqual((self.company | branch).mapped("l10n_vn_ibhxh_state"), ["confirmed"] * 2)
 
+    def test_third_way_from_the_wizard_to_confirmed_and_again(self):
+        """Submitted in the I-VAN's own program: no token, no document, and all by VSS's mails: code, expiry, again."""
+        self.provider.write({"gateway": "manual"})
+        self.gateway = None
+        wizard = self._wizard(certificate_id=False, dossier_number="03741/2026/001")
+        self.assertEqual((wizard.lodging, wizard.is_blocked), ("elsewhere", False))
+        first = self.env["l10n_vn_ibhxh.registration"].browse(wizard.action_register()["res_id"])
+        self.assertEqual((first.state, first.document, first.certificate_id.id), ("sent", False, False))
+        self._code_mail(first)
+        self.assertEqual((first.state, first.activation_code, first.activation_url), ("to_activate", CODE, LINK))
+        with self._later(hours=25):
+            self._follow()
+            self.assertEqual((first.state, self.company.l10n_vn_ibhxh_state), ("expired", "expired"))
+            wizard = self._press(first, "action_register_again")
+            self.assertEqual(wizard.lodging, "elsewhere")
+            wizard.dossier_number = "03742/2026/001"
+            second = first.browse(wizard.action_register()["res_id"])
+            self._code_mail(second, "QQ2VLHCKRB")
+            self.assertEqual(second.activation_code, "QQ2VLHCKRB")
+            self._confirmation_mail(second)
+        self.assertEqual((first.state, second.state), ("expired", "confirmed"))
+        self.assertEqual(self.company.l10n_vn_ibhxh_unit_code, "TZH490L")
+        self.assertEqual(self.company.l10n_vn_ibhxh_provider_id, self.provider)
+
+    def test_third_way_when_the_mail_was_faster(self):
+        """The code arrived before the clerk came back to Odoo: it is looked at again and applied."""
+        self.provider.write({"gateway": "manual"})
+        now = fields.Datetime.now().strftime("%a, %d %b %Y %H:%M:%S +0000")
+        mail = self._mail(ACTIVATION.replace("03706/2026/001", "03741/2026/001"), now)
+        self.assertEqual((mail.state, mail.registration_id.id), ("waiting", False))
+        submitted_at = fields.Datetime.now()
+        with self._later(minutes=10):
+            wizard = self._wizard(submitted_at=submitted_at)
+            registration = self.env["l10n_vn_ibhxh.registration"].browse(wizard.action_register()["res_id"])
+            self._follow()
+            self.assertEqual((registration.state, registration.activation_code), ("to_activate", CODE))
+            self.assertEqual(registration.activation_expires_at, submitted_at + timedelta(hours=24))
+            self.assertEqual((mail.state, mail.registration_id), ("done", registration))
+
     def test_ce044_registered_at_the_portal(self):
         """VSS's portal holds the unit, as an I-VAN would: the new I-VAN files the stop (domain.md §5)."""
         refused = self._refuse("CE044")

@@ -30,7 +30,10 @@ class L10n_Vn_IbhxhNotificationUpload(models.TransientModel):
         for wizard in self:
             try:
                 notice = wizard.file and notification.read(wizard._bytes())
-            except (notification.NotificationError, UserError) as error:
+            except notification.NotificationError:
+                wizard.preview = self._no_notification()
+                continue
+            except UserError as error:
                 wizard.preview = str(error)
                 continue
             lines = notice and (
@@ -43,6 +46,9 @@ class L10n_Vn_IbhxhNotificationUpload(models.TransientModel):
                 notice.error_description,
             )
             wizard.preview = lines and "\n".join(filter(None, lines))
+
+    def _no_notification(self):
+        return self.env._("This file is not a notification 01/TB-GD. Choose the XML file that VSS sent.")
 
     def _bytes(self):
         try:
@@ -62,9 +68,7 @@ class L10n_Vn_IbhxhNotificationUpload(models.TransientModel):
         try:
             record = notifications._keep(self._bytes(), "upload", registration)
         except notification.NotificationError as error:
-            raise UserError(
-                self.env._("This file is not a notification 01/TB-GD. Choose the XML file that VSS sent.")
-            ) from error
+            raise UserError(self._no_notification()) from error
         if record.state == "waiting":
             record = record.with_env(self.env)
             if self.is_from_vss:
