@@ -8,6 +8,7 @@ from odoo.tests import tagged
 
 from ..models.const import ONLINE_SECONDS
 from .backstage import Backstage, Computer
+from .common import MAIL_SERVER, VERIFIED
 from .companies import ManyCompanies
 from .patience import PatientBrowserCase
 from .samples import signing
@@ -74,11 +75,12 @@ class TourCase(ManyCompanies, PatientBrowserCase):
         """Let a mail of VSS arrive at the mailbox."""
         date = fields.Datetime.now().strftime("%a, %d %b %Y %H:%M:%S +0000")
         raw = (
-            "From: no-reply@vss.gov.vn\nTo: bhxh@example.com\nSubject: Thong bao\n"
+            f"{VERIFIED}From: no-reply@vss.gov.vn\nTo: bhxh@example.com\nSubject: Thong bao\n"
             f"Message-Id: <{time.time_ns()}@vss.gov.vn>\nDate: {date}\n"
             f"Content-Type: text/plain; charset=utf-8\nContent-Transfer-Encoding: 8bit\n\n{text}"
         )
         with stage.env() as env:
+            env["ir.config_parameter"].sudo().set_param("l10n_vn_ibhxh.mail_authentication_server", MAIL_SERVER)
             env["mail.thread"].message_process("l10n_vn_ibhxh.mail", raw.encode())
 
 
