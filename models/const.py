@@ -93,9 +93,9 @@ EVIDENCE = [
 
 # What is written down of a registration, in the order of its form.
 LOGGED = (
-    "state", "form", "provider_id", "agency_id", "certificate_id", "unit_code", "tax_code", "company_name", "email",
-    "phone", "user_id", "client_reference", "dossier_number", "dossier_number_source", "signed_at", "attempted_at",
-    "submitted_at", "activation_received_at", "confirmed_at", "error_code",
+    "state", "form", "lodging", "provider_id", "agency_id", "certificate_id", "unit_code", "tax_code", "company_name",
+    "email", "phone", "user_id", "client_reference", "dossier_number", "dossier_number_source", "signed_at",
+    "attempted_at", "submitted_at", "activation_received_at", "confirmed_at", "error_code",
 )  # fmt: skip
 
 # The life of an activation code, as VSS states it.

@@ -116,7 +116,7 @@ class L10n_Vn_IbhxhRegistrationProof(models.AbstractModel):
 
     def _proof_registration(self):
         texts = (
-            "name", "form", "state", "client_reference", "dossier_number", "dossier_number_source",
+            "name", "form", "state", "lodging", "client_reference", "dossier_number", "dossier_number_source",
             "unit_code", "email", "phone", "contact_name", "error_code", "holder_name",
         )  # fmt: skip
         times = ("create_date", "signed_at", "attempted_at", "submitted_at", "activation_received_at", "confirmed_at")
