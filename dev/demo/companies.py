@@ -30,6 +30,7 @@ def companies() -> dict[str, Company]:
         Company("first", "CÔNG TY TNHH MAI VÀNG", tax_code("010999901")),
         Company("refused", "CÔNG TY TNHH SAI MÃ SỐ", tax_code("010999902", right=False)),
         Company("expired", "CÔNG TY CỔ PHẦN CHẬM MỘT NGÀY", tax_code("010999903")),
+        Company("mails", "CÔNG TY TNHH NHIỀU THƯ", tax_code("010999909")),
         Company("pin", "CÔNG TY TNHH NHẦM MÃ PIN", tax_code("010999904")),
         Company("token", "CÔNG TY TNHH QUÊN TOKEN", tax_code("010999905")),
         Company("gateway", "CÔNG TY CỔ PHẦN MẤT MẠNG", tax_code("010999906")),

@@ -56,7 +56,7 @@ def play(desk: Desk, browser: Browser) -> None:
         transcript.saw(f"code {row['activation_code']}, valid until {row['activation_expires_at']} UTC")
         transcript.saw(f"link {row['activation_url']}")
         odoo.picture(PICTURES / "registration.png")
-    with transcript.step("Bước 5: the portal in Chromium; the code into “Mã xác nhận”, “Gửi mã xác nhận”"):
+    with transcript.step("Bước 5: the portal in Chromium; the code into “Mã xác nhận”, “Hoàn tất thủ tục”"):
         for caption, value in desk.confirm_on_portal(browser, row, PICTURES / "portal.png").items():
             transcript.saw(f"{caption}: {value}")
     with transcript.step("VSS's confirmation mail confirms the registration in Odoo"):

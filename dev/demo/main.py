@@ -8,7 +8,7 @@ from contextlib import suppress
 
 from ..console import Problem, say
 from ..odoo import ADMIN_LOGIN
-from . import happy_scene, life_scenes, setup_scene, trouble_scenes
+from . import happy_scene, life_scenes, mail_scenes, setup_scene, trouble_scenes
 from .browser import Browser
 from .registering import Desk
 from .transcript import Transcript
@@ -16,7 +16,8 @@ from .world import PIN, World
 
 SCENES: tuple[Callable[[Desk, Browser], None], ...] = (
     trouble_scenes.refused,
-    trouble_scenes.expired,
+    mail_scenes.not_believed,
+    mail_scenes.late_code,
     life_scenes.whole_life,
     trouble_scenes.wrong_pin,
     trouble_scenes.token_elsewhere,
@@ -33,7 +34,7 @@ def run(arguments: list[str]) -> int:
     unknown = set(arguments) - {"--check"}
     if unknown:
         raise Problem(f"./run demo does not know {' '.join(sorted(unknown))}.", "./run demo, or ./run demo --check")
-    # Being told to end is like Ctrl-C: everything is stopped in order.
+    # SIGTERM is like Ctrl-C: everything is stopped in order.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     transcript = Transcript()
     with World() as world:
@@ -72,6 +73,7 @@ def _restore(world: World) -> None:
     if not world.sandbox.running:
         world.start_sandbox()
     world.control.reset_clock()
+    world.control.clear_faults()
     world.pc.plug_in(world.slots, PIN)
 
 
@@ -90,7 +92,7 @@ Everything is left running. Now register a second company by hand:
   1. Log in as {setup_scene.CLERK} and choose the company “{yours.name}” at the top right.
   2. iBHXH > Đăng ký GD BHXH điện tử; Email {setup_scene.MAILBOX}, any phone number; Đăng ký.
      Its token is plugged in, and the agent has the PIN already, so it signs by itself.
-  3. Copy the code from the registration, open the portal's link, paste it, Gửi mã xác nhận.
+  3. Copy the code from the registration, open the portal's link, paste it, Hoàn tất thủ tục.
 
 Ctrl-C stops everything.""")
     with suppress(KeyboardInterrupt):

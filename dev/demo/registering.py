@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,8 @@ from .world import World
 
 MODEL = "l10n_vn_ibhxh.registration"
 WIZARD = "l10n_vn_ibhxh.registration.wizard"
+MAIL = "l10n_vn_ibhxh.mail"
+MAIL_FIELDS = ("subject", "kind", "evidence", "state", "reason", "registration_id")
 PHONE = "024 3936 1234"
 FIELDS = (
     "name",
@@ -25,6 +28,8 @@ FIELDS = (
     "activation_code",
     "activation_url",
     "activation_expires_at",
+    "waiting_code",
+    "waiting_code_reason",
     "confirmed_at",
     "error_code",
     "error_message",
@@ -43,6 +48,11 @@ class Desk:
         self.clerk = clerk
         self.codes: set[str] = set()
         """Every activation code that was seen."""
+
+    @cached_property
+    def admin(self) -> Person:
+        """The administrator, logged in."""
+        return self.world.login(ADMIN_LOGIN)
 
     def press_register(self, company: Company, **context: Any) -> int:
         """Open the wizard for a company, fill in what the person fills in, press Đăng ký; returns the registration.
@@ -84,10 +94,23 @@ class Desk:
 
     def _mails(self) -> list[dict[str, Any]]:
         """What Odoo made of the mails that came, for the transcript of a failure."""
-        admin = self.world.login(ADMIN_LOGIN)
-        fields = ["subject", "kind", "state", "reason", "summary"]
-        rows: list[dict[str, Any]] = admin.call("l10n_vn_ibhxh.mail", "search_read", [], fields)
+        rows: list[dict[str, Any]] = self.admin.call(MAIL, "search_read", [], [*MAIL_FIELDS, "summary"])
         return rows
+
+    def await_mail(self, message_id: str) -> dict[str, Any]:
+        """Wait until a mail is in Odoo's BHXH mailbox; returns what an administrator sees of it."""
+        admin = self.admin
+
+        def probe() -> dict[str, Any] | None:
+            found = admin.find(MAIL, ["message_id", "=", message_id], ["is_held", "=", False])
+            return admin.read(MAIL, found, *MAIL_FIELDS) if found else None
+
+        return until(f"the mail {message_id} in Odoo", probe)
+
+    def give_mail(self, mail: dict[str, Any], registration: int) -> None:
+        """An administrator says which registration a mail belongs to, and applies it."""
+        self.admin.call(MAIL, "write", [mail["id"]], {"registration_id": registration})
+        self.admin.press(MAIL, mail["id"], "action_apply")
 
     def await_certificate(self, company: Company) -> dict[str, Any]:
         """Wait until Odoo shows the company's certificate as plugged in."""

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import base64
 from datetime import datetime
+from email import message_from_bytes
 from typing import Any
 
 import requests
+
+
+def message_id(mail: dict[str, Any]) -> str:
+    """The Message-ID of a mail that the control API shows."""
+    return str(message_from_bytes(base64.b64decode(mail["message"]))["Message-ID"])
 
 
 class SandboxControl:
@@ -35,6 +42,33 @@ class SandboxControl:
     def change_unit(self, tax_code: str, **columns: str) -> None:
         """Change what VSS has on record of a unit."""
         self._call("POST", "units", {"units": [{"tax_code": tax_code, **columns}]})
+
+    def fault(self, **fault: Any) -> None:
+        """Switch one fault on."""
+        self._call("POST", "faults", fault)
+
+    def clear_faults(self) -> None:
+        """Switch all faults off."""
+        self._call("DELETE", "faults")
+
+    def newest_dossier(self, tax_code: str) -> dict[str, Any]:
+        """The dossier of a unit that was taken in last."""
+        return [dossier for dossier in self.dossiers() if dossier["tax_code"] == tax_code][-1]
+
+    def file(self, form: str, **fields: str) -> dict[str, Any]:
+        """File a dossier at the portal itself, as a person does; its elements by name. Returns the dossier."""
+        dossier: dict[str, Any] = self._call("POST", "dossiers", {"form": form, "fields": fields})
+        return dossier
+
+    def write_mail(self, reference: str, letter: str, **options: Any) -> str:
+        """Have VSS write one more mail about a dossier; returns its Message-ID."""
+        rows = self._call("POST", "mails", {"reference": reference, "letter": letter, **options})
+        return message_id(rows[-1])
+
+    def newest_mail(self, letter: str, tax_code: str) -> str:
+        """The Message-ID of the last mail of this kind about a unit's newest dossier."""
+        dossier = self.newest_dossier(tax_code)["id"]
+        return message_id([mail for mail in self.mails() if (mail["kind"], mail["dossier"]) == (letter, dossier)][-1])
 
     def dossiers(self) -> list[dict[str, Any]]:
         """Every dossier that was taken in, oldest first, without its document."""

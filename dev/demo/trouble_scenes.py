@@ -11,7 +11,6 @@ from .setup_scene import HOLDER
 from .transcript import SECONDS, expect, until
 from .world import FOREIGN_TAX_CODE, LOGS, PIN
 
-DAY = 24 * 3600
 WRONG_PIN = "60482917"
 
 
@@ -27,31 +26,6 @@ def refused(desk: Desk, browser: Browser) -> None:
         expect(row["cure"], "what to do about it")
         desk.transcript.saw(f"{row['name']} rejected: {row['error_code']} {row['error_message']}")
         desk.transcript.saw(f"what to do: {row['cure']}")
-
-
-def expired(desk: Desk, browser: Browser) -> None:
-    """Nobody enters the code within 24 hours."""
-    world, transcript = desk.world, desk.transcript
-    company = world.companies["expired"]
-    transcript.scene(f"{company.name}: quá 24 giờ (the code is 24 hours old)")
-    with transcript.step(
-        "Registered yesterday: VSS's clock is 25 hours back while it takes the dossier and mails the code"
-    ):
-        desk.await_certificate(company)
-        moment = world.control.move_clock(-25 * 3600)
-        transcript.saw(f"the sandbox's clock: {moment:%Y-%m-%d %H:%M:%S} UTC")
-        try:
-            registration = desk.press_register(company)
-            row = desk.await_state(registration, "expired")
-        finally:
-            world.control.reset_clock()
-        transcript.saw(f"{row['name']}, dossier {row['dossier_number']}: the scheduled action found the code too old")
-        transcript.saw("state: expired")
-    with transcript.step("One press on “Đăng ký lại” and the PIN: a new code, and this one is used in time"):
-        again = desk.clerk.press(MODEL, registration, "action_register_again")
-        renewed = desk.press_register(company, **again["context"])
-        expect(renewed != registration, "a new registration")
-        desk.finish(browser, renewed)
 
 
 def wrong_pin(desk: Desk, browser: Browser) -> None:

@@ -17,7 +17,7 @@ from ..console import Problem, say
 from ..paths import PYTHON, RUNTIME, VENV
 from ..softhsm import TokenFolder
 from .agent_pc import AgentPC
-from .companies import companies
+from .companies import companies, tax_code
 from .mail_bridge import SANDBOX_ADDRESS, MailBridge
 from .odoo_web import Person
 from .processes import Program, free_port
@@ -33,7 +33,7 @@ MAIL_DOMAIN = "thu.example.com"
 VSS_SENDER_DOMAIN = "vss.sandbox.example"
 SENDER_DOMAINS = (VSS_SENDER_DOMAIN, "ivan.sandbox.example")
 """The domains whose mails the sandbox really sends: VSS's, and an I-VAN's that Odoo has no reason to listen to."""
-FOREIGN_TAX_CODE = "0109999083"
+FOREIGN_TAX_CODE = tax_code("010999920")
 PIN = "73915846"
 """PIN of every token; unlike any other number here, so that one can search for it."""
 
@@ -136,7 +136,6 @@ class World:
             command += ["--smtp-source", SANDBOX_ADDRESS]
             command += ["--client-id", CLIENT_ID, "--secret-file", str(secret_file)]
             command += ["--mail-from", f"no-reply@{VSS_SENDER_DOMAIN}"]
-            command += ["--set", "weather=fair", "--set", "edition=seed"]
             self.sandbox = self._program("sandbox", command)
             self.control = SandboxControl(self.sandbox_url)
         self.sandbox.start()
