@@ -16,6 +16,7 @@ class Company:
     tax_code: str
     record: int = 0
     certificate: bytes = b""
+    has_token: bool = True
 
 
 def tax_code(base: str, *, right: bool = True) -> str:
@@ -35,6 +36,7 @@ def companies() -> dict[str, Company]:
         Company("token", "CÔNG TY TNHH QUÊN TOKEN", tax_code("010999905")),
         Company("gateway", "CÔNG TY CỔ PHẦN MẤT MẠNG", tax_code("010999906")),
         Company("life", "CÔNG TY TNHH TRỌN ĐỜI", tax_code("010999908")),
+        Company("elsewhere", "CÔNG TY TNHH TỰ NỘP TRÊN CỔNG", tax_code("010999910"), has_token=False),
         Company("yours", "CÔNG TY TNHH ĐẾN LƯỢT BẠN", tax_code("010999907")),
     )
     return {row.key: row for row in rows}

@@ -8,7 +8,7 @@ from contextlib import suppress
 
 from ..console import Problem, say
 from ..odoo import ADMIN_LOGIN
-from . import happy_scene, life_scenes, mail_scenes, setup_scene, trouble_scenes
+from . import elsewhere_scene, happy_scene, life_scenes, mail_scenes, setup_scene, trouble_scenes
 from .browser import Browser
 from .registering import Desk
 from .transcript import Transcript
@@ -19,6 +19,7 @@ SCENES: tuple[Callable[[Desk, Browser], None], ...] = (
     mail_scenes.not_believed,
     mail_scenes.late_code,
     life_scenes.whole_life,
+    elsewhere_scene.filed_at_portal,
     trouble_scenes.wrong_pin,
     trouble_scenes.token_elsewhere,
     trouble_scenes.gateway_down,

@@ -148,7 +148,8 @@ class Desk:
         """From the token's signature to the confirmation, with every observation on the way."""
         saw = self.transcript.saw
         row = self.await_state(registration, "sent", "to_activate")
-        saw(f"{row['name']}: dossier {row['dossier_number']} accepted at {row['submitted_at']} UTC")
+        number = row["dossier_number"] or "without a number yet"
+        saw(f"{row['name']}: dossier {number}, accepted at {row['submitted_at']} UTC")
         row = self.await_state(registration, "to_activate")
         saw(f"the mail brought code {row['activation_code']}, valid until {row['activation_expires_at']} UTC")
         shown = self.confirm_on_portal(browser, row)

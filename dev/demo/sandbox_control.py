@@ -43,6 +43,11 @@ class SandboxControl:
         """Change what VSS has on record of a unit."""
         self._call("POST", "units", {"units": [{"tax_code": tax_code, **columns}]})
 
+    def units(self) -> list[dict[str, Any]]:
+        """What VSS has on record of all units."""
+        rows: list[dict[str, Any]] = self._call("GET", "units")
+        return rows
+
     def fault(self, **fault: Any) -> None:
         """Switch one fault on."""
         self._call("POST", "faults", fault)

@@ -12,6 +12,8 @@ from .world import CLIENT_ID, MAIL_DOMAIN, VSS_SENDER_DOMAIN, World
 
 CLERK = "ketoan"
 HOLDER = "giamdoc"
+PORTAL = "l10n_vn_ibhxh.provider_portal"
+"""VSS's own portal, which units can register at themselves."""
 NOWHERE = "http://127.0.0.1:9"
 MAILBOX = f"bhxh@{MAIL_DOMAIN}"
 
@@ -38,6 +40,7 @@ def prepare(world: World, transcript: Transcript) -> None:
     with transcript.step("The I-VAN connection, and a press on its check button"):
         world.start_sandbox()
         provider = _provider(world, admin)
+        admin.call("l10n_vn_ibhxh.provider", "write", [admin.reference(PORTAL)], {"portal_hosts": _portal_host(world)})
         answer = admin.press("l10n_vn_ibhxh.provider", provider, "action_check")
         expect(answer["params"]["type"] == "success", f"the gateway's health, not: {answer['params']['message']}")
         transcript.saw(f"{world.sandbox_url}/ivan/v1: {answer['params']['message']}")
@@ -113,5 +116,9 @@ def _provider(world: World, admin: Person) -> int:
         url=f"{world.sandbox_url}/ivan/v1",
         client_id=CLIENT_ID,
         client_secret_input=world.sandbox_secret,
-        portal_hosts=world.sandbox_url.removeprefix("http://"),
+        portal_hosts=_portal_host(world),
     )
+
+
+def _portal_host(world: World) -> str:
+    return world.sandbox_url.removeprefix("http://")

@@ -107,6 +107,8 @@ class World:
         self.foreign_slots = TokenFolder(FOLDER / "foreign-token")
         started = datetime.now(timezone.utc) - timedelta(days=60)
         for company in self.companies.values():
+            if not company.has_token:
+                continue
             token = self.slots.create(f"{company.key}-CA", pin=PIN)
             company.certificate = token.add_certificate(
                 tax_code=company.tax_code, name=company.name, not_before=started
