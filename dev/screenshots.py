@@ -77,6 +77,8 @@ def run(arguments: list[str]) -> int:
     world.companies = _companies()
     with world, Browser() as browser:
         setup_scene.prepare(world, Transcript())
+        # The mailbox shows what a picture is about, and nothing else.
+        world.control.change_settings(weather="fair")
         _Studio(world, browser).work()
     return 0
 

@@ -48,6 +48,10 @@ class SandboxControl:
         rows: list[dict[str, Any]] = self._call("GET", "units")
         return rows
 
+    def change_settings(self, **settings: str | int | bool) -> None:
+        """Set some of the sandbox's switches."""
+        self._call("POST", "settings", settings)
+
     def fault(self, **fault: Any) -> None:
         """Switch one fault on."""
         self._call("POST", "faults", fault)
