@@ -21,6 +21,8 @@ _lt = LazyTranslate(__name__)
 _logger = logging.getLogger(__name__)
 
 MAX_SOURCE_BYTES = 10 * 2**20
+# How many mails are looked at again when a person says that a dossier was submitted.
+MAX_READ_AGAIN = 100
 # A mail that ended the worker that read it as often as this is not read again.
 MAX_ATTEMPTS = 2
 # How many mails are looked at again when a person says that something was submitted elsewhere.
@@ -421,6 +423,19 @@ class L10n_Vn_IbhxhMail(models.Model):
                 mail.is_held = False
                 mail._process_safely(mail._read())
                 self.env["ir.cron"]._commit_progress()
+
+    @api.model
+    def _read_again(self, since):
+        """Have the scheduled action look again at the newest mails that came since `since` (UTC) and fitted nothing.
+
+        VSS mails within seconds; a person says later that a dossier was submitted elsewhere, or lodged as a file.
+        """
+        unmatched = Domain("state", "=", "waiting") & Domain("registration_id", "=", False)
+        recent = Domain("received_at", ">=", since) & Domain("kind", "!=", "unknown")
+        mails = self.sudo().search(unmatched & recent & Domain("source", "!=", False), limit=MAX_READ_AGAIN)
+        mails.is_held = True
+        if mails:
+            self.env.ref("l10n_vn_ibhxh.ir_cron_l10n_vn_ibhxh_follow").sudo()._trigger()
 
     def _apply(self, registration, reading):
         """Do what the verified mail says to `registration`, or leave it to a person."""

@@ -721,6 +721,7 @@ class L10n_Vn_IbhxhRegistration(models.Model):
         self.sudo().submitted_at = submitted_at
         self._take_number(dossier_number, source)
         self._on_received()
+        self.env["l10n_vn_ibhxh.mail"]._read_again(self._sending_began_at())
 
     def _take_number(self, number, source):
         """Store VSS's number of the dossier and who gave it (`dossier_number_source`); an empty one changes nothing.

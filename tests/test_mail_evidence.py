@@ -780,3 +780,54 @@ class TestCorpusThroughTheModels(MailCase):
                 self.assertEqual(registration.state, "sent", base.name)
                 self.assertNotEqual(mail.state, "done", base.name)
         self.assertEqual(fields.Datetime.to_datetime(NOW), datetime(2026, 3, 2, 3, 4, 5))
+
+
+@tagged("post_install_l10n", "post_install", "-at_install")
+class TestMailsBeforeThePersonsWord(MailCase):
+    """VSS mails within seconds; that the dossier was submitted elsewhere, or lodged as a file, Odoo learns later."""
+
+    def setUp(self):
+        super().setUp()
+        self._verify_senders()
+        self.provider.gateway = "manual"
+
+    def _lodge(self, registration):
+        action = registration.action_lodge()
+        lodging = self.env[action["res_model"]].with_user(self.user).with_context(**action["context"]).create({})
+        lodging.action_lodge()
+        self._follow()
+
+    def test_a_code_before_the_word_that_it_was_submitted_elsewhere(self):
+        wizard = self._wizard(lodging="elsewhere")
+        registration = self.env["l10n_vn_ibhxh.registration"].browse(wizard.action_save_draft()["res_id"])
+        mail = self._deliver(self._real(name=self.company.name))
+        self.assertEqual((mail.state, mail.registration_id.id), ("waiting", False))
+        with self._later(minutes=10):
+            self._lodge(registration.with_user(self.user))
+        self.assertEqual((registration.state, registration.sudo().activation_code), ("to_activate", CODE))
+        self.assertEqual((mail.state, mail.registration_id), ("done", registration))
+        self.assertFalse(mail.activity_ids)
+
+    def test_a_code_before_the_word_that_the_file_was_lodged(self):
+        registration = self._register(lodging="file")
+        self._sign(registration)
+        self._deliver(self._real(name=self.company.name))
+        with self._later(minutes=10):
+            self._lodge(registration)
+        self.assertEqual((registration.state, registration.sudo().activation_code), ("to_activate", CODE))
+
+    def test_one_of_nobody_stays_unverified_and_one_of_another_company_stays_away(self):
+        wizard = self._wizard(lodging="elsewhere")
+        registration = self.env["l10n_vn_ibhxh.registration"].browse(wizard.action_save_draft()["res_id"])
+        forged = self._deliver(self._real(name=self.company.name, code="GIAMAO1234"), verified=False)
+        foreign = self._deliver(self._real(name="CÔNG TY TNHH NGƯỜI KHÁC"))
+        old = self._deliver(
+            self._real(name=self.company.name, code="CUACAITRUO"), at=fields.Datetime.now() - timedelta(days=2)
+        )
+        with self._later(minutes=10):
+            self._lodge(registration.with_user(self.user))
+            self.assertEqual((registration.state, registration.sudo().activation_code), ("sent", False))
+            self.assertEqual(registration.waiting_code, "GIAMAO1234")
+        self.assertEqual(forged.registration_id, registration)
+        self.assertEqual(("waiting", False), (foreign.state, foreign.registration_id.id))
+        self.assertEqual(("waiting", False), (old.state, old.registration_id.id))
