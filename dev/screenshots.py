@@ -7,6 +7,7 @@ are reduced to 256 colours, which keeps the repository small.
 from __future__ import annotations
 
 import io
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 from PIL import Image
@@ -259,11 +260,12 @@ class _Studio:
             if key == "confirmed":
                 self.desk.confirm_on_portal(self.browser, row)
                 self.desk.await_state(registration, "confirmed")
-        self.world.control.move_clock(-25 * 3600)
-        try:
-            self.desk.await_state(self.desk.press_register(self.world.companies["expired"]), "expired")
-        finally:
-            self.world.control.reset_clock()
+        yesterday = datetime.now(timezone.utc) - timedelta(hours=25)
+        expired = self.desk.submit_elsewhere(
+            self.world.companies["expired"], submitted_at=f"{yesterday:%Y-%m-%d %H:%M:%S}"
+        )
+        self.desk.follow()
+        self.desk.await_state(expired, "expired")
 
     def _many_companies(self) -> None:
         records = [company.record for company in self.world.companies.values()]

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from .browser import Browser
-from .registering import MODEL, PHONE, WIZARD, Desk
-from .setup_scene import MAILBOX, PORTAL
+from .registering import MODEL, PHONE, Desk
+from .setup_scene import MAILBOX
 from .transcript import expect
 
 LODGE = "l10n_vn_ibhxh.lodge"
@@ -16,20 +16,13 @@ def filed_at_portal(desk: Desk, browser: Browser) -> None:
     company = world.companies["elsewhere"]
     transcript.scene(f"{company.name}: tự nộp trên cổng (filed at the portal, followed by Odoo)")
     with transcript.step("No certificate, no computer: the wizard prepares what the person files at the portal"):
-        desk.clerk.act_for(company.record)
-        portal = desk.admin.reference(PORTAL)
-        wizard = desk.clerk.create(
-            WIZARD, company_id=company.record, provider_id=portal, lodging="elsewhere", email=MAILBOX, phone=PHONE
-        )
-        registration = int(desk.clerk.press(WIZARD, wizard, "action_save_draft")["res_id"])
+        registration = desk.submit_elsewhere(company, "action_save_draft")
         row = desk.look(registration)
         expect(row["state"] == "draft", f"a draft, not {row['state']}")
         transcript.saw(f"{row['name']} waits for the person")
     with transcript.step("The person files it there, comes back and says so"):
         world.control.fault(endpoint="mail", kind="drop", letter="activation")
-        dossier = world.control.file(
-            "04", MaSoThue=company.tax_code, TenDoiTuong=company.name, Email=MAILBOX, DienThoai=PHONE
-        )
+        dossier = world.control.file_at_portal(company.name, company.tax_code, MAILBOX, PHONE)
         asked = desk.clerk.press(MODEL, registration, "action_lodge")
         lodging: int = desk.clerk.call(LODGE, "create", [{}], context=asked["context"])[0]
         desk.clerk.press(LODGE, lodging, "action_lodge")

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
-from ..odoo import ADMIN_LOGIN
 from ..softhsm import Token
 from .browser import Browser
 from .companies import Company
@@ -14,8 +12,6 @@ from .odoo_web import OdooError
 from .registering import MODEL, WIZARD, Desk
 from .transcript import expect, until
 from .world import PIN
-
-FOLLOW = "l10n_vn_ibhxh.ir_cron_l10n_vn_ibhxh_follow"
 
 
 def whole_life(desk: Desk, browser: Browser) -> None:
@@ -90,8 +86,6 @@ def _amend(desk: Desk, company: Company, context: dict[str, Any], **values: Any)
 
 def _newer(desk: Desk, registration: int) -> list[Any] | None:
     """What Odoo notes as the newer certificate; its scheduled action is asked to look now instead of in ten minutes."""
-    admin = desk.world.login(ADMIN_LOGIN)
-    with suppress(OdooError):  # it may be at it already
-        admin.press("ir.cron", admin.reference(FOLLOW), "method_direct_trigger")
+    desk.follow()
     noted: list[Any] | None = desk.clerk.read(MODEL, registration, "newer_certificate_id")["newer_certificate_id"]
     return noted or None

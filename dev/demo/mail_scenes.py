@@ -9,7 +9,7 @@ from email.utils import make_msgid
 from .browser import Browser
 from .companies import Company
 from .mail_bridge import NAME as MAIL_SERVER
-from .registering import MODEL, Desk
+from .registering import MODEL, PHONE, Desk
 from .setup_scene import MAILBOX
 from .transcript import SECONDS, expect
 from .world import VSS_SENDER_DOMAIN, World
@@ -77,25 +77,27 @@ def late_code(desk: Desk, browser: Browser) -> None:
     world, transcript = desk.world, desk.transcript
     company = world.companies["expired"]
     transcript.scene(f"{company.name}: quá 24 giờ, mã đến muộn (24 hours without a code; then it comes late)")
-    with transcript.step("Registered yesterday, by VSS's clock; the mail with the code did not come: it expires"):
-        desk.await_certificate(company)
+    with transcript.step("Filed at the portal yesterday; the mail with the code did not come: it expires"):
         world.control.fault(endpoint="mail", kind="late", letter="activation", seconds=50 * 3600)
         moment = world.control.move_clock(-25 * 3600)
         transcript.saw(f"the sandbox's clock: {moment:%Y-%m-%d %H:%M:%S} UTC")
         try:
-            first = desk.press_register(company)
-            row = desk.await_state(first, "expired")
+            world.control.file_at_portal(company.name, company.tax_code, MAILBOX, PHONE)
         finally:
             world.control.reset_clock()
         late = world.control.newest_mail("activation", company.tax_code)
-        transcript.saw(f"{row['name']}, dossier {row['dossier_number']}: expired without a code")
+        first = desk.submit_elsewhere(company, submitted_at=f"{moment:%Y-%m-%d %H:%M:%S}")
+        desk.follow()
+        row = desk.await_state(first, "expired")
+        transcript.saw(f"{row['name']}: expired without a code")
     with transcript.step(
-        "One press on “Đăng ký lại” and the PIN. The new code names no dossier: Odoo asks whose it is"
+        "One press on “Đăng ký lại”, filed again. The new code names no dossier: Odoo asks whose it is"
     ):
         again = desk.clerk.press(MODEL, first, "action_register_again")
         second = desk.press_register(company, **again["context"])
         expect(second != first, "a new registration")
-        row = desk.await_state(second, "sent", "to_activate")
+        desk.await_state(second, "sent")
+        world.control.file_at_portal(company.name, company.tax_code, MAILBOX, PHONE)
         mail = desk.await_mail(world.control.newest_mail("activation", company.tax_code))
         transcript.saw(f"mail: {mail['reason']}")
         desk.give_mail(mail, second)
@@ -107,7 +109,9 @@ def late_code(desk: Desk, browser: Browser) -> None:
             mail = desk.await_mail(late)
         finally:
             world.control.reset_clock()
-        transcript.saw(f"mail: {mail['reason']}")
+        belongs = mail["registration_id"][1] if mail["registration_id"] else "no registration"
+        transcript.saw(f"mail, of {belongs}: {mail['reason']}")
+        expect(mail["state"] != "done", f"a mail that is not applied, but: {mail}")
         kept = desk.look(second)
         expect(kept["activation_code"] == row["activation_code"], "the second dossier's own code kept")
         desk.finish(browser, second)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -10,8 +11,8 @@ from typing import Any
 from ..odoo import ADMIN_LOGIN
 from .browser import Browser, activate_on_portal, screenshot
 from .companies import Company
-from .odoo_web import Person
-from .setup_scene import MAILBOX
+from .odoo_web import OdooError, Person
+from .setup_scene import MAILBOX, PORTAL
 from .transcript import NotObserved, Transcript, expect, until
 from .world import World
 
@@ -19,6 +20,7 @@ MODEL = "l10n_vn_ibhxh.registration"
 WIZARD = "l10n_vn_ibhxh.registration.wizard"
 MAIL = "l10n_vn_ibhxh.mail"
 MAIL_FIELDS = ("subject", "kind", "evidence", "state", "reason", "registration_id")
+FOLLOW = "l10n_vn_ibhxh.ir_cron_l10n_vn_ibhxh_follow"
 PHONE = "024 3936 1234"
 FIELDS = (
     "name",
@@ -66,6 +68,19 @@ class Desk:
         wizard: int = self.clerk.call(WIZARD, "create", [values], context=context)[0]
         action = self.clerk.press(WIZARD, wizard, "action_register")
         return int(action["res_id"])
+
+    def submit_elsewhere(self, company: Company, button: str = "action_register", **values: Any) -> int:
+        """Fill in the wizard for what a person files at VSS's portal, press the button; returns the registration."""
+        self.clerk.act_for(company.record)
+        portal = self.admin.reference(PORTAL)
+        common = {"company_id": company.record, "provider_id": portal, "lodging": "elsewhere"}
+        wizard = self.clerk.create(WIZARD, **{**common, "email": MAILBOX, "phone": PHONE, **values})
+        return int(self.clerk.press(WIZARD, wizard, button)["res_id"])
+
+    def follow(self) -> None:
+        """Ask the scheduled action to look now instead of in ten minutes."""
+        with suppress(OdooError):  # it may be running already
+            self.admin.press("ir.cron", self.admin.reference(FOLLOW), "method_direct_trigger")
 
     def newest(self, company: Company) -> int:
         """The registration that was made last for a company."""

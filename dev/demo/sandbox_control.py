@@ -64,9 +64,10 @@ class SandboxControl:
         """The dossier of a unit that was taken in last."""
         return [dossier for dossier in self.dossiers() if dossier["tax_code"] == tax_code][-1]
 
-    def file(self, form: str, **fields: str) -> dict[str, Any]:
-        """File a dossier at the portal itself, as a person does; its elements by name. Returns the dossier."""
-        dossier: dict[str, Any] = self._call("POST", "dossiers", {"form": form, "fields": fields})
+    def file_at_portal(self, name: str, tax_code: str, email: str, phone: str) -> dict[str, Any]:
+        """Register a unit at the portal itself, as a person does; returns the dossier."""
+        fields = {"MaSoThue": tax_code, "TenDoiTuong": name, "Email": email, "DienThoai": phone}
+        dossier: dict[str, Any] = self._call("POST", "dossiers", {"form": "04", "fields": fields})
         return dossier
 
     def write_mail(self, reference: str, letter: str, **options: Any) -> str:
