@@ -73,7 +73,14 @@ class TestAgentApi(IbhxhCommon, PatientHttpCase):
     def _claimed_by_companies(self, credentials, count):
         """Register `count` further companies with the same certificate and return what the computer then claims."""
         for number in range(count):
-            other = self.env["res.company"].create({"name": f"Công ty {number}", "vat": self.company.vat})
+            other = self.env["res.company"].create(
+                {
+                    "name": f"Đơn vị {number}",
+                    "parent_id": self.company.id,
+                    "vat": self.company.vat,
+                    "l10n_vn_ibhxh_unit_code": f"TZH49{number}L",
+                }
+            )
             other.write({"l10n_vn_ibhxh_provider_id": self.provider.id, "l10n_vn_ibhxh_agency_id": self.agency.id})
             self.user.company_ids += other
             self.certificate._update_companies()

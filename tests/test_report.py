@@ -174,7 +174,14 @@ class TestReport(IbhxhCommon):
 
     def test_printing_gives_way_to_what_has_to_leave(self):
         registration = self._sent()
-        other = self.env["res.company"].create({"name": "Công ty B", "vat": self.company.vat})
+        other = self.env["res.company"].create(
+            {
+                "name": "Đơn vị B",
+                "parent_id": self.company.id,
+                "vat": self.company.vat,
+                "l10n_vn_ibhxh_unit_code": "TZH491L",
+            }
+        )
         other.write({"l10n_vn_ibhxh_provider_id": self.provider.id, "l10n_vn_ibhxh_agency_id": self.agency.id})
         self.user.company_ids += other
         self.certificate._update_companies()
