@@ -154,6 +154,10 @@ class L10n_Vn_IbhxhMailMatching(models.AbstractModel):
     @api.model
     def _is_before(self, registration, reading):
         """Whether VSS wrote the mail before it had the dossier."""
+        number, source = registration.dossier_number, registration.dossier_number_source
+        if source in ("gateway", "notification") and number in reading.dossier_numbers:
+            # The number is VSS's own, so VSS had the dossier, whatever its clock says.
+            return False
         began_at = registration._sending_began_at()
         return bool(began_at) and self._sent_at(reading) < began_at - CLOCK_DIFFERENCE
 

@@ -204,7 +204,7 @@ class TestVerifiedMails(MailCase):
 
     def test_d8_code_older_than_the_sending(self):
         registration = self._sent()
-        for body in (ACTIVATION, self._real()):
+        for body in (ACTIVATION.replace(registration.dossier_number, "–"), self._real()):
             mail = self._deliver(body, at=fields.Datetime.now() - timedelta(hours=2))
             self.assertEqual((mail.state, registration.state), ("waiting", "sent"))
             self.assertIn("older than the sending", mail.reason)
@@ -212,6 +212,11 @@ class TestVerifiedMails(MailCase):
             with self.assertRaisesRegex(UserError, "older than the sending"):
                 mail.with_user(self.user).action_apply()
             self.assertFalse(registration.waiting_code)
+
+    def test_d8_a_mail_with_the_number_that_vss_gave_is_not_older_whatever_its_clock_says(self):
+        registration = self._sent()
+        self._deliver(ACTIVATION, at=fields.Datetime.now() - timedelta(hours=5))
+        self.assertEqual((registration.state, registration.activation_code), ("to_activate", CODE))
 
     def test_d9_units_under_one_tax_code(self):
         branch = self._company("Chi nhánh", "0100109106", parent_id=self.company.id)
