@@ -25,8 +25,6 @@ MAX_SOURCE_BYTES = 10 * 2**20
 MAX_READ_AGAIN = 100
 # A mail that ended the worker that read it as often as this is not read again.
 MAX_ATTEMPTS = 2
-# How many mails are looked at again when a person says that something was submitted elsewhere.
-MAX_MISSED = 50
 # How many mails in a row have to name the same mail server, and from how many domains, before it is proposed.
 PROPOSE_AFTER, PROPOSE_LOOKS_AT, PROPOSE_DOMAINS = 3, 20, 2
 NO_SERVER = "-"
@@ -391,26 +389,6 @@ class L10n_Vn_IbhxhMail(models.Model):
         self.write({"registration_id": registration and registration.id, "is_held": True, "reason": reason})
         # Whoever commits last, this transaction or the sender's, rings the scheduled action after both are visible.
         self.env.ref("l10n_vn_ibhxh.ir_cron_l10n_vn_ibhxh_follow").sudo()._trigger()
-
-    @api.model
-    def _look_again(self, since):
-        """Have codes looked at again that nobody waited for when they came, `since` (UTC) or later.
-
-        What is submitted elsewhere is known here only when a person says so, and VSS's mail may be faster.
-        """
-        missed = self.sudo().search(
-            [
-                ("state", "=", "waiting"),
-                ("kind", "=", "activation"),
-                ("registration_id", "=", False),
-                ("received_at", ">=", since),
-            ],
-            order="id desc",
-            limit=MAX_MISSED,
-        )
-        if missed:
-            missed.is_held = True
-            self.env.ref("l10n_vn_ibhxh.ir_cron_l10n_vn_ibhxh_follow").sudo()._trigger()
 
     @api.model
     def _process_held(self):

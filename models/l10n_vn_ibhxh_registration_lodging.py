@@ -31,7 +31,6 @@ class L10n_Vn_IbhxhRegistrationLodging(models.AbstractModel):
         company = registration.company_id
         registration.write({"tax_code": company.l10n_vn_ibhxh_tax_code, "company_name": company.name})
         registration._on_accepted(submitted_at, dossier_number)
-        self.env["l10n_vn_ibhxh.mail"]._look_again(registration._sending_began_at())
         registration._note_step(submitted_at, self.env._("Submitted at %(provider)s", provider=self.provider_id.name))
         registration._message_log(
             body=self.env._(

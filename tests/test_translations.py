@@ -150,15 +150,15 @@ class TestLanguages(IbhxhCommon):
                 self.assertTrue(registration.error_message.startswith(sentence), registration.error_message)
                 registration.action_cancel()
 
-    def test_pattern_that_cannot_be_used(self):
+    def test_phrase_that_cannot_be_used(self):
         """What is wrong is said inside of another sentence, and in the same language."""
         for lang, sentence in (
-            (ENGLISH, "“A code looks like” cannot be used: it is empty or too long."),
-            (VIETNAMESE, "Không dùng được “Dạng của mã”: để trống hoặc quá dài."),
+            (ENGLISH, "” under “Words before a code” cannot be used: it is too long. Correct it, then try again."),
+            (VIETNAMESE, "” ở mục “Từ đứng trước mã” không dùng được: quá dài. Hãy sửa rồi thử lại."),
         ):
             with self.subTest(lang):
                 self._speak(lang)
-                test = self.env["l10n_vn_ibhxh.mail.test"].create({"text": "x", "code_value": "A" * 500})
+                test = self.env["l10n_vn_ibhxh.mail.test"].create({"text": "x", "code_words": "A" * 500})
                 with self.assertRaisesRegex(UserError, sentence):
                     test.action_try()
 
