@@ -79,6 +79,7 @@ def _register(env: Any, clerk: Any, company: Any) -> None:
                 "agency_id": env.ref("l10n_vn_ibhxh.agency_001").id,
                 "email": "bhxh@mail.example",
                 "phone": "0912345678",
+                "lodging": "file",
             }
         )
     )

@@ -146,14 +146,14 @@ def _bring_to(registration: Any, state: str, agent: Any, key: str) -> None:
 def _sign(registration: Any, agent: Any, key: str) -> None:
     """Claim and sign as the computer does, with ibhxh-agent's own code."""
     from cryptography.hazmat.primitives.serialization import load_pem_private_key
-    from ibhxh_agent import document, xmlsign
+    from ibhxh_agent import xmlsign
     from ibhxh_agent.certificate import TokenCertificate
 
     request = registration.signing_request_id
     env = registration.env
     env["l10n_vn_ibhxh.signing.request"]._claim(agent, [request.certificate_id.fingerprint], 20)
     signed = xmlsign.sign(
-        document.read(base64.b64decode(request.with_context(bin_size=False).document)),
+        base64.b64decode(request.with_context(bin_size=False).document),
         TokenCertificate.from_der(request.certificate_id._der()),
         load_pem_private_key(key.encode(), None),
         datetime.now(timezone.utc),
