@@ -29,7 +29,7 @@ class SilentGateway(gateways.Gateway):  # type: ignore[misc]  # Odoo's modules h
 
     def submit(self, dossier: Any, client_reference: str) -> Any:
         """Not reached: nothing waits to be sent."""
-        raise NotImplementedError
+        raise gateways.Unsupported("nothing is sent here")
 
     def progress(self, client_reference: str) -> Any:
         """Taken in, and nothing more."""
@@ -37,7 +37,7 @@ class SilentGateway(gateways.Gateway):  # type: ignore[misc]  # Odoo's modules h
 
     def check(self) -> Any:
         """Not reached."""
-        raise NotImplementedError
+        raise gateways.Unsupported("nothing is checked here")
 
 
 def measure(env: Any, scene: str, count: int) -> dict[str, Any]:
