@@ -158,6 +158,9 @@ class L10n_Vn_IbhxhMailMatching(models.AbstractModel):
         if source in ("gateway", "notification") and number in reading.dossier_numbers:
             # The number is VSS's own, so VSS had the dossier, whatever its clock says.
             return False
+        if registration.state == "to_send" and not number and reading.dossier_numbers:
+            # Whose number that is, the receipt tells: the mail is held until then and judged again.
+            return False
         began_at = registration._sending_began_at()
         return bool(began_at) and self._sent_at(reading) < began_at - CLOCK_DIFFERENCE
 

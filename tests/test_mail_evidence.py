@@ -9,7 +9,7 @@ from odoo import fields
 from odoo.exceptions import AccessError, UserError
 from odoo.tests import tagged
 
-from ..tools import vss_mail
+from ..tools import gateways, vss_mail
 from .common import MAIL_SERVER, NOW, VERIFIED, IbhxhCommon
 from .samples import mails
 from .test_mailbox import ACTIVATION, CODE, CONFIRMATION, HEX, LINK
@@ -216,6 +216,19 @@ class TestVerifiedMails(MailCase):
     def test_d8_a_mail_with_the_number_that_vss_gave_is_not_older_whatever_its_clock_says(self):
         registration = self._sent()
         self._deliver(ACTIVATION, at=fields.Datetime.now() - timedelta(hours=5))
+        self.assertEqual((registration.state, registration.activation_code), ("to_activate", CODE))
+
+    def test_d8_a_mail_with_a_number_that_overtook_the_receipt_is_judged_after_it(self):
+        registration = self._register()
+        self._sign(registration)
+        self.gateway.fail_after = gateways.UnknownOutcome("time-out")
+        self._send()
+        mail = self._deliver(ACTIVATION, at=fields.Datetime.now() - timedelta(hours=5))
+        self.assertTrue(mail.is_held)
+        self.gateway.fail_after = None
+        registration.action_send()
+        self._send()
+        self._run("follow")
         self.assertEqual((registration.state, registration.activation_code), ("to_activate", CODE))
 
     def test_d9_units_under_one_tax_code(self):
