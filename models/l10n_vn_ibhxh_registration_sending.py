@@ -389,8 +389,9 @@ class L10n_Vn_IbhxhRegistrationSending(models.AbstractModel):
             holder_name=False,
             confirmation_evidence=False,
         )
-        self._message_log(
-            body=self.env._(
+        registration = self._for_reader()
+        registration._message_log(
+            body=registration.env._(
                 "%(user)s has the signed dossier sent again. The refused one was %(reference)s, dossier number "
                 "%(number)s.",
                 user=self.env.user.name,
