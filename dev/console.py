@@ -6,16 +6,16 @@ import sys
 
 
 class Problem(Exception):
-    """Something that a person has to cure.
+    """Something that a person has to solve.
 
     :param what: what happened, one sentence
-    :param cure: what to do about it, one sentence or a command to type
+    :param remedy: what to do about it, one sentence or a command to type
     """
 
-    def __init__(self, what: str, cure: str) -> None:
-        super().__init__(f"{what}\n  What to do: {cure}")
+    def __init__(self, what: str, remedy: str) -> None:
+        super().__init__(f"{what}\n  What to do: {remedy}")
         self.what = what
-        self.cure = cure
+        self.remedy = remedy
 
 
 def say(text: str) -> None:

@@ -219,7 +219,7 @@ class L10n_Vn_IbhxhBatch(models.Model):
         self.action_check_again()
         if not self.line_ids.filtered(lambda line: line._is_waiting()):
             raise UserError(
-                self.env._("Every company of this batch is blocked. Cure what is listed, then press “Check again”.")
+                self.env._("Every company of this batch is blocked. Resolve what is listed, then press “Check again”.")
             )
         self.sudo().state = "running"
         self._register_some()

@@ -216,7 +216,7 @@ class L10n_Vn_IbhxhCertificate(models.Model):
         return findings
 
     def _check_usable_for(self, company):
-        """Raise `UserError` with the reasons and their cures when `company` may not sign with this certificate now."""
+        """Raise `UserError` with reasons and remedies when `company` may not sign with this certificate now."""
         blocking = [finding for finding in self._findings_for(company) if finding.level == "blocking"]
         if blocking:
             raise UserError("\n".join(sentence(self.env, finding) for finding in blocking))

@@ -29,7 +29,7 @@ INPUTS = (
     "then_register",
     "target_provider_id",
     "then_certificate_id",
-    "cures_id",
+    "corrects_id",
     "provider_check",
 )
 
@@ -39,7 +39,7 @@ class L10n_Vn_IbhxhPreflight(models.AbstractModel):
     draft.
 
     `preflight` is a list of `{check, level, text, field, action}`: level `passed`, `warning`, `blocking` or `unasked`
-    (needs the network, press the button); `field` is the input that cures it, `action` a method that does. Only
+    (needs the network, press the button); `field` is the input that resolves it, `action` a method that does. Only
     `action_preflight_check` and the signing step use the network, never the compute.
     """
 
@@ -49,8 +49,8 @@ class L10n_Vn_IbhxhPreflight(models.AbstractModel):
     preflight = fields.Json(compute="_compute_preflight", export_string_translation=False)
     is_blocked = fields.Boolean(compute="_compute_preflight")
     provider_check = fields.Json(readonly=True, copy=False, export_string_translation=False)
-    cures_id = fields.Many2one(
-        "l10n_vn_ibhxh.registration", readonly=True, copy=False, help="The refusal that this one cures."
+    corrects_id = fields.Many2one(
+        "l10n_vn_ibhxh.registration", readonly=True, copy=False, help="The refusal that this one corrects."
     )
     lodging = fields.Selection(
         LODGINGS,
@@ -149,7 +149,7 @@ class L10n_Vn_IbhxhPreflight(models.AbstractModel):
     # -- the checks --------------------------------------------------------------------------------------------------
 
     def _preflight_findings(self):
-        """Return all findings (`tools.preflight.Finding`) in the order in which a person should cure them."""
+        """Return all findings (`tools.preflight.Finding`) in the order in which a person should resolve them."""
         self.ensure_one()
         return [
             *self._preflight_open(),
@@ -185,7 +185,7 @@ class L10n_Vn_IbhxhPreflight(models.AbstractModel):
             yield preflight.Finding("open", "passed", "open_none")
 
     def _preflight_form(self):
-        """The form fits the company's state; a refusal that is being cured knows better than Odoo's own record."""
+        """The form fits the company's state; a refusal that is being corrected knows better than Odoo's own record."""
         offered = self.company_id._l10n_vn_ibhxh_offered_forms()
         fits = self.form in offered or self._refusal()
         if not fits:
@@ -273,7 +273,7 @@ class L10n_Vn_IbhxhPreflight(models.AbstractModel):
 
         It counts for its own company, and only until VSS has confirmed something since.
         """
-        refusal = self.cures_id._origin
+        refusal = self.corrects_id._origin
         if refusal.state != "rejected" or refusal.company_id != self.company_id._origin:
             return refusal.browse()
         since = [("company_id", "=", refusal.company_id.id), ("id", ">", refusal.id), ("state", "=", "confirmed")]
@@ -301,7 +301,7 @@ class L10n_Vn_IbhxhPreflight(models.AbstractModel):
         refused = self._refusal()
         if (
             finding.level == "passed"
-            and refused.result_code_id.cure_action == "unit"
+            and refused.result_code_id.remedy_action == "unit"
             and (refused.unit_code or "") == finding.values.get("unit_code", "")
         ):
             values = {"tax_code": self.company_id.vat, "unit_code": self.unit_code or "–"}

@@ -209,8 +209,8 @@ class L10n_Vn_IbhxhRegistration(models.Model):
     error_code = fields.Char(readonly=True, copy=False, tracking=True)
     error_message = fields.Text(readonly=True, copy=False)
     result_code_id = fields.Many2one("l10n_vn_ibhxh.result.code", compute="_compute_result_code_id")
-    cure = fields.Text(string="What to do", compute="_compute_cure")
-    cure_action = fields.Char(compute="_compute_cure_action", export_string_translation=False)
+    remedy = fields.Text(string="What to do", compute="_compute_remedy")
+    remedy_action = fields.Char(compute="_compute_remedy_action", export_string_translation=False)
     odd_answer = fields.Text(
         string="Odd answer", readonly=True, copy=False, help="What was not as agreed in the gateway's last odd answer."
     )
@@ -273,20 +273,20 @@ class L10n_Vn_IbhxhRegistration(models.Model):
 
     @api.depends("error_code", "error_message", "state")
     @api.depends_context("lang")
-    def _compute_cure(self):
+    def _compute_remedy(self):
         for registration in self:
-            if registration.state == "rejected" and registration.cure_action == "retry":
-                registration.cure = self.env._(
+            if registration.state == "rejected" and registration.remedy_action == "retry":
+                registration.remedy = self.env._(
                     "VSS failed for a reason that passes. Press “Send again”: the signed dossier goes out once more, "
                     "without a PIN."
                 )
             else:
-                registration.cure = registration.result_code_id.cure or False
+                registration.remedy = registration.result_code_id.remedy or False
 
     @api.depends("error_code")
-    def _compute_cure_action(self):
+    def _compute_remedy_action(self):
         for registration in self:
-            registration.cure_action = registration.result_code_id.cure_action
+            registration.remedy_action = registration.result_code_id.remedy_action
 
     @api.depends("form", "state", "then_register", "company_id.l10n_vn_ibhxh_state")
     def _compute_can_register_next(self):
@@ -493,11 +493,11 @@ class L10n_Vn_IbhxhRegistration(models.Model):
         return registration
 
     def _follow_wizard(self, wizard):
-        """Note what only the wizard knows: the certificate on record, the refusal that is cured, what comes after."""
+        """Note what only the wizard knows: the certificate on record, the refusal it corrects, what follows."""
         self._follow_certificate(wizard.old_certificate_id)
         self.sudo().write(
             {
-                "cures_id": wizard._refusal().id,
+                "corrects_id": wizard._refusal().id,
                 "then_register": wizard.form == "06" and wizard.then_register,
                 "target_provider_id": wizard.form == "06" and wizard.target_provider_id.id,
                 "then_certificate_id": wizard.form == "05" and self._own(wizard.then_certificate_id).id,
@@ -783,7 +783,7 @@ class L10n_Vn_IbhxhRegistration(models.Model):
             summary = self.env._("VSS refused the registration: %(code)s", code=code)
         else:
             summary = self.env._("The registration was refused")
-        self._schedule_todo(summary, self.cure or message or "")
+        self._schedule_todo(summary, self.remedy or message or "")
 
     def _activate(self, code, url, received_at):
         """Take the activation code over: 24 hours run from `received_at` (UTC), which counts as now when it is later.
@@ -988,7 +988,7 @@ class L10n_Vn_IbhxhRegistration(models.Model):
         if form == "04" and certificate.is_valid:
             context["default_certificate_id"] = certificate.id
         if self.state == "rejected":
-            context["default_cures_id"] = self.id
+            context["default_corrects_id"] = self.id
         if defaults.get("provider_id", self.provider_id.id) != self.provider_id.id:
             # Another I-VAN has its own usual way.
             del context["default_lodging"]

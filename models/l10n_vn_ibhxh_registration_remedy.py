@@ -5,34 +5,35 @@ RESTART_REASON = "Đăng ký lại dịch vụ I-VAN"
 
 
 class L10n_Vn_IbhxhRegistrationRemedy(models.AbstractModel):
-    """What follows a refusal or a stop: the cure by VSS's code as one click, and moving on to another I-VAN."""
+    """What follows a refusal or a stop: the remedy for VSS's code in one click, and moving on to another I-VAN."""
 
     _name = "l10n_vn_ibhxh.registration.remedy"
     _description = "Remedies of refused BHXH registrations"
 
-    def action_cure(self):
-        """Do what cures the refusal, by the table of result codes."""
+    def action_remedy(self):
+        """Apply the remedy that the table of result codes names."""
         self.ensure_one()
         self.check_access("write")
-        if not self.cure_action:
+        if not self.remedy_action:
             raise UserError(
                 self.env._(
-                    "No button cures code %(code)s. Do what the sentence says, or ask the I-VAN.", code=self.error_code
+                    "No button resolves code %(code)s. Follow the instructions above, or ask the I-VAN.",
+                    code=self.error_code,
                 )
             )
-        return getattr(self, f"_cure_{self.cure_action}")()
+        return getattr(self, f"_remedy_{self.remedy_action}")()
 
-    def _cure_register(self):
+    def _remedy_register(self):
         return self._open_wizard("04")
 
-    def _cure_stop_register(self):
+    def _remedy_stop_register(self):
         """Stop, then register here. Where another I-VAN turns out to hold the unit, that is a move."""
         holder = self._holder_provider()
         if self.form == "06" or (holder and holder.code != self.provider_id.code):
-            return self._cure_move()
+            return self._remedy_move()
         return self._open_stop_wizard(reason_code="9", reason=RESTART_REASON)
 
-    def _cure_move(self):
+    def _remedy_move(self):
         """Another I-VAN or VSS's portal holds the unit: the I-VAN to which it moves files the stop, then registers it.
 
         Where the stop is refused, registering is left.
@@ -41,7 +42,7 @@ class L10n_Vn_IbhxhRegistrationRemedy(models.AbstractModel):
             return self._open_wizard("04", provider_id=(self.target_provider_id or self.provider_id).id)
         return self._open_stop_wizard()
 
-    def _cure_certificate(self):
+    def _remedy_certificate(self):
         """The certificate is to be chosen again: the company's own one, or the one that its authority issued again."""
         return self._open_wizard(self.form, certificate_id=False)
 
@@ -58,18 +59,18 @@ class L10n_Vn_IbhxhRegistrationRemedy(models.AbstractModel):
             return providers
         return providers.search([*domain, ("company_id", "in", (False, self.company_id.id))], limit=1)
 
-    def _cure_amend(self):
+    def _remedy_amend(self):
         return self._open_wizard("05")
 
-    def _cure_agency(self):
+    def _remedy_agency(self):
         """The agency is to be chosen anew: form 05 where VSS ever accepted the unit, else form 04."""
         form = "05" if self.company_id.l10n_vn_ibhxh_state == "confirmed" else "04"
         return self._open_wizard(form, agency_id=False)
 
-    def _cure_unit(self):
+    def _remedy_unit(self):
         return self._open_wizard(self.form)
 
-    def _cure_retry(self):
+    def _remedy_retry(self):
         """Send the signed dossier again; where there is none, a new one is made."""
         if not self.sudo().signed_document:
             return self._open_wizard(self.form)

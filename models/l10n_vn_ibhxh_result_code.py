@@ -2,7 +2,7 @@ from odoo import api, fields, models
 
 
 class L10n_Vn_IbhxhResultCode(models.Model):
-    """A code that VSS answers with, what it means and what cures it. The list is known to be incomplete."""
+    """A code that VSS answers with, what it means and its remedy. The list is known to be incomplete."""
 
     _name = "l10n_vn_ibhxh.result.code"
     _inherit = ["l10n_vn_ibhxh.shared"]
@@ -12,8 +12,8 @@ class L10n_Vn_IbhxhResultCode(models.Model):
 
     code = fields.Char(required=True)
     meaning = fields.Char(required=True, translate=True)
-    cure = fields.Text(required=True, translate=True, help="What the person does next, as a sentence.")
-    cure_action = fields.Selection(
+    remedy = fields.Text(required=True, translate=True, help="What the person does next, as a sentence.")
+    remedy_action = fields.Selection(
         [
             ("register", "Register again"),
             ("stop_register", "Stop, then register again"),

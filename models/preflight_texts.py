@@ -1,4 +1,4 @@
-"""What each check before signing says to the person: what is the matter and, where it is wrong, the cure."""
+"""What each check before signing says to the person: what is the matter and, where it is wrong, the remedy."""
 
 from datetime import datetime
 

@@ -41,7 +41,7 @@ class TestBatch(ManyCompanies):
         self.assertIn("token", self._line(batch, self.companies[4]).problem)
         self.assertFalse(self.env["l10n_vn_ibhxh.registration"].search([("company_id", "in", self.companies.ids)]))
 
-    def test_the_free_ones_go_ahead_and_the_blocked_ones_follow_once_cured(self):
+    def test_the_free_ones_go_ahead_and_the_blocked_ones_follow_once_corrected(self):
         batch = self._batch()
         batch.action_register()
         self.assertEqual(batch.state, "started")

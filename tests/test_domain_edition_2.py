@@ -358,7 +358,7 @@ class TestForms(IbhxhCommon):
 
 @tagged("post_install_l10n", "post_install", "-at_install")
 class TestResultCodes(IbhxhCommon):
-    """§5: each new or changed code with what cures it."""
+    """§5: each new or changed code with its remedy."""
 
     def _code(self, code):
         return self.env["l10n_vn_ibhxh.result.code"]._find(code)
@@ -366,28 +366,28 @@ class TestResultCodes(IbhxhCommon):
     def test_ce013(self):
         """CE013: the MST on the certificate is not the unit's, or not in the UID: right token, or re-issue."""
         code = self._code("CE013")
-        self.assertEqual((code.cure_action, code.is_permanent), ("certificate", True))
+        self.assertEqual((code.remedy_action, code.is_permanent), ("certificate", True))
         for word in ("token", "issue it again", "form 05"):
-            self.assertIn(word, code.cure)
+            self.assertIn(word, code.remedy)
 
     def test_ce044(self):
         """CE044: registered directly at the VSS portal: stop there, or by the new I-VAN; then register."""
         code = self._code("CE044")
-        self.assertEqual((code.cure_action, code.is_held_by_portal), ("move", True))
+        self.assertEqual((code.remedy_action, code.is_held_by_portal), ("move", True))
 
     def test_ib16(self):
         """IB16: registered already (Bkav): as CE006."""
-        self.assertEqual(self._code("IB16").cure_action, self._code("CE006").cure_action)
-        self.assertEqual(self._code("IB16").cure, self._code("CE006").cure)
+        self.assertEqual(self._code("IB16").remedy_action, self._code("CE006").remedy_action)
+        self.assertEqual(self._code("IB16").remedy, self._code("CE006").remedy)
 
     def test_ce007(self):
         """CE007 also means "registered with another I-VAN" (MISA): the stop is filed by the new I-VAN."""
         self.assertIn("another I-VAN", self._code("CE007").meaning)
-        self.assertIn("Let this I-VAN file the stop", self._code("CE007").cure)
+        self.assertIn("Let this I-VAN file the stop", self._code("CE007").remedy)
 
     def test_every_action_has_its_method_and_button(self):
         """No code of the table leads nowhere."""
         arch = self.env["l10n_vn_ibhxh.registration"].get_view(view_type="form")["arch"]
-        for action, _label in self.env["l10n_vn_ibhxh.result.code"]._fields["cure_action"].selection:
-            self.assertTrue(hasattr(self.env["l10n_vn_ibhxh.registration"], f"_cure_{action}"), action)
+        for action, _label in self.env["l10n_vn_ibhxh.result.code"]._fields["remedy_action"].selection:
+            self.assertTrue(hasattr(self.env["l10n_vn_ibhxh.registration"], f"_remedy_{action}"), action)
             self.assertIn(f"'{action}'", arch)

@@ -246,8 +246,10 @@ class TestElsewhere(ElsewhereCommon):
     def test_refusal_has_its_remedy(self):
         registration = self._submitted()
         self._by_hand(registration.action_record_answer(), answer="refused", error_code="CE044").action_record()
-        self.assertEqual((registration.state, registration.cure_action), ("rejected", "move"))
-        wizard = self.env[WIZARD].with_user(self.user).with_context(**registration.action_cure()["context"]).create({})
+        self.assertEqual((registration.state, registration.remedy_action), ("rejected", "move"))
+        wizard = (
+            self.env[WIZARD].with_user(self.user).with_context(**registration.action_remedy()["context"]).create({})
+        )
         self.assertEqual((wizard.form, wizard.lodging, wizard.stop_reason_code), ("06", "elsewhere", "7"))
 
 

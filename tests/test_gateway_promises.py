@@ -551,11 +551,11 @@ class TestSendingAgain(PromisesCase):
             self._follow()
         self.assertEqual(self.registration.state, "rejected")
         self.assertEqual(list(self.office.accepted), [reference])
-        self.assertIn("Send again", self.registration.cure)
+        self.assertIn("Send again", self.registration.remedy)
 
     def test_b15_send_again_sends_the_same_bytes_as_a_new_dossier(self):
         reference, signed = self.refused(), self.registration.sudo().signed_document
-        self.assertTrue(self.registration.action_cure())
+        self.assertTrue(self.registration.action_remedy())
         self.assertEqual(self.registration.state, "to_send")
         self.assertFalse(self.registration.activity_ids)
         self.office.state, self.office.get = "processing", None
@@ -570,7 +570,7 @@ class TestSendingAgain(PromisesCase):
     def test_o8_a_gateway_that_healed_itself_keeps_the_first_dossier(self):
         reference = self.refused()
         self.office.state, self.office.get = "processing", None
-        self.registration.action_cure()
+        self.registration.action_remedy()
         self.assertEqual(self.registration.state, "sent")
         self._send()
         self.assertEqual(list(self.office.accepted), [reference])
@@ -600,20 +600,20 @@ class TestSendingAgain(PromisesCase):
         ):
             self.office.get = given
             with self.assertRaises(UserError):
-                self.registration.action_cure()
+                self.registration.action_remedy()
             self.assertEqual((self.registration.state, self.registration.client_reference), ("rejected", reference))
 
     def test_b15_another_registration_is_open(self):
         self.refused()
         self.registration.sudo().copy({"company_id": self.company.id})
         with self.assertRaisesRegex(UserError, "open registration"):
-            self.registration.action_cure()
+            self.registration.action_remedy()
         self.assertEqual(self.registration.state, "rejected")
 
     def test_b15_the_certificate_has_ended(self):
         self.refused()
         with self._later(days=400), self.assertRaisesRegex(UserError, "certificate of this dossier has ended"):
-            self.registration.action_cure()
+            self.registration.action_remedy()
 
 
 @tagged("post_install_l10n", "post_install", "-at_install")

@@ -70,7 +70,7 @@ class TestLifeLines(IbhxhCommon):
         self._send()
         self.gateway.fail_before = None
         self.assertEqual((registration.state, registration.error_code), ("rejected", code))
-        self.assertTrue(registration.cure)
+        self.assertTrue(registration.remedy)
         return registration
 
     def _renewed_certificate(self):
@@ -334,7 +334,7 @@ class TestLifeLines(IbhxhCommon):
     def test_ce044_registered_at_the_portal(self):
         """VSS's portal holds the unit, as an I-VAN would: the new I-VAN files the stop (domain.md §5)."""
         refused = self._refuse("CE044")
-        wizard = self._press(refused, "action_cure")
+        wizard = self._press(refused, "action_remedy")
         portal = self.env.ref("l10n_vn_ibhxh.provider_portal")
         self.assertEqual((wizard.holder_provider_id, wizard.provider_id), (portal, self.provider))
         self.assertEqual((wizard.stop_reason_code, wizard.target_provider_id), ("7", self.provider))
@@ -343,7 +343,7 @@ class TestLifeLines(IbhxhCommon):
 
     def test_ce044_stopped_on_the_portal_itself(self):
         """The other way: the clerk stops on the portal, and tells Odoo so; then registering is one click."""
-        wizard = self._press(self._refuse("CE044"), "action_cure")
+        wizard = self._press(self._refuse("CE044"), "action_remedy")
         wizard.action_stop_at_holder()
         self.assertEqual((wizard.provider_id.is_portal, wizard.lodging), (True, "elsewhere"))
         stop = self.env["l10n_vn_ibhxh.registration"].browse(wizard.action_register()["res_id"])
@@ -391,10 +391,10 @@ class TestLifeLines(IbhxhCommon):
     def test_ce013_another_token(self):
         """The tax code on the certificate is not the unit's: choose another one (domain.md §5)."""
         refused = self._refuse("CE013")
-        wizard = self._press(refused, "action_cure")
+        wizard = self._press(refused, "action_remedy")
         self.assertEqual(wizard.form, "04")
         wizard.certificate_id = self._renewed_certificate()
-        self._confirm_cured(refused, wizard)
+        self._confirm_corrected(refused, wizard)
 
     def test_ib16_registered_already(self):
         self._stop_then_register(self._refuse("IB16"))
@@ -405,18 +405,18 @@ class TestLifeLines(IbhxhCommon):
         stop = self._stop_then_register(self._refuse("CE007", holder="00110 MISA"))
         self.assertEqual((stop.stop_reason_code, stop.provider_id), ("7", self.provider))
 
-    # -- refuse, cure, confirm: each code of the table ---------------------------------------------------------------
+    # -- refuse, correct, confirm: each code of the table ------------------------------------------------------------
 
-    def _confirm_cured(self, registration, wizard):
-        self.assertEqual(wizard.cures_id, registration)
-        cured = self._go(wizard, "03720/2026/001")
-        self.assertEqual(cured.cures_id, registration)
-        self._confirmation_mail(cured)
-        self.assertEqual((cured.state, self.company.l10n_vn_ibhxh_state), ("confirmed", "confirmed"))
+    def _confirm_corrected(self, registration, wizard):
+        self.assertEqual(wizard.corrects_id, registration)
+        corrected = self._go(wizard, "03720/2026/001")
+        self.assertEqual(corrected.corrects_id, registration)
+        self._confirmation_mail(corrected)
+        self.assertEqual((corrected.state, self.company.l10n_vn_ibhxh_state), ("confirmed", "confirmed"))
 
     def _stop_then_register(self, refused):
-        """The cure of a unit that VSS has already: stop, then register again."""
-        wizard = self._press(refused, "action_cure")
+        """The remedy for a unit that VSS has already: stop, then register again."""
+        wizard = self._press(refused, "action_remedy")
         self.assertEqual(wizard.form, "06")
         stop = self._go(wizard, "03721/2026/001")
         self._answer(stop, "confirmed", step(1))
@@ -440,14 +440,14 @@ class TestLifeLines(IbhxhCommon):
         self._confirmed()
         refused = self._refuse("OE001", form="05", phone="0987654321")
         self.assertEqual(self.company.l10n_vn_ibhxh_state, "confirmed")
-        wizard = self._press(refused, "action_cure")
+        wizard = self._press(refused, "action_remedy")
         self.assertEqual((wizard.form, wizard.provider_id), ("06", self.provider))
         stop = self.env["l10n_vn_ibhxh.registration"].browse(wizard.action_register()["res_id"])
         self._sign(stop)
         self.gateway.fail_before = gateways.Refused("OE001", "Đơn vị chưa đăng ký")
         self._send()
         self.gateway.fail_before = None
-        wizard = self._press(stop, "action_cure")
+        wizard = self._press(stop, "action_remedy")
         self.assertEqual(wizard.form, "04", "the form that the company's state alone would not offer")
         again = self._go(wizard, "03723/2026/001")
         self._code_mail(again)
@@ -458,7 +458,7 @@ class TestLifeLines(IbhxhCommon):
         holder = self.provider.copy({"code": "00110", "name": "MISA thử"})
         refused = self._refuse("SE006", holder="00110 MISA")
         self.assertEqual(refused.holder_name, "00110 MISA")
-        self.assertEqual(self._press(refused, "action_cure").holder_provider_id, holder)
+        self.assertEqual(self._press(refused, "action_remedy").holder_provider_id, holder)
         stop = self._stop_then_register(refused)
         self.assertEqual((stop.provider_id, stop.target_provider_id), (self.provider, self.provider))
         self.assertEqual(stop.stop_reason_code, "7")
@@ -469,52 +469,52 @@ class TestLifeLines(IbhxhCommon):
 
     def test_se003_tax_code_or_unit_code(self):
         refused = self._refuse("SE003", unit_code="TZH490L")
-        wizard = self._press(refused, "action_cure")
+        wizard = self._press(refused, "action_remedy")
         self.assertEqual(wizard.form, "04")
         (doubt,) = [row for row in wizard.preflight if row["check"] == "unit_code"]
         self.assertEqual((doubt["level"], doubt["field"]), ("warning", "unit_code"))
         wizard.unit_code = "BI0110G"
         self.assertNotIn("unit_code_refused", [row["code"] for row in wizard.preflight])
-        self._confirm_cured(refused, wizard)
+        self._confirm_corrected(refused, wizard)
 
     def test_se005_unit_code(self):
         refused = self._refuse("SE005", unit_code="TZH490L")
-        wizard = self._press(refused, "action_cure")
+        wizard = self._press(refused, "action_remedy")
         wizard.unit_code = "BI0110G"
-        self._confirm_cured(refused, wizard)
+        self._confirm_corrected(refused, wizard)
 
     def test_se004_agency(self):
         refused = self._refuse("SE004")
-        wizard = self._press(refused, "action_cure")
+        wizard = self._press(refused, "action_remedy")
         self.assertFalse(wizard.agency_id, "chosen anew")
         wizard.agency_id = self.agency
         with self.assertRaisesRegex(ValidationError, "just refused this agency"):
             wizard.action_register()
         wizard.agency_id = self.env.ref("l10n_vn_ibhxh.agency_079")
-        self._confirm_cured(refused, wizard)
+        self._confirm_corrected(refused, wizard)
         self.assertEqual(self.company.l10n_vn_ibhxh_agency_id.code, "079")
 
     def test_se004_agency_of_a_registered_unit_is_amended(self):
         self._confirmed()
         refused = self._refuse("SE004", form="05", phone="0987654321")
-        self.assertEqual(self._press(refused, "action_cure").form, "05")
+        self.assertEqual(self._press(refused, "action_remedy").form, "05")
 
     def test_ce014_another_certificate_than_the_registered_one(self):
         """VSS has another certificate on record than Odoo thinks: form 05 with the one on the token."""
         self._confirmed()
         refused = self._refuse("CE014", form="06", stop_reason_code="8")
         renewed = self._renewed_certificate()
-        wizard = self._press(refused, "action_cure")
+        wizard = self._press(refused, "action_remedy")
         self.assertEqual(wizard.form, "05")
         wizard.certificate_id = renewed
         self.assertIn(renewed.serial, wizard.change_text)
-        self._confirm_cured(refused, wizard)
+        self._confirm_corrected(refused, wizard)
         self.assertEqual(self.company.l10n_vn_ibhxh_certificate_id, renewed)
 
     def test_ce009_has_no_button_but_a_sentence(self):
         refused = self._refuse("CE009")
-        self.assertFalse(refused.cure_action)
-        self._confirm_cured(refused, self._press(refused, "action_register_again"))
+        self.assertFalse(refused.remedy_action)
+        self._confirm_corrected(refused, self._press(refused, "action_register_again"))
 
     def test_unknown_code_is_shown_and_registering_again_is_possible(self):
         registration = self._register()
@@ -523,8 +523,8 @@ class TestLifeLines(IbhxhCommon):
         self._send()
         self.gateway.fail_before = None
         self.assertEqual((registration.error_code, registration.error_message), ("ZZ999", "Lỗi chưa từng thấy"))
-        self.assertFalse(registration.cure)
-        self._confirm_cured(registration, self._press(registration, "action_register_again"))
+        self.assertFalse(registration.remedy)
+        self._confirm_corrected(registration, self._press(registration, "action_register_again"))
 
     def test_se999_passes_by_itself_before_acceptance_and_needs_a_person_after_it(self):
         registration = self._register()
@@ -543,7 +543,7 @@ class TestLifeLines(IbhxhCommon):
             self._send()
             self.assertEqual(registration.state, "rejected", "not by itself: the gateway may hold two dossiers then")
             self.gateway.answer = progress("rejected", step(2, "SE999", "Hệ thống bận", passed=False))
-            registration.action_cure()
+            registration.action_remedy()
             self.assertEqual(registration.state, "to_send")
             self.assertFalse(registration.activity_ids)
             self.assertNotEqual(registration.client_reference, first_reference)

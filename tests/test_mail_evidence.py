@@ -279,7 +279,7 @@ class TestVerifiedMails(MailCase):
         self.assertEqual((mail.kind, mail.state), ("refusal", "done"), mail.reason)
         self.assertEqual((registration.state, registration.error_code), ("rejected", "CE013"))
         self.assertEqual(registration.confirmation_evidence, "mail")
-        self.assertTrue(registration.cure)
+        self.assertTrue(registration.remedy)
 
     def test_refusal_never_loses_a_code(self):
         registration = self._sent()

@@ -85,13 +85,13 @@ class TestManual(IbhxhCommon):
         self._answer("number", dossier_number="03706/2026/001")
         self.assertEqual((self.registration.state, self.registration.dossier_number), ("sent", "03706/2026/001"))
 
-    def test_refusal_with_its_cure(self):
+    def test_refusal_with_its_remedy(self):
         self._lodge()
         with self.assertRaises(UserError):
             self._answer("refused")
         self._answer("refused", error_code="se003")
         self.assertEqual((self.registration.state, self.registration.error_code), ("rejected", "SE003"))
-        self.assertTrue(self.registration.cure)
+        self.assertTrue(self.registration.remedy)
         step = self.registration.step_ids[-1]
         self.assertEqual((step.number, step.code, step.passed), (2, "SE003", False))
 

@@ -43,23 +43,23 @@ class TestMigrations(IbhxhCommon):
     def test_result_codes_say_what_is_known_now(self):
         codes = self.env["l10n_vn_ibhxh.result.code"]
         names = ("CE007", "SE006", "IC1")
-        fresh = {name: codes._find(name).read(["meaning", "cure", "cure_action"])[0] for name in names}
+        fresh = {name: codes._find(name).read(["meaning", "remedy", "remedy_action"])[0] for name in names}
         old_stop = "Stop the service, register again, then enter the code that is mailed."
         old_move = (
             "Stop the service at the old I-VAN first, while the certificate is still valid there, then register here."
         )
-        codes._find("CE007").write({"meaning": "The unit is registered already", "cure": old_stop})
+        codes._find("CE007").write({"meaning": "The unit is registered already", "remedy": old_stop})
         for name in names[1:]:
-            codes._find(name).write({"cure": old_move, "cure_action": "stop_register"})
+            codes._find(name).write({"remedy": old_move, "remedy_action": "stop_register"})
         self._migrate("pre-domain-result-codes")
         for name in names:
-            self.assertEqual(codes._find(name).read(["meaning", "cure", "cure_action"])[0], fresh[name])
+            self.assertEqual(codes._find(name).read(["meaning", "remedy", "remedy_action"])[0], fresh[name])
 
     def test_result_codes_that_people_worded_stay(self):
         code = self.env["l10n_vn_ibhxh.result.code"]._find("SE006")
-        code.write({"cure": "Ask Lan.", "cure_action": "stop_register"})
+        code.write({"remedy": "Ask Lan.", "remedy_action": "stop_register"})
         self._migrate("pre-domain-result-codes")
-        self.assertEqual((code.cure, code.cure_action), ("Ask Lan.", "stop_register"))
+        self.assertEqual((code.remedy, code.remedy_action), ("Ask Lan.", "stop_register"))
 
     def test_guide_of_ts24(self):
         provider = self.env.ref("l10n_vn_ibhxh.provider_00001")

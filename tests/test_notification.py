@@ -90,13 +90,13 @@ class TestNotification(IbhxhCommon):
         record = self.registration.notification_ids
         self.assertEqual((record.is_trusted, record.vouched_by_id.id, record.state), (True, False, "done"))
 
-    def test_trusted_refusal_carries_code_and_cure(self):
+    def test_trusted_refusal_carries_code_and_remedy(self):
         self._trust()
         self._mail(self._signed(**REFUSAL))
         self.assertEqual(self.registration.state, "rejected")
         self.assertEqual(self.registration.error_code, "SE003")
         self.assertEqual(self.registration.error_message, "Sai mã số thuế")
-        self.assertTrue(self.registration.cure)
+        self.assertTrue(self.registration.remedy)
         self.assertTrue(self.registration.activity_ids)
 
     def test_changed_content_is_refused_even_when_a_person_vouches(self):

@@ -1,4 +1,4 @@
-"""The checks before signing on wizard and draft: what each says, what cures it, and that nothing slips past them."""
+"""The checks before signing on wizard and draft: what each says, its remedy, and that nothing slips past them."""
 
 import base64
 from datetime import timedelta
@@ -69,7 +69,7 @@ class TestPreflightOfRegistration(IbhxhCommon):
             ({"form": "05"}, "form_not_registered", "blocking", "form"),
         ):
             with self.subTest(code):
-                wizard = self._wizard(**{"cures_id": False, **vals})
+                wizard = self._wizard(**{"corrects_id": False, **vals})
                 wizard.write(vals)
                 self.assert_row(wizard, code, level, field)
                 if level == "blocking":

@@ -49,7 +49,7 @@ PERSON = {
     "registration.log": {},
     "registration.step": {},
     "registration.wizard": {
-        "c": "cures_id",
+        "c": "corrects_id",
         "w": "agency_id certificate_file certificate_file_name certificate_id change_text company_id contact_name "
         "dossier_number email email_repeated form lodging phone provider_id result_delivery_id stop_date stop_reason "
         "stop_reason_code subject_type submitted_at target_provider_id then_certificate_id then_register unit_code",

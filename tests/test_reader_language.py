@@ -106,15 +106,15 @@ class TestReaderLanguage(IbhxhCommon):
         self.gateway.fail_before = gateways.Refused("SE003", "MST không khớp")
         self._send()
         known = self.env["l10n_vn_ibhxh.result.code"].with_context(lang=VIETNAMESE)._find("SE003")
-        self.assertNotEqual(known.cure, known.with_context(lang="en_US").cure)
-        self._assert_told(registration, known.cure)
+        self.assertNotEqual(known.remedy, known.with_context(lang="en_US").remedy)
+        self._assert_told(registration, known.remedy)
 
     def test_refused_later(self):
         registration = self._sent()
         self.gateway.answer = progress("rejected", step(2, "SE003", "MST không khớp", passed=False))
         self._follow()
         known = self.env["l10n_vn_ibhxh.result.code"].with_context(lang=VIETNAMESE)._find("SE003")
-        self._assert_told(registration, known.cure)
+        self._assert_told(registration, known.remedy)
 
     def test_the_gateway_forgot_the_dossier(self):
         registration = self._sent()
@@ -180,7 +180,7 @@ class TestReaderLanguage(IbhxhCommon):
         before = registration.sudo().message_ids
         self._follow()
         self.assertEqual(registration.state, "rejected")
-        registration.action_cure()
+        registration.action_remedy()
         said = [message.body for message in registration.sudo().message_ids - before if message.body]
         self.assertTrue(said)
         for body in said:

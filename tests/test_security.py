@@ -113,7 +113,7 @@ class TestSecurity(IbhxhCommon):
             "a shared one": lambda user: shared.with_user(user).create({"code": "1", "name": "x", "company_id": False}),
             "agency": lambda user: self.agency.with_user(user).write({"code": "99902"}),
             "new agency": lambda user: self.agency.with_user(user).create({"code": "99903", "name": "x"}),
-            "result code": lambda user: code.with_user(user).write({"cure": "x"}),
+            "result code": lambda user: code.with_user(user).write({"remedy": "x"}),
             "form": lambda user: form.with_user(user).write({"title": "x"}),
         }
         for name, attempt in attempts.items():
@@ -262,7 +262,7 @@ class TestSecurity(IbhxhCommon):
         self.assertEqual(len(self._plug_in(other, *ders)), 5 - 2 + 2)
 
     def test_a_password_that_others_set_revokes_the_computers(self):
-        """An intruder's computer must not outlive the cure."""
+        """An intruder's computer must not outlive the change."""
         self.agent.key_hash = "x"
         self.user.with_user(self.user).sudo()._change_password("my own new one")
         self.assertFalse(self.agent.revoked)
@@ -273,16 +273,16 @@ class TestSecurity(IbhxhCommon):
         self.assertTrue(again.revoked)
 
     def test_only_a_refusal_of_the_company_lifts_checks(self):
-        """`cures_id` of the wizard comes from the browser, and switches off which form and I-VAN fit."""
+        """`corrects_id` of the wizard comes from the browser, and switches off which form and I-VAN fit."""
         refused = self._sent()
         refused.sudo()._on_refused("CE006", "x")
-        self.assertEqual(self._wizard(cures_id=refused.id)._refusal(), refused)
+        self.assertEqual(self._wizard(corrects_id=refused.id)._refusal(), refused)
         other = self.other_company
         self.user.company_ids += other
-        self.assertFalse(self._wizard(company_id=other.id, cures_id=refused.id)._refusal())
+        self.assertFalse(self._wizard(company_id=other.id, corrects_id=refused.id)._refusal())
         confirmed = self._confirmed()
         for refusal in (refused, confirmed):
-            wizard = self._wizard(cures_id=refusal.id, form="04")
+            wizard = self._wizard(corrects_id=refusal.id, form="04")
             self.assertFalse(wizard._refusal())
             self.assertTrue(wizard.is_blocked)
             self.assertIn("form_registered", [row["code"] for row in wizard.preflight])

@@ -61,13 +61,13 @@ class TestSending(IbhxhCommon):
         self._send()
         self.assertEqual(self.registration.state, "sent")
 
-    def test_refusal_shows_code_and_cure(self):
+    def test_refusal_shows_code_and_remedy(self):
         self.gateway.fail_before = gateways.Refused("SE003", "Sai mã số thuế")
         self._send()
         self.assertEqual(self.registration.state, "rejected")
         self.assertEqual(self.registration.error_code, "SE003")
         self.assertEqual(self.registration.error_message, "Sai mã số thuế")
-        self.assertIn("suffix", self.registration.cure)
+        self.assertIn("suffix", self.registration.remedy)
         self.assertEqual(self.registration.activity_ids.user_id, self.user)
         self.assertEqual(self.company.l10n_vn_ibhxh_state, "none")
 

@@ -162,7 +162,7 @@ class TestLanguages(IbhxhCommon):
                 with self.assertRaisesRegex(UserError, sentence):
                     test.action_try()
 
-    def test_cure_of_a_refusal(self):
+    def test_remedy_of_a_refusal(self):
         registration = self._sent()
         registration._on_refused("SE003", "MST không đúng")
         for lang, sentence in (
@@ -170,8 +170,8 @@ class TestLanguages(IbhxhCommon):
             (VIETNAMESE, "Đối chiếu 3 số cuối của mã số thuế và mã đơn vị với thư chấp nhận của BHXH Việt Nam"),
         ):
             with self.subTest(lang):
-                cure = registration.with_context(lang=lang).cure
-                self.assertTrue(cure.startswith(sentence), cure)
+                remedy = registration.with_context(lang=lang).remedy
+                self.assertTrue(remedy.startswith(sentence), remedy)
 
     def test_the_two_ways_of_the_guide_are_the_same_words_in_every_language(self):
         for lang in (ENGLISH, VIETNAMESE):

@@ -23,7 +23,7 @@ _WEAK_HASHES = ("md5", "sha1")
 
 @dataclass(frozen=True)
 class Finding:
-    """One check's result: ``values`` fill the sentence of ``code``; ``field`` names the input that cures it."""
+    """One check's result: ``values`` fill the sentence of ``code``; ``field`` names the input that resolves it."""
 
     check: str
     level: Level

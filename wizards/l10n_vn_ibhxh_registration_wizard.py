@@ -32,7 +32,7 @@ class L10n_Vn_IbhxhRegistrationWizard(models.TransientModel):
             "subject_type", "result_delivery_id", "submitted_at", "dossier_number",
         }
     )  # fmt: skip
-    _creation_fields = frozenset({"cures_id"})
+    _creation_fields = frozenset({"corrects_id"})
     _description = "Register for BHXH e-transactions"
 
     company_id = fields.Many2one("res.company", required=True, default=lambda self: self.env.company)
@@ -147,13 +147,13 @@ class L10n_Vn_IbhxhRegistrationWizard(models.TransientModel):
 
     @api.depends("company_id")
     def _compute_form(self):
-        """Propose the first form that is offered, unless a refusal is being cured by a certain one."""
+        """Propose the first form that is offered, unless a refusal is corrected with a certain form."""
         for wizard in self:
             offered = wizard.company_id._l10n_vn_ibhxh_offered_forms()
             if not wizard.form or (wizard.form not in offered and not wizard._refusal()):
                 wizard.form = offered[0]
 
-    @api.depends("company_id", "cures_id", "form")
+    @api.depends("company_id", "corrects_id", "form")
     def _compute_offered_forms(self):
         for wizard in self:
             offered = wizard.company_id._l10n_vn_ibhxh_offered_forms()
@@ -170,7 +170,7 @@ class L10n_Vn_IbhxhRegistrationWizard(models.TransientModel):
         for wizard in self:
             wizard.is_move = wizard._is_move()
 
-    @api.depends("company_id", "cures_id")
+    @api.depends("company_id", "corrects_id")
     def _compute_holder_provider_id(self):
         """Which I-VAN, or the portal, holds the unit: as Odoo has it, else as VSS's refusal says."""
         for wizard in self:

@@ -1,4 +1,4 @@
-"""What comes after the confirmation: a renewed certificate, form 05, CE014 and its cure, form 06."""
+"""What comes after the confirmation: a renewed certificate, form 05, CE014 and its remedy, form 06."""
 
 from __future__ import annotations
 
@@ -54,10 +54,10 @@ def whole_life(desk: Desk, browser: Browser) -> None:
         row = desk.await_state(refused, "rejected")
         expect(row["error_code"] == "CE014", f"CE014, not {row['error_code']}")
         transcript.saw(f"{row['name']} rejected: {row['error_code']} {row['error_message']}")
-        transcript.saw(f"what to do: {row['cure']}")
-    with transcript.step("The cure's button opens form 05; once VSS has confirmed it, form 06 goes through"):
+        transcript.saw(f"what to do: {row['remedy']}")
+    with transcript.step("The remedy's button opens form 05; once VSS has confirmed it, form 06 goes through"):
         row = _amend(
-            desk, company, desk.clerk.press(MODEL, refused, "action_cure")["context"], change_text="VSS yêu cầu"
+            desk, company, desk.clerk.press(MODEL, refused, "action_remedy")["context"], change_text="VSS yêu cầu"
         )
         transcript.saw(f"{row['name']} (05) confirmed at {row['confirmed_at']} UTC")
         row = desk.await_state(_send(desk, _wizard(desk, company, form="06", stop_reason_code="8")), "confirmed")

@@ -35,7 +35,7 @@ FIELDS = (
     "confirmed_at",
     "error_code",
     "error_message",
-    "cure",
+    "remedy",
     "signing_state",
     "signing_hint",
 )

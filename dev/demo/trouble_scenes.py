@@ -23,9 +23,9 @@ def refused(desk: Desk, browser: Browser) -> None:
         registration = desk.press_register(company)
         row = desk.await_state(registration, "rejected")
         expect(row["error_code"] == "SE003", f"VSS's code SE003, not {row['error_code']}")
-        expect(row["cure"], "what to do about it")
+        expect(row["remedy"], "what to do about it")
         desk.transcript.saw(f"{row['name']} rejected: {row['error_code']} {row['error_message']}")
-        desk.transcript.saw(f"what to do: {row['cure']}")
+        desk.transcript.saw(f"what to do: {row['remedy']}")
 
 
 def wrong_pin(desk: Desk, browser: Browser) -> None:

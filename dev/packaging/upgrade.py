@@ -50,11 +50,19 @@ PASSING = {"write_date", "write_uid"}
 
 CORRECTED = {
     ("l10n_vn_ibhxh_result_code", "meaning"),
-    ("l10n_vn_ibhxh_result_code", "cure"),
-    ("l10n_vn_ibhxh_result_code", "cure_action"),
+    ("l10n_vn_ibhxh_result_code", "remedy"),
+    ("l10n_vn_ibhxh_result_code", "remedy_action"),
     ("l10n_vn_ibhxh_registration_wizard", "unit_code"),
 }
 """What a script corrects where nobody had changed it (pre-domain-result-codes.py), and what open wizards work out."""
+
+RENAMED = {
+    ("l10n_vn_ibhxh_registration", "cures_id"): "corrects_id",
+    ("l10n_vn_ibhxh_registration_wizard", "cures_id"): "corrects_id",
+    ("l10n_vn_ibhxh_result_code", "cure"): "remedy",
+    ("l10n_vn_ibhxh_result_code", "cure_action"): "remedy_action",
+}
+"""Columns with another name than in the release before (pre-corrects-and-remedy.py)."""
 
 Rows = dict[str, dict[str, dict[str, Any]]]
 
@@ -192,6 +200,7 @@ def _lost(before: Rows, after: Rows, name: str) -> list[str]:
                 continue
             if (table, key) in from_files:
                 continue
+            row = {RENAMED.get((table, column), column): value for column, value in row.items()}
             found += [
                 f"{table} {key[:80]}: {column} was {str(value)[:80]}, is {str(now.get(column, 'gone'))[:80]}"
                 for column, value in row.items()

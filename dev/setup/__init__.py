@@ -63,7 +63,7 @@ def run(*, refresh: bool = False, quiet: bool = False) -> None:
 
     :param refresh: do every step again and fetch the newest Odoo package
     :param quiet: say nothing when there was nothing to do
-    :raises Problem: with what happened and its cure
+    :raises Problem: with what happened and its remedy
     """
     STAMPS.mkdir(parents=True, exist_ok=True)
     done = 0

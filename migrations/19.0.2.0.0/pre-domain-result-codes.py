@@ -15,12 +15,12 @@ CHANGES = [
     ),
     (
         ("CE007",),
-        "cure",
+        "remedy",
         OLD_STOP,
         "Let this I-VAN file the stop (reason 7 when another I-VAN had the unit), register again, then enter the code "
         "that is mailed.",
     ),
-    (("SE006", "IC1"), "cure", OLD_MOVE, MOVE),
+    (("SE006", "IC1"), "remedy", OLD_MOVE, MOVE),
 ]
 
 
@@ -28,8 +28,8 @@ def migrate(cr, version):
     if not version:
         return
     cr.execute(
-        """UPDATE l10n_vn_ibhxh_result_code SET cure_action = 'move'
-            WHERE code IN ('SE006', 'IC1') AND cure_action = 'stop_register' AND cure->>'en_US' = %s""",
+        """UPDATE l10n_vn_ibhxh_result_code SET remedy_action = 'move'
+            WHERE code IN ('SE006', 'IC1') AND remedy_action = 'stop_register' AND remedy->>'en_US' = %s""",
         (OLD_MOVE,),
     )
     for codes, column, old, new in CHANGES:

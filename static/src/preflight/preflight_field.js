@@ -13,7 +13,7 @@ const ICONS = {
 };
 
 /**
- * The checks before signing: what blocks first, each with a link to the input or the action that cures it.
+ * The checks before signing: what blocks first, each with a link to the input or the action that resolves it.
  * Checks that passed are folded away.
  */
 export class PreflightField extends Component {
@@ -52,7 +52,7 @@ export class PreflightField extends Component {
         }[row.level];
     }
 
-    /** Put the cursor into the input that cures a finding. */
+    /** Put the cursor into the input that resolves a finding. */
     focus(row) {
         const scope = this.rootElement();
         const holder = scope.querySelector(`.o_field_widget[name="${row.field}"]`);
@@ -70,7 +70,7 @@ export class PreflightField extends Component {
         return row.field && row.field in this.props.record.activeFields && !row.action;
     }
 
-    async cure(row) {
+    async resolve(row) {
         const { record } = this.props;
         if (await record.save()) {
             const action = await this.orm.call(record.resModel, row.action, [[record.resId]]);

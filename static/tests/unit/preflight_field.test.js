@@ -47,14 +47,14 @@ test("nothing stands there when nothing was checked", async () => {
     expect(CHECKS).toHaveCount(0);
 });
 
-test("the cursor goes to the input that cures a finding", async () => {
+test("the cursor goes to the input that resolves a finding", async () => {
     await open(row("blocking", { field: "email" }), row("warning", { field: "not_on_the_screen" }));
     expect(`${ROW} button`).toHaveCount(1);
     await contains(`${ROW} button`).click();
     expect(".o_field_widget[name='email'] input").toBeFocused();
 });
 
-test("an action that cures is asked from the server and done, after saving", async () => {
+test("an action that resolves it is asked from the server and done, after saving", async () => {
     mockService("action", {
         doAction(action) {
             expect.step(action.name);
@@ -63,15 +63,15 @@ test("an action that cures is asked from the server and done, after saving", asy
     onRpc(MODEL, "web_save", () => {
         expect.step("save");
     });
-    onRpc(MODEL, "action_cure", ({ args }) => {
-        expect.step(`action_cure ${args[0]}`);
-        return { type: "ir.actions.act_window_close", name: "cured" };
+    onRpc(MODEL, "action_remedy", ({ args }) => {
+        expect.step(`action_remedy ${args[0]}`);
+        return { type: "ir.actions.act_window_close", name: "resolved" };
     });
-    await open(row("blocking", { action: "action_cure", field: "email" }));
+    await open(row("blocking", { action: "action_remedy", field: "email" }));
     await contains(".o_field_widget[name='name'] input").edit("typed", { confirm: false });
     expect(`${ROW} button`).toHaveText("Do that");
     await contains(`${ROW} button`).click();
-    expect.verifySteps(["save", "action_cure 1", "cured"]);
+    expect.verifySteps(["save", "action_remedy 1", "resolved"]);
 });
 
 test("the button asks once, and shows that it is asking", async () => {
