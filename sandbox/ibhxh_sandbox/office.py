@@ -223,7 +223,7 @@ class Office:
     # ---- how a dossier goes on ---------------------------------------------------------------------------------
 
     def _examine(self, client: Provider, submission: Submission) -> tuple[documents.Document, signatures.Signer]:
-        """Everything that can be said of the bytes alone; refused on the spot even when processing takes time."""
+        """Everything that the bytes alone reveal; refused immediately even when processing takes time."""
         document = documents.read(submission.form, submission.document)
         signer = signatures.verify(document.root, self.clock.now())
         fields = document.fields

@@ -46,7 +46,7 @@ def serial_number(text: str) -> int | None:
 def find_or_create(store: Store, document: Document, unit_code: str | None) -> Row:
     """The dossier's unit; one of an unknown tax code with a valid check digit is made up on the spot.
 
-    Several units under one tax code are told apart by the unit code, or else by the agency (domain.md §7).
+    Several units under one tax code are distinguished by the unit code, or else by the agency (domain.md §7).
     Raises Refusal SE003 (tax code), SE004 (agency) or SE005 (unit code).
     """
     fields = document.fields
@@ -114,7 +114,7 @@ def new_unit_code(store: Store) -> str:
 def check(unit: Row, document: Document, signer: Signer | None, provider: Provider, settings: Settings) -> None:
     """Raise the Refusal, if any, that VSS has for this form in the state that the unit is in.
 
-    :param signer: None for what was filed at the portal itself, where a password stands for the certificate
+    :param signer: None for what was filed at the portal itself, where a password replaces the certificate
     """
     held = unit["state"] == "registered"
     if held and unit["holder_code"] != provider.code:
