@@ -1,4 +1,4 @@
-"""Print the table of docs/agent.md: what ``ibhxh-agent doctor`` says in each situation, from real runs."""
+"""Print the table of docs/huong-dan-agent.md: what ``ibhxh-agent doctor`` says in each situation, from real runs."""
 
 from __future__ import annotations
 
