@@ -165,7 +165,7 @@ def install(refresh: bool) -> None:
         nginx.install(refresh)
         packages.remove("nginx")
     if packages and os.geteuid() == 0:
-        _install_as_root(packages)
+        install_as_root(packages)
     elif packages:
         _unpack_privately(packages, refresh)
     left = wanted()
@@ -173,7 +173,11 @@ def install(refresh: bool) -> None:
         raise Problem(f"Still missing after the installation: {' '.join(left)}.", _command(left))
 
 
-def _install_as_root(packages: list[str]) -> None:
+def install_as_root(packages: list[str]) -> None:
+    """`apt-get install` them.
+
+    :raises Problem: when apt cannot
+    """
     environment_ = {**os.environ, "DEBIAN_FRONTEND": "noninteractive", "LC_ALL": "C"}
     install_ = ["apt-get", "-q", "-y", "-oAcquire::Retries=3", "--no-install-recommends", "install", *packages]
     for command in (["apt-get", "-q", "-oAcquire::Retries=3", "update"], install_):
