@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import io
 import logging
 import sys
 from collections.abc import Sequence
@@ -15,6 +16,7 @@ from ibhxh_agent.children import CHILD_FLAG
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; 0 = done, 1 = an error that was told, 2 = wrong usage, 3 = the server refused this computer."""
     given = list(sys.argv[1:] if arguments is None else arguments)
+    _write_utf_8()
     if given[:1] == [CHILD_FLAG]:
         return _child(given[1:])
     # Not at the top: a child must start fast, and a token child must not import what it does not need.
@@ -38,6 +40,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 3 if error.code in ("invalid_key", "revoked", "wrong_device") else 1
     except KeyboardInterrupt:
         return 130
+
+
+def _write_utf_8() -> None:
+    """Whatever the output is: a file or pipe on Windows would get the code page, which lacks Vietnamese letters."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # none in a windowed program
+            stream.reconfigure(encoding="utf-8", errors="replace")
 
 
 def _child(arguments: Sequence[str]) -> int:
@@ -99,6 +108,7 @@ def _parser() -> argparse.ArgumentParser:
 
     for name, command, help_text in (
         ("doctor", commands.examine, "kiểm tra và chỉ cách sửa (diagnose)"),
+        ("self-test", commands.self_test, "thử từng phần của chương trình (try each part of this program)"),
         ("install", commands.install, "tự chạy khi đăng nhập (start at login)"),
         ("uninstall", commands.uninstall, "không tự chạy nữa (no longer start at login)"),
     ):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import logging
+import os
 import platform
 import queue
 import signal
@@ -13,7 +14,7 @@ import threading
 from contextlib import ExitStack
 from dataclasses import replace
 
-from ibhxh_agent import autostart, doctor, instance
+from ibhxh_agent import autostart, doctor, instance, selftest
 from ibhxh_agent.batch import BatchSigner
 from ibhxh_agent.client import Client, Credentials, Server, Unreachable
 from ibhxh_agent.config import Folder, Pairing
@@ -125,6 +126,15 @@ def examine(options: argparse.Namespace) -> int:
     return worst
 
 
+def self_test(_options: argparse.Namespace) -> int:
+    """Try each part of this program; 0 = all work."""
+    worst = 0
+    for part, problem in selftest.run(dict(os.environ)):
+        print(f"{part}: {problem or 'ok'}", flush=True)
+        worst = worst or int(bool(problem))
+    return worst
+
+
 def install(options: argparse.Namespace) -> int:
     """Start at login."""
     arguments = []
@@ -233,12 +243,13 @@ def _run_until_told(agent: Agent, folder: Folder, *, tray: bool) -> None:
     if icon is None:
         agent.run()
         return
-    problems: list[AgentError] = []
+    problems: list[BaseException] = []
 
     def beside() -> None:
         try:
             agent.run()
-        except AgentError as error:
+        except BaseException as error:  # raised again in the main thread, where it is told
+            log.error("the agent ended: %s", type(error).__name__, exc_info=not isinstance(error, AgentError))
             problems.append(error)
         finally:
             icon.stop()

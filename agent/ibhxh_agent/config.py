@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import tempfile
+import time
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -15,6 +16,10 @@ from ibhxh_agent.texts import text
 from ibhxh_agent.untrusted import loads
 
 APP = "ibhxh-agent"
+#: Seconds for which a file that another program has open is waited for.
+REPLACE_SECONDS = 2.0
+#: Windows: ERROR_ACCESS_DENIED, ERROR_SHARING_VIOLATION, ERROR_LOCK_VIOLATION (winerror.h).
+_IN_USE = frozenset({5, 32, 33})
 
 
 @dataclass(frozen=True)
@@ -101,7 +106,24 @@ def write_private(path: Path, content: str) -> None:
             stream.write(content)
             stream.flush()
             os.fsync(stream.fileno())
-        os.replace(temporary, path)
+        _replace(temporary, path)
     except BaseException:
         os.unlink(temporary)
         raise
+
+
+def _replace(temporary: str, path: Path) -> None:
+    """``os.replace``, repeated while another program has the old file open.
+
+    Windows refuses then, and virus scanners and indexers open every file that was just written. They let go after
+    some 50 ms.
+    """
+    until = time.monotonic() + REPLACE_SECONDS
+    while True:
+        try:
+            os.replace(temporary, path)
+            return
+        except PermissionError as error:
+            if getattr(error, "winerror", None) not in _IN_USE or time.monotonic() > until:
+                raise
+        time.sleep(0.05)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -16,6 +17,8 @@ from ibhxh_agent.errors import AgentError
 from ibhxh_agent.runner import State
 from ibhxh_agent.texts import text
 from ibhxh_agent.untrusted import loads
+
+log = logging.getLogger(__name__)
 
 
 @contextmanager
@@ -47,9 +50,12 @@ def is_running(folder: Folder) -> bool:
 
 
 def write_state(folder: Folder, state: State) -> None:
-    """Leave the state for ``status``, with the time (UTC)."""
+    """Leave the state for ``status``, with the time (UTC); one that cannot be written is only missing there."""
     now = datetime.now(timezone.utc).isoformat(timespec="seconds")
-    write_private(_state_file(folder), json.dumps({**asdict(state), "at": now}, ensure_ascii=False))
+    try:
+        write_private(_state_file(folder), json.dumps({**asdict(state), "at": now}, ensure_ascii=False))
+    except OSError as error:
+        log.warning("the state was not written: %s", error)
 
 
 def read_state(folder: Folder) -> dict[str, Any]:

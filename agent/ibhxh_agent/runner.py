@@ -107,15 +107,28 @@ class Agent:
         """
         due = 0.0
         while not self.stopping.is_set():
-            rung = self.wake.is_set()
-            if rung:  # else a bell between the two lines would be lost
-                self.wake.clear()
-            # The bell first, the tokens later: what was plugged in two seconds ago is good enough to answer quickly.
-            changed = self._manager.refresh() if not rung else False
-            if changed or rung or self._wall_clock() >= due:
-                due = self._wall_clock() + self._turn(rung)
+            try:
+                due = self._look(due)
+            except AgentError:
+                raise
+            except Exception as error:  # a defect of this program: people see it, and the next look may go well
+                log.exception("a look failed")
+                self.state.online, self.state.message = False, text("unexpected", detail=type(error).__name__)
                 self._tell()
+                due = self._wall_clock() + self._backoff.next()
             self._pause(due)
+
+    def _look(self, due: float) -> float:
+        """At the tokens, and when it is time, at the server; when the next time is."""
+        rung = self.wake.is_set()
+        if rung:  # else a bell between the two lines would be lost
+            self.wake.clear()
+        # The bell first, the tokens later: what was plugged in two seconds ago is good enough to answer quickly.
+        changed = self._manager.refresh() if not rung else False
+        if changed or rung or self._wall_clock() >= due:
+            due = self._wall_clock() + self._turn(rung)
+            self._tell()
+        return due
 
     def once(self) -> None:
         """One round for unattended use: report, take what waits, sign, deliver.
@@ -195,7 +208,10 @@ class Agent:
     def _tell(self) -> None:
         self.state.certificates = len(self._manager.certificates())
         self.state.doorbell = self._doorbell is not None and self._doorbell.connected
-        self.on_state(self.state)
+        try:
+            self.on_state(self.state)
+        except Exception:  # an icon or a file: nothing that a signature needs
+            log.exception("the state was not shown")
 
     def _pause(self, due: float) -> None:
         """Wait for the next look at the tokens, or less: for the bell, the end, or the next heartbeat."""

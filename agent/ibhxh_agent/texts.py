@@ -324,6 +324,10 @@ _TEXTS: dict[str, tuple[str, str]] = {
         "Agent gặp lỗi khi ký. Xem nhật ký của agent rồi yêu cầu ký lại.",
         "The agent failed while signing. See its log, then request the signature again.",
     ),
+    "unexpected": (
+        "Agent gặp lỗi không lường trước ({detail}) và sẽ tự thử lại. Nếu vẫn lỗi, gửi tệp agent.log cho người hỗ trợ.",
+        "The agent met an unexpected error ({detail}) and tries again. If it stays, send agent.log to your support.",
+    ),
     "bad_settings": (
         "Không đọc được tệp cấu hình {path}. Xóa tệp rồi ghép lại: ibhxh-agent pair.",
         "The settings file {path} cannot be read. Delete it and pair again: ibhxh-agent pair.",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import logging
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -13,6 +14,7 @@ from ibhxh_agent.texts import text
 log = logging.getLogger(__name__)
 
 _GREEN, _GREY, _SIZE = "#2e7d32", "#9e9e9e", 64
+_TIP_BYTES = 2 * 127
 
 
 class Tray:
@@ -43,7 +45,9 @@ class Tray:
                 importlib.import_module("PIL.ImageDraw"),
             )
         except Exception as error:  # no package, no display, no tray: each backend has errors of its own
-            log.info("no tray icon: %s", type(error).__name__)
+            # On Windows every desktop has a place for it, and without it this program can be neither seen nor ended.
+            level = logging.ERROR if sys.platform == "win32" else logging.INFO
+            log.log(level, "no tray icon: %s", type(error).__name__)
             return None
 
     def show(self, state: State) -> None:
@@ -51,7 +55,7 @@ class Tray:
         if state.online != self._state.online:
             self._icon.icon = self._picture(state.online)
         self._state = state
-        self._icon.title = f"ibhxh-agent: {state_text(state)}"
+        self._icon.title = tip(state)
         self._icon.update_menu()
 
     def run(self, beside: Callable[[], None]) -> None:
@@ -74,6 +78,14 @@ class Tray:
         draw.rounded_rectangle((10, 22, 54, 60), 6, fill=colour)
         draw.rectangle((22, 4, 42, 22), outline=colour, width=5)
         return picture
+
+
+def tip(state: State) -> str:
+    """The state as the icon's tip; Windows gives it 128 UTF-16 units, a final zero included (NOTIFYICONDATA)."""
+    title = f"ibhxh-agent: {state_text(state)}"
+    if len(title.encode("utf-16-le")) <= _TIP_BYTES:
+        return title
+    return title.encode("utf-16-le")[: _TIP_BYTES - 2].decode("utf-16-le", errors="ignore") + "…"
 
 
 def state_text(state: State) -> str:

@@ -32,6 +32,10 @@ def start(program: Path) -> None:
     """
     version = subprocess.run([program, "--version"], capture_output=True, text=True, check=True).stdout.strip()
     print(f"{program} starts, version {version}")
+    tried = subprocess.run([program, "self-test"], capture_output=True, text=True, encoding="utf-8", check=False)
+    print(tried.stdout, end="")
+    if tried.returncode:
+        raise SystemExit(f"the built program lacks a part: {tried.stderr}")
     sys.path.insert(0, str(ROOT / "tests" / "helpers"))
     try:
         import softhsm

@@ -8,7 +8,9 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
+import lone
 import pki
 import pytest
 import softhsm
@@ -18,6 +20,9 @@ from fakelib import FakeLibrary, compile_library
 from ibhxh_agent.certificate import TokenCertificate
 from ibhxh_agent.config import Folder, Pairing, Settings
 from ibhxh_agent.secretstore import SecretStore
+
+#: Asks Windows itself.
+collect_ignore = [] if sys.platform == "win32" else ["test_on_windows.py"]
 
 
 @pytest.fixture(autouse=True)
@@ -65,6 +70,12 @@ def odoo() -> Iterator[FakeOdoo]:
     server = FakeOdoo().start()
     yield server
     server.stop()
+
+
+@pytest.fixture
+def lone_agent(odoo: FakeOdoo, tmp_path: Path) -> Any:
+    """An agent in this process, without tokens, whose time passes as fast as it can."""
+    return lone.lone_agent(odoo, Folder(tmp_path / "c"))
 
 
 Started = subprocess.Popen[str]

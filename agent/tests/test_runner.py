@@ -12,58 +12,12 @@ import pytest
 import softhsm
 from forms import form
 
-from ibhxh_agent import commands, runner
+from ibhxh_agent import commands
 from ibhxh_agent.backoff import Backoff
 from ibhxh_agent.client import Client, Credentials, Server
-from ibhxh_agent.config import Folder, Pairing, Settings
+from ibhxh_agent.config import Folder
 from ibhxh_agent.errors import AgentError
-from ibhxh_agent.secretstore import SecretStore
 from ibhxh_agent.tokens.manager import Token
-
-
-class NoTokens:
-    """A manager that sees nothing."""
-
-    tokens = ()
-
-    def refresh(self):
-        return False
-
-    def certificates(self):
-        return []
-
-
-class NoWork:
-    """A signer that is never asked."""
-
-
-class Clock:
-    """Moves only when the agent waits."""
-
-    def __init__(self, agent):
-        self.now = 1_800_000_000.0
-        self.agent = agent
-
-    def wait(self, seconds):
-        self.now += max(seconds, 0.001)
-        return False
-
-
-@pytest.fixture
-def lone_agent(odoo, tmp_path):
-    """An agent in this process, without tokens, whose time passes as fast as it can."""
-    folder = Folder(tmp_path / "c")
-    folder.save(Settings(pairing=Pairing(odoo.url, odoo.database, odoo.agent, "pc")))
-    store = SecretStore(folder)
-    store.set(odoo.agent, odoo.key)
-    client = Client(Server.parse(odoo.url), odoo.database, Credentials(odoo.key, odoo.agent))
-    outbox = SimpleNamespace(at_once=1)
-    agent = runner.Agent(client, NoTokens(), NoWork(), outbox, folder, store, wall_clock=lambda: clock.now)
-    clock = Clock(agent)
-    agent.wake.wait = clock.wait
-    agent.clock = clock
-    agent.store = store
-    return agent
 
 
 def run_for(agent, seconds):

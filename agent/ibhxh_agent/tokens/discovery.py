@@ -6,6 +6,7 @@ import glob
 import json
 import mmap
 import os
+import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from pathlib import Path
 _SUFFIXES = (".dll", ".so", ".dylib")
 #: The one function that every PKCS#11 library exports (PKCS#11 2.40, 5.4): its name is in the file.
 _ENTRY_POINT = b"C_GetFunctionList"
+_VARIABLE = re.compile("%([^%]+)%")
 
 
 @dataclass(frozen=True)
@@ -50,9 +52,10 @@ class Places:
         if self.nowhere:
             return []
         environment = os.environ if self.environment is None else self.environment
-        for name, value in environment.items():
-            folder = folder.replace(f"%{name}%", value)
-        if "%" in folder:
+        # Windows compares the names of variables without case, and Python gives them in capitals there.
+        values = {name.upper(): value for name, value in environment.items()}
+        folder = _VARIABLE.sub(lambda found: values.get(found[1].upper(), found[0]), folder)
+        if _VARIABLE.search(folder):
             return []
         folder = os.path.expanduser(folder)
         return [Path(path) for path in sorted(glob.glob(self.root + folder)) if os.path.isdir(path)]
