@@ -17,7 +17,7 @@ from cryptography.x509.oid import AuthorityInformationAccessOID, ExtendedKeyUsag
 from . import tax_code as tax_codes
 
 MAX_BYTES = 64 * 1024
-# A certificate for nothing but these is none of a person or company that signs documents.
+# A certificate that allows only these purposes does not belong to a signer of documents.
 _OTHER_PURPOSES = {
     purpose.dotted_string
     for purpose in (
@@ -51,7 +51,7 @@ class CertificateInfo:
 
     ``purposes`` are the extended key usages (dotted), None where the certificate does not restrict them.
     ``tax_codes`` are those that VSS goes by, normalised: every ``MST:`` UID, or the ``CCCD:`` ones where no UID names
-    an organisation. ``misplaced_tax_codes`` stand elsewhere in the subject, where VSS does not look (error CE013).
+    an organisation. ``misplaced_tax_codes`` are elsewhere in the subject, where VSS does not look (error CE013).
     """
 
     der: bytes
@@ -93,8 +93,8 @@ def load(der: bytes) -> CertificateInfo:
 def load_upload(content: bytes) -> CertificateInfo:
     """Read the certificate of a file that a person uploads: DER, or PEM with one or several. Raises CertificateError.
 
-    Of several (a chain) it is the one that is no authority's own. ``code`` of the error says what is wrong with the
-    file: ``too_large``, ``private_key`` (nobody should hand that out), ``several``, ``unreadable``.
+    Of several (a chain) it is the one that is not an authority's. ``code`` of the error says what is wrong with the
+    file: ``too_large``, ``private_key`` (which must not be shared), ``several``, ``unreadable``.
     """
     if len(content) > MAX_BYTES:
         raise CertificateError(f"file of {len(content)} bytes, at most {MAX_BYTES} are read", "too_large")
@@ -140,7 +140,7 @@ def _read(der: bytes) -> CertificateInfo:
         owner = tax_codes.of_uid(value)
         if owner:
             owners[owner[0]].append(owner[1])
-    # The personal number of somebody who acts for an organisation is not the organisation's.
+    # The personal number of a person acting for an organisation is not the organisation's.
     organisations = owners["MST"] or owners["MNS"]
     key_type, key_bits = _key(certificate)
     hash_algorithm = certificate.signature_hash_algorithm
@@ -176,7 +176,7 @@ def _names(name: x509.Name, oid: x509.ObjectIdentifier) -> list[str]:
 
 
 def _misplaced(subject: x509.Name) -> tuple[str, ...]:
-    """Tax codes outside the UID: named in O, S, CN or another attribute, or standing alone as the serialNumber."""
+    """Tax codes outside the UID: named in O, S, CN or another attribute, or alone as the serialNumber."""
     found: list[str] = []
     for attribute in subject:
         if attribute.oid == NameOID.USER_ID:

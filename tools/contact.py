@@ -40,10 +40,10 @@ def email(text: str) -> str:
 
 
 def email_doubt(address: str) -> tuple[str, str] | None:
-    """What a normalised address may come to grief at, as ``(code, suggestion)``; never a reason to refuse it.
+    """A doubt about a normalised address, as ``(code, suggestion)``; never a reason to refuse it.
 
-    ``email_domain`` (a misspelt domain; the suggestion is the address as it may be meant), ``email_tag`` (a part after
-    ``+``; the suggestion is without it) or ``email_yahoo`` (vendors advise against it, domain.md section 6).
+    ``email_domain`` (a misspelt domain; the suggestion is the address that was probably meant), ``email_tag`` (a part
+    after ``+``; the suggestion is without it) or ``email_yahoo`` (vendors advise against it, domain.md section 6).
     """
     local, _at, domain = address.rpartition("@")
     meant = _meant_domain(domain)

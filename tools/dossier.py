@@ -165,7 +165,8 @@ def fields_at_fault(faults: Iterable[str]) -> list[str]:
 def read(xml: bytes) -> tuple[str, DossierData]:
     """The form and content of a signed or unsigned dossier. Says nothing about its signature.
 
-    04 has none of the extra elements, 05 and 06 are told by theirs. Raises DossierError (``malformed``, ``invalid``).
+    04 has none of the extra elements, 05 and 06 are recognised by theirs.
+    Raises DossierError (``malformed``, ``invalid``).
     """
     try:
         root = untrusted_xml.parse(xml, comments=False)

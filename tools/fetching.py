@@ -1,6 +1,6 @@
 """Fetch revocation data of certificates: bounded time and size, no redirects, public addresses only.
 
-The addresses stand in certificates. The holder of a root that somebody trusts here must not be able to make
+The addresses come from certificates. The holder of a root that is trusted here must not be able to make
 the server talk to itself or its neighbours: a name is resolved once, what it leads to is checked, and the connection
 goes to the very address that was checked.
 """
@@ -37,7 +37,7 @@ class FetchError(Exception):
 
 
 def is_public(address: str) -> bool:
-    """Whether an IP address belongs to the internet as a whole, also the IPv4 one that an IPv6 one stands for."""
+    """Whether an IP address belongs to the internet as a whole, including the IPv4 one that an IPv6 one embeds."""
     found = ip_address(address.partition("%")[0])
     return all(part.is_global and not part.is_multicast for part in (found, *_embedded(found)))
 
@@ -114,7 +114,7 @@ class _Exchange:
             self.cut()
 
     def cut(self) -> None:
-        """End the connection, whoever is waiting for it."""
+        """End the connection, even while another thread waits for it."""
         if self.line is not None:
             with contextlib.suppress(OSError):
                 self.line.shutdown(socket.SHUT_RDWR)
@@ -228,7 +228,7 @@ def _content(response: http.client.HTTPResponse) -> bytes:
 
 
 def _embedded(address: IPv4Address | IPv6Address) -> list[IPv4Address]:
-    """The IPv4 addresses that an IPv6 address stands for (mapped, 6to4, Teredo, NAT64)."""
+    """The IPv4 addresses that an IPv6 address embeds (mapped, 6to4, Teredo, NAT64)."""
     if isinstance(address, IPv4Address):
         return []
     found = [address.ipv4_mapped, address.sixtofour, *(address.teredo or ())]

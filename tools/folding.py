@@ -1,4 +1,4 @@
-"""Vietnamese text without its accents, so that what people and mail programs make of accents does not matter."""
+"""Vietnamese text without its accents, so that spelling with or without accents does not matter."""
 
 from __future__ import annotations
 

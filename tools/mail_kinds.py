@@ -1,6 +1,6 @@
 """The kinds of mail that VSS and I-VANs are known to send, as a table (domain.md section 6).
 
-Only one real mail is known. Phrases are compared without accents and case, word by word; ``…`` stands for up to
+Only one real mail is known. Phrases are compared without accents and case, word by word; ``…`` matches up to
 60 characters within one sentence. The first row that fits counts, and a mail that fits none is left to a person.
 Success words alone prove nothing: the rows that confirm want them in one sentence with electronic transactions or
 I-VAN, and none of the words of receiving, passwords and other procedures anywhere.
@@ -291,7 +291,7 @@ class Sentences:
         self._known: dict[str, bool] = {}
 
     def hold(self, phrases: Iterable[str]) -> bool:
-        """Whether one of the phrases stands in one of the sentences."""
+        """Whether one of the phrases occurs in one of the sentences."""
         return any(self._holds(phrase) for phrase in phrases)
 
     def _holds(self, phrase: str) -> bool:

@@ -59,7 +59,7 @@ def _ends(text: str) -> list[str]:
 
 
 def _begin(before: str) -> str:
-    """The part of a link before its ``#``, from the text before that; https when no scheme stands there."""
+    """The part of a link before its ``#``, from the text before that; https when it has no scheme."""
     joined = _LINE_BREAK.sub("", before)
     starts = list(_START.finditer(joined))
     if starts and _ADDRESS.fullmatch(joined, starts[-1].start()):

@@ -136,10 +136,10 @@ def read(xml: bytes) -> Notification:
 
 
 def check_signature(xml: bytes, *, at: datetime) -> SignatureVerdict:
-    """What can be said of a notification's signature; never raises. ``at`` (aware) is the time of validity.
+    """Judge a notification's signature; never raises. ``at`` (aware) is the time of validity.
 
     ``valid`` means: the holder of ``certificate_der`` signed all of it. Whether that holder is VSS is still to be
-    checked (validation.check_chain, and the name): anybody can sign with a certificate of their own making.
+    checked (validation.check_chain, and the name): anyone can sign with a self-made certificate.
     """
     try:
         info, der = signature.verify_enveloped(xml, at=at)

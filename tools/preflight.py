@@ -1,4 +1,4 @@
-"""Checks before anybody is asked for a PIN. Pure: what needs the database or the network is the ORM's."""
+"""Checks before anyone is asked for a PIN. Pure: what needs the database or the network is the ORM's."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def worst(findings: Iterable[Finding]) -> Level:
 
 
 def check_owner(certificate: CertificateInfo, tax_code: str) -> Finding:
-    """The certificate's tax code is exactly the company's, branch suffix included, and stands where VSS looks for it.
+    """The certificate's tax code is exactly the company's, branch suffix included, and is where VSS looks for it.
 
     VSS refuses anything else with CE013 (domain.md section 5).
     """

@@ -6,7 +6,7 @@ one ``Signature`` as the only child of ``Hoso/CKy_Dvi``, one ``Reference URI=""`
 transform, C14N 1.0, RSA with SHA-256 or stronger. What is left to compute is the digest of the document without that
 element and one RSA check over SignedInfo with the key of the chosen certificate; KeyInfo is compared, never trusted.
 
-Really signed files hold their claimed time in elements of no namespace; it is not covered by the signature, so both
+Real signed files hold their claimed time in elements of no namespace; it is not covered by the signature, so both
 layouts are read.
 
 signxml is not used for this: with a default namespace, as in this layout, lxml's inclusive canonicalisation of an inner
@@ -48,7 +48,7 @@ _DIGESTS = {_XENC + "sha256": "sha256", _MORE + "sha384": "sha384", _XENC + "sha
 _SIGNATURE = f"{{{DS}}}Signature"
 _XML = "{http://www.w3.org/XML/1998/namespace}"
 _ATTRIBUTES = {"Id", "Target", "URI"}
-# What the signature does not cover may stand in no namespace, as in really signed files.
+# What the signature does not cover may be in no namespace, as in real signed files.
 _UNQUALIFIED = {"Object", "SignatureProperties", "SignatureProperty"}
 _MAX_TIME = 64
 _drop_blanks = dict.fromkeys(map(ord, untrusted_xml.BLANKS))
@@ -104,7 +104,7 @@ def verify(signed: bytes, unsigned: bytes, certificate_der: bytes, *, at: dateti
 
 
 def verify_enveloped(xml: bytes, *, at: datetime) -> tuple[SignatureInfo, bytes]:
-    """Check the one signature of somebody else's document, wherever it stands; the same shape is demanded.
+    """Check the one signature of somebody else's document, wherever it is; the same shape is required.
 
     Returns the signature and the DER of the certificate that came with it: that its holder signed the whole document
     is all that is proven. Who that is, is for validation.check_chain to say. Raises SignatureError.
@@ -162,7 +162,7 @@ def _canonical(root: etree._Element) -> bytes:
 
 
 def _canonical_inside(element: etree._Element) -> bytes:
-    """C14N 1.0 of one element where it stands: with the namespaces and the ``xml:`` attributes of what is around it.
+    """C14N 1.0 of one element in its place: with the namespaces and the ``xml:`` attributes of what is around it.
 
     lxml itself forgets both, and writes ``xmlns=""`` for a default namespace that is inherited. Written out and read
     again, the element has the namespaces.
@@ -276,7 +276,7 @@ class _Shape:
         return int.from_bytes(_base64(modulus), "big"), int.from_bytes(_base64(exponent), "big")
 
     def _read_object(self, holder: etree._Element) -> datetime | None:
-        # Not covered by the signature, so nothing but the claimed time may stand here.
+        # Not covered by the signature, so nothing but the claimed time may be here.
         (properties,) = self._children(holder, "SignatureProperties")
         (signature_property,) = self._children(properties, "SignatureProperty")
         times = list(signature_property)
@@ -310,7 +310,7 @@ class _Shape:
 
 
 def _holds_text(element: etree._Element) -> bool:
-    """Whether something but blanks stands between the children."""
+    """Whether something but blanks is between the children."""
     texts = [element.text, *(child.tail for child in element)]
     return any(text and text.strip(untrusted_xml.BLANKS) for text in texts)
 

@@ -40,7 +40,7 @@ def normalise(text: str) -> str:
 
 
 def is_usable(code: str) -> bool:
-    """Whether the normalised ``code`` can stand in a dossier: a known shape, or that of a budget unit's code."""
+    """Whether the normalised ``code`` can be used in a dossier: a known shape, or that of a budget unit's code."""
     return bool(_USABLE.fullmatch(code))
 
 

@@ -1,4 +1,4 @@
-"""How often somebody may guess. Counted in the memory of one process: with *n* of them, *n* times as often."""
+"""How often someone may guess. Counted in the memory of one process: with *n* of them, *n* times as often."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Throttle:
             now = self._clock()
             recent = [moment for moment in self._guesses.pop(key, []) if now - moment < self.seconds]
             is_open = len(recent) < self._most
-            # Put back at the end: the first ones are those that were not heard of for longest.
+            # Put back at the end: the first ones are those that have been idle the longest.
             self._guesses[key] = [*recent, now] if is_open else recent
             if len(self._guesses) > MAX_KEYS:
                 del self._guesses[next(iter(self._guesses))]

@@ -1,7 +1,7 @@
 """Chain and revocation of a certificate, by pyhanko-certvalidator.
 
-Revocation addresses are asked only after the chain led to a trusted root: an address in a certificate that anybody can
-have made must not make the server call it.
+Revocation addresses are asked only after the chain led to a trusted root: an address in a certificate that anyone can
+issue must not make the server call it.
 """
 
 from __future__ import annotations
@@ -188,7 +188,7 @@ def _ask(
             return [*failures, "too many addresses"]
         try:
             answer = fetch(url, body, content_type)
-            # By this one answer and for this one certificate: what is above it is asked about by itself.
+            # By this one answer and for this one certificate: what is above it is checked separately.
             if body is None:
                 _validated(own, trusted, at, revocation=_ASKED, crls=[_usable_crl(answer)])
             else:

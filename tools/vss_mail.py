@@ -1,6 +1,6 @@
 """Read VSS's mails: what kind of mail it is, the activation code and link, and whom it is about (domain.md section 6).
 
-Reading proves nothing: anybody can send such a mail. Whether a reading may be acted on is the caller's decision.
+Reading proves nothing: anyone can send such a mail. Whether a reading may be acted on is the caller's decision.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ __all__ = ["NO_PHRASES", "MailKind", "MailReading", "PhraseError", "Phrases", "r
 
 NO_PHRASES: Phrases = {}
 NO_UNIT_CODE = "DKTGLD"
-"""What stands in the place of the unit code while a unit has none yet."""
+"""What replaces the unit code while a unit has none yet."""
 
 _MAX_FOUND = 20
 _HIDDEN_CODE = "••••••••••"
@@ -210,7 +210,7 @@ def _unit_codes(text: str, folded: str) -> tuple[str, ...]:
 def redact(text: str, codes: Iterable[str] = (), phrases: Phrases = NO_PHRASES) -> str:
     """The text (plain or HTML) with activation codes and links blanked, fit for a log or a chatter.
 
-    ``codes`` are known ones, which are blanked wherever and however they stand.
+    ``codes`` are known ones, which are blanked wherever and however they are written.
     """
     text = text[: mail_content.MAX_TEXT * 10]
     codes = tuple(codes)

@@ -1,7 +1,7 @@
 """Tolerant readers of the contract's JSON bodies.
 
-What is readable is read; what is not as agreed is named by its member (``Fault``), never by its content. Only an answer
-that does not show which dossier it is about, or is no JSON object at all, makes the outcome unknown.
+What is readable is read; what breaks the contract is named by its member (``Fault``), never by its content.
+Only an answer that does not show which dossier it is about, or is no JSON object at all, makes the outcome unknown.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ def receipt(reply: Reply, client_reference: str) -> Receipt:
     body.must_be_about(client_reference)
     accepted_at = body.past_time("accepted_at") or datetime.now(timezone.utc)
     number = body.number()
-    return Receipt(client_reference, accepted_at, number, raw=_storable(body.values), faults=body.told())
+    return Receipt(client_reference, accepted_at, number, raw=_storable(body.values), faults=body.faults())
 
 
 def progress(reply: Reply, client_reference: str) -> Progress:
@@ -87,7 +87,7 @@ def progress(reply: Reply, client_reference: str) -> Progress:
         holder=_holder(body),
         needs_activation=body.flag("needs_activation") or False,
         notification=_notification(body),
-        faults=body.told(),
+        faults=body.faults(),
     )
 
 
@@ -103,7 +103,7 @@ def health(reply: Reply) -> Health:
         time=body.time("time"),
         provider=str(provider) if provider else "",
         provider_code=provider.code if provider else None,
-        faults=body.told(),
+        faults=body.faults(),
     )
 
 
@@ -118,7 +118,7 @@ def problem(reply: Reply) -> Problem:
         code=(code or "").strip(),
         description=(description or "").strip(),
         holder=_holder(body),
-        faults=body.told(),
+        faults=body.faults(),
     )
 
 
@@ -139,14 +139,14 @@ def _object(reply: Reply) -> dict[str, Any]:
 
 
 class _Members:
-    """Reads the members of a JSON object and notes which are not as agreed."""
+    """Reads the members of a JSON object and notes which break the contract."""
 
     def __init__(self, values: Mapping[str, Any], path: str = "", faults: list[Fault] | None = None) -> None:
         self.values = dict(values)
         self._path = path
         self._faults: list[Fault] = [] if faults is None else faults
 
-    def told(self) -> tuple[Fault, ...]:
+    def faults(self) -> tuple[Fault, ...]:
         """The faults, each once, the first of many."""
         return tuple(dict.fromkeys(self._faults))[:_MAX_FAULTS]
 
@@ -159,11 +159,11 @@ class _Members:
         if not any(fault.member == name for fault in self._faults):
             self.blame(name, FaultKind.VALUE)
         raise UnknownOutcome(
-            f"the gateway's answer is not as agreed ({name})", reason=Reason.MEMBER, detail=name, faults=self.told()
+            f"the gateway's answer is not as agreed ({name})", reason=Reason.MEMBER, detail=name, faults=self.faults()
         )
 
     def must_be_about(self, client_reference: str) -> None:
-        """Refuse the answer unless it names this dossier, in whatever spelling of a UUID."""
+        """Refuse the answer unless it names this dossier, in any spelling of its UUID."""
         text = self.text("client_reference", MAX_CODE)
         try:
             is_same = text is not None and uuid.UUID(text.strip()) == uuid.UUID(client_reference)

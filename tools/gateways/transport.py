@@ -62,7 +62,7 @@ class _Body(io.BytesIO):
 
 
 class _Adapter(HTTPAdapter):
-    """Sets the time-outs, whoever sends, and keeps hold of its connections so that slow ones can be cut.
+    """Sets the time-outs of every request and keeps track of its connections so that slow ones can be cut.
 
     Never retries by itself: that is decided by who knows what was sent. With ``context``, the certificates that it
     trusts and shows are the only ones, whatever environment variables say.
