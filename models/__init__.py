@@ -1,5 +1,6 @@
 # Inherited by name below, so they have to be registered first; apart from that the order of the models does not matter.
 from . import (
+    l10n_vn_ibhxh_credentials,
     l10n_vn_ibhxh_mail_matching,
     l10n_vn_ibhxh_preflight,
     l10n_vn_ibhxh_protected,

@@ -129,6 +129,11 @@ MAX_DELIVERIES = 20
 
 MAX_NOTIFICATION_BYTES = 5 * 2**20
 
+# -- servers of others -------------------------------------------------------------------------------------------------
+
+# Without TLS only to this computer itself: the sandbox, and servers of tests.
+LOOPBACK = {"localhost", "127.0.0.1", "::1"}
+
 # -- records and parameters by name ------------------------------------------------------------------------------------
 
 TODO = "mail.mail_activity_data_todo"

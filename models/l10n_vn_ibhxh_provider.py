@@ -10,11 +10,10 @@ from odoo.fields import Domain
 from ..tools import gateways
 from ..tools.gateways import transport
 from . import gateway_texts, jobs, reminders
-from .const import FOLLOWED
+from .const import FOLLOWED, LOOPBACK
 
 _logger = logging.getLogger(__name__)
 
-LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 # Nothing that browsers read otherwise than Python: to them a backslash is a slash, and control characters vanish.
 LINK = re.compile(r"https?://(?:\[::1\]|[a-z0-9.-]+)(?::[0-9]{1,5})?(?:[/#][!-\[\]-~]*)?", re.IGNORECASE)
 # What decides how the gateway is reached: when it changes, what waits because of it is tried again at once.
@@ -22,7 +21,6 @@ CONNECTION_FIELDS = {
     "gateway", "url", "client_id", "client_secret", "client_secret_input", "ca_certificates", "client_certificate",
     "client_key", "client_key_input", "active",
 }  # fmt: skip
-SECRETS = ("client_secret", "client_key")
 # A fault of the connection is told to so many people at most.
 MAX_TOLD = 5
 # Seconds by which a gateway's clock may differ before that is said.
@@ -37,8 +35,9 @@ class L10n_Vn_IbhxhProvider(models.Model):
     """An I-VAN organisation and how to reach it."""
 
     _name = "l10n_vn_ibhxh.provider"
-    _inherit = ["l10n_vn_ibhxh.shared", "mail.thread", "mail.activity.mixin"]
+    _inherit = ["l10n_vn_ibhxh.shared", "l10n_vn_ibhxh.credentials", "mail.thread", "mail.activity.mixin"]
     _secret_fields = frozenset({"client_id", "client_secret", "client_key"})
+    _typed_secrets = ("client_secret", "client_key")
     _description = "I-VAN organisation"
     _order = "sequence, code"
     _rec_names_search = ["code", "name"]
@@ -63,17 +62,6 @@ class L10n_Vn_IbhxhProvider(models.Model):
     url = fields.Char(
         string="Gateway address", tracking=True, help="Base address of the gateway, e.g. https://ivan.example.com/v1"
     )
-    client_id = fields.Char(string="Client code", copy=False, groups="l10n_vn_ibhxh.group_l10n_vn_ibhxh_manager")
-    # Password and key go in by their `…_input` and out to the gateway only.
-    client_secret = fields.Char(copy=False, groups=fields.NO_ACCESS, export_string_translation=False)
-    client_secret_input = fields.Char(
-        string="Password",
-        compute="_compute_secret_inputs",
-        inverse="_inverse_secret_inputs",
-        groups="l10n_vn_ibhxh.group_l10n_vn_ibhxh_manager",
-        help="A password that is set is not shown again. Typing replaces it.",
-    )
-    has_client_secret = fields.Boolean(string="Password set", compute="_compute_secret_inputs")
     ca_certificates = fields.Text(
         string="Authorities",
         copy=False,
@@ -134,23 +122,6 @@ class L10n_Vn_IbhxhProvider(models.Model):
     @api.model
     def _default_company_id(self):
         return False if self.env.su or self.env.user._l10n_vn_ibhxh_is_shared_admin() else self.env.company
-
-    @api.depends("client_secret", "client_key")
-    def _compute_secret_inputs(self):
-        for provider in self:
-            provider.client_secret_input = provider.client_key_input = False
-            provider.has_client_secret = bool(provider.sudo().client_secret)
-            provider.has_client_key = bool(provider.sudo().client_key)
-
-    def _inverse_secret_inputs(self):
-        """Store what was typed by a statement of its own: PostgreSQL's log of a failed one holds its values."""
-        for provider in self:
-            secrets = {name: provider[f"{name}_input"] for name in SECRETS if provider[f"{name}_input"]}
-            if secrets:
-                provider.flush_recordset()
-                provider.lock_for_update()
-                provider.sudo().write(secrets)
-                provider.flush_recordset()
 
     @api.constrains("gateway", "is_portal")
     def _check_portal(self):
