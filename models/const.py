@@ -6,6 +6,10 @@ Nothing here depends on a model, so that no model has to import another one.
 import re
 from typing import NamedTuple
 
+from odoo.tools.translate import LazyTranslate
+
+_lt = LazyTranslate(__name__)
+
 FORMS = [("04", "04 - Register"), ("05", "05 - Amend"), ("06", "06 - Stop")]
 # How a dossier reaches VSS. What is lodged elsewhere has neither document nor signature here; Odoo follows it by mail
 # and by what people report.
@@ -150,3 +154,36 @@ CERTIFICATE_DAYS = ("l10n_vn_ibhxh.remind_certificate_days", "60 30 7")
 # Switches, off by default: they switch a reminder off.
 ANSWER_OFF = "l10n_vn_ibhxh.remind_answer_off"
 NEWER_CERTIFICATE_OFF = "l10n_vn_ibhxh.remind_newer_certificate_off"
+
+# -- remote signing ----------------------------------------------------------------------------------------------------
+
+# Addresses of this computer, to which passwords may travel without TLS (a stand-in in tests).
+LOOPBACK = {"localhost", "127.0.0.1", "::1"}
+# How many remote signing services are asked at the same time by one job.
+REMOTE_CALLS = 8
+# What `tools.remote` reports -> what the person is told: what happened, and the next step.
+REMOTE_FAILURES = {
+    "refused": _lt("The signature was refused in the app on the phone. Sign again if that was a mistake."),
+    "expired": _lt(
+        "Nobody confirmed in the app on the phone in time. Check that the phone is online and the app is activated, "
+        "then sign again."
+    ),
+    "service_settings": _lt(
+        "The remote signing service does not accept how Odoo is set up there. An administrator checks the address, the "
+        "client code and the password under iBHXH > Configuration > Remote signing."
+    ),
+    "certificate_suspended": _lt(
+        "The remote signing service does not sign with this certificate at present: suspended, expired or revoked. Ask "
+        "the provider of the certificate."
+    ),
+    "quota": _lt(
+        "The signatures that were bought from the remote signing service are used up. Buy more from the provider, then "
+        "sign again."
+    ),
+    "service_failed": _lt(
+        "The remote signing service could not sign. Sign again; if that repeats, ask the provider of the certificate."
+    ),
+    "unreachable": _lt(
+        "The remote signing service was not reached, and nothing is on the phone. Sign again in a few minutes."
+    ),
+}

@@ -6,10 +6,12 @@ from aiohttp import web
 
 from .faults import Handler, spoil
 from .problems import Problem
+from .remote_signing import RemoteSigning
 from .server import Sandbox
 from .web_control import Control
 from .web_gateway import MAX_BODY, Gateway, answer
 from .web_portal import Portal
+from .web_remote import RemoteWeb
 
 _CODES = {401: "unauthorized", 404: "unknown_path", 405: "method_not_allowed", 413: "too_large"}
 
@@ -41,7 +43,9 @@ def make_app(sandbox: Sandbox) -> web.Application:
 
     # The faults lie outside: "after" means that even an answer that is a problem has been made before it is spoilt.
     app = web.Application(middlewares=[weather, problems], client_max_size=MAX_BODY)
-    for part in (Gateway(sandbox), Portal(sandbox), Control(sandbox)):
+    control = Control(sandbox)
+    remote = RemoteWeb(RemoteSigning(sandbox.clock.now), control.guarded)
+    for part in (Gateway(sandbox), Portal(sandbox), control, remote):
         app.add_routes(part.routes())
     app.cleanup_ctx.append(sandbox.background)
     return app

@@ -49,14 +49,16 @@ class Control:
             "reset": {"POST": self.reset},
         }
         return [
-            web.route(method, f"{PREFIX}/{name}", self._guarded(handler))
+            web.route(method, f"{PREFIX}/{name}", self.guarded(handler))
             for name, handlers in table.items()
             for method, handler in handlers.items()
         ]
 
-    def _guarded(
+    def guarded(
         self, handler: Callable[[web.Request], Awaitable[web.Response]]
     ) -> Callable[[web.Request], Awaitable[web.Response]]:
+        """The handler, for callers with the control token or, where there is none, on the loopback interface."""
+
         async def guarded(request: web.Request) -> web.Response:
             token = self._sandbox.options.control_token
             if token is None:
