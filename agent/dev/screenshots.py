@@ -1,4 +1,4 @@
-"""Take the pictures of docs/agent.md and docs/huong-dan-agent.md: ``python dev/screenshots.py ../docs/img`` (needs Xvfb)."""
+"""Take the pictures of the agent's pages in docs/: ``python dev/screenshots.py ../docs/img`` (needs Xvfb)."""
 
 from __future__ import annotations
 

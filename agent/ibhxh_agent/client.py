@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import ipaddress
 import platform
-from collections.abc import Sequence
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from email.utils import parsedate_to_datetime
@@ -24,6 +26,10 @@ PREFIX = "/l10n_vn_ibhxh/agent/v1/"
 TIMEOUT = (10, 60)
 #: Bytes; 500 dossiers of some kilobytes each stay below.
 MAX_ANSWER = 64 * 2**20
+#: Bytes of an answer that says no to a download, and of one part of a download.
+MAX_ERROR, DOWNLOAD_PART = 64 * 2**10, 128 * 2**10
+#: Seconds that an installer may take.
+LONGEST_DOWNLOAD = 1800.0
 #: Seconds that a server may ask to wait.
 LONGEST_WAIT = 3600.0
 
@@ -159,10 +165,32 @@ class Client:
         body = {"code": code, "name": name, "os": f"{platform.system()} {platform.release()}", "version": __version__}
         return _object(self._post("pair", body), "agent", "key", "expires_at")
 
-    def heartbeat(self, certificates: list[str], tokens: list[dict[str, Any]]) -> dict[str, Any]:
-        """Report what is plugged in; → ``{poll_after, doorbell, pending, server_time, …}``."""
-        body = {"certificates": certificates, "tokens": tokens, "version": __version__}
+    def heartbeat(self, certificates: list[str], tokens: list[dict[str, Any]], **more: object) -> dict[str, Any]:
+        """Report what is plugged in; → ``{poll_after, doorbell, pending, server_time, …}``.
+
+        :param more: ``diagnosis``, ``platform`` and ``libraries``, see docs/agent-protocol.md
+        """
+        body = {"certificates": certificates, "tokens": tokens, "version": __version__, **more}
         return _object(self._post("heartbeat", body), "poll_after")
+
+    def signed_release(self, kind: str, platform_name: str = "") -> dict[str, Any]:
+        """The document ``{document}`` that the makers signed about a ``program`` or about ``libraries``."""
+        return _object(self._post("release", {"kind": kind, "platform": platform_name}), "document")
+
+    def installer(self, platform_name: str, version: str) -> Iterator[bytes]:
+        """The bytes of an installer, part by part. Nothing is known of them: the caller counts and checks them.
+
+        :raises AgentError: the server said no, cannot be reached, or takes longer than :data:`LONGEST_DOWNLOAD`
+        """
+        until = time.monotonic() + LONGEST_DOWNLOAD
+        with self._opened("release/installer", {"platform": platform_name, "version": version}) as response:
+            if response.status_code != 200:
+                self._answer(response.status_code, response.raw.read(MAX_ERROR + 1, decode_content=False), "")
+                raise _not_ours(response.status_code)
+            while part := response.raw.read(DOWNLOAD_PART, decode_content=False):
+                yield part
+                if time.monotonic() > until:
+                    raise Unreachable("unreachable", text("unreachable", server=self.server.base))
 
     def claim(self, fingerprints: list[str], limit: int, *, resume: bool = False) -> list[dict[str, Any]]:
         """Take the requests that wait for these certificates.
@@ -227,6 +255,15 @@ class Client:
         return self._post_once(path, body)
 
     def _post_once(self, path: str, body: dict[str, Any]) -> Any:
+        with self._opened(path, body) as response:
+            content = response.raw.read(MAX_ANSWER + 1, decode_content=False)
+            status, retry_after = response.status_code, response.headers.get("Retry-After", "")
+            self._date = _http_date(response.headers.get("Date", ""))
+        return self._answer(status, content, retry_after)
+
+    @contextmanager
+    def _opened(self, path: str, body: dict[str, Any]) -> Iterator[requests.Response]:
+        """The answer to one call, its body not read yet; whatever breaks the line is :class:`Unreachable`."""
         try:
             # No redirects: they would carry the key to another address.
             with self._session.post(
@@ -237,9 +274,9 @@ class Client:
                 allow_redirects=False,
                 stream=True,
             ) as response:
-                content = response.raw.read(MAX_ANSWER + 1, decode_content=False)
-                status, retry_after = response.status_code, response.headers.get("Retry-After", "")
-                self._date = _http_date(response.headers.get("Date", ""))
+                yield response
+        except AgentError:
+            raise
         except requests.exceptions.SSLError as error:
             raise Unreachable("tls", text("tls", server=self.server.base)) from error
         except (requests.RequestException, OSError, ValueError) as error:
@@ -247,7 +284,6 @@ class Client:
         except Exception as error:
             # urllib3 raises its own errors while the body is read
             raise Unreachable("unreachable", text("unreachable", server=self.server.base)) from error
-        return self._answer(status, content, retry_after)
 
     def _answer(self, status: int, content: bytes, retry_after: str) -> Any:
         if len(content) > MAX_ANSWER:

@@ -28,9 +28,10 @@ from ibhxh_agent.prompt.terminal import TerminalPrompt
 from ibhxh_agent.runner import Agent, State
 from ibhxh_agent.secretstore import SecretStore
 from ibhxh_agent.texts import text
-from ibhxh_agent.tokens.setup import token_manager
+from ibhxh_agent.tokens.setup import candidates, token_manager
 from ibhxh_agent.tray import Tray
 from ibhxh_agent.untrusted import harmless
+from ibhxh_agent.updates import Updates
 
 log = logging.getLogger(__name__)
 
@@ -67,7 +68,8 @@ def pair(options: argparse.Namespace) -> int:
 
 def certificates(options: argparse.Namespace) -> int:
     """List the certificates on the tokens."""
-    manager = token_manager(Folder(options.config_dir).load(), options.library)
+    folder = Folder(options.config_dir)
+    manager = token_manager(folder.load(), options.library, folder)
     try:
         manager.refresh(everything=True)
     finally:
@@ -192,7 +194,8 @@ def _agent(
     client = Client(Server.parse(pairing.server), pairing.database, Credentials(key, pairing.agent))
     stack.callback(client.close)
     listening: list[Agent] = []
-    manager = token_manager(folder.load(), options.library)
+    settings = folder.load()
+    manager = token_manager(settings, options.library, folder)
     stack.callback(manager.close)
     outbox, leases = Outbox(client.another()), Leases(client.another())
     stack.callback(outbox.stop)
@@ -211,6 +214,8 @@ def _agent(
     agent = Agent(
         client, manager, signer, outbox, folder, store, doorbell=doorbell, poll_interval=options.poll_interval
     )
+    agent.updates = Updates(folder, client.another())
+    agent.find = lambda: candidates(settings, options.library, folder)
     leases.beat = agent.repeat_beat
     listening.append(agent)
     return agent

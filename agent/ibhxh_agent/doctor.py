@@ -42,13 +42,13 @@ def examine(folder: Folder, only: Sequence[str] = ()) -> Iterator[Finding]:
         settings = folder.load()
     except AgentError as error:
         yield Finding(BAD, error.message)
-    yield from _libraries_and_tokens(settings, only)
+    yield from _libraries_and_tokens(folder, settings, only)
     yield from _prompt()
     yield from _server(folder, settings)
 
 
-def _libraries_and_tokens(settings: Settings, only: Sequence[str]) -> Iterator[Finding]:
-    found = candidates(settings, only)
+def _libraries_and_tokens(folder: Folder, settings: Settings, only: Sequence[str]) -> Iterator[Finding]:
+    found = candidates(settings, only, folder)
     for entry in found:
         if not entry.usable:
             yield Finding(WARNING, text("doctor_not_pkcs11", library=entry.path))

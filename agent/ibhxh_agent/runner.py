@@ -7,7 +7,7 @@ import logging
 import math
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Any
@@ -16,13 +16,17 @@ from ibhxh_agent.backoff import Backoff
 from ibhxh_agent.batch import BatchSigner
 from ibhxh_agent.client import FINAL_CODES, Client, ServerError, Unreachable
 from ibhxh_agent.config import Folder
+from ibhxh_agent.diagnosis import diagnose
 from ibhxh_agent.doorbell import Doorbell
 from ibhxh_agent.errors import AgentError
 from ibhxh_agent.outbox import Outbox
 from ibhxh_agent.secretstore import SecretStore
 from ibhxh_agent.texts import text
+from ibhxh_agent.tokens.discovery import Found
+from ibhxh_agent.tokens.library_list import accept, current
 from ibhxh_agent.tokens.manager import Token, TokenManager
 from ibhxh_agent.untrusted import harmless
+from ibhxh_agent.updates import Updates, platform_name
 
 log = logging.getLogger(__name__)
 
@@ -38,6 +42,8 @@ SLOWEST_POLL, FASTEST_POLL = 300.0, 30.0
 BUSY_POLL = 5.0
 #: Seconds between two looks at the tokens.
 TOKEN_POLL = 2.0
+#: Seconds between two searches for libraries, and while no certificate is seen.
+LIBRARY_POLL, EMPTY_POLL = 3600.0, 30.0
 #: Seconds the clocks may differ before the person is told.
 ALLOWED_SKEW = 120.0
 
@@ -48,6 +54,7 @@ class State:
 
     :param clock_skew: seconds this computer is ahead of the server
     :param doorbell: requests arrive at once instead of by polling
+    :param update: the newer version that can be installed
     """
 
     online: bool = False
@@ -57,6 +64,7 @@ class State:
     outdated: str = ""
     certificates: int = 0
     doorbell: bool = False
+    update: str = ""
 
 
 class Agent:
@@ -95,6 +103,14 @@ class Agent:
         self._wall_clock = wall_clock
         self._backoff = Backoff()
         self._reported: tuple[list[str], list[dict[str, Any]]] = ([], [])
+        self._more: dict[str, Any] = {}
+        self._looked_at = float("-inf")
+        #: Every PKCS#11 library on this computer, those that cannot be used too; looked for again while no token shows.
+        self.find: Callable[[], Sequence[Found]] = tuple
+        self._found: Sequence[Found] = ()
+        self._refused_list = 0
+        #: Newer versions of this program; ``None`` where nobody could install one.
+        self.updates: Updates | None = None
         self.wake = threading.Event()
         self.stopping = threading.Event()
         self.on_state: Callable[[State], None] = lambda _state: None
@@ -124,7 +140,7 @@ class Agent:
         if rung:  # else a bell between the two lines would be lost
             self.wake.clear()
         # The bell first, the tokens later: what was plugged in two seconds ago is good enough to answer quickly.
-        changed = self._manager.refresh() if not rung else False
+        changed = self._look_at_tokens() if not rung else False
         if changed or rung or self._wall_clock() >= due:
             due = self._wall_clock() + self._turn(rung)
             self._tell()
@@ -135,7 +151,7 @@ class Agent:
 
         :raises AgentError: the server cannot be reached or does not accept this computer
         """
-        self._manager.refresh()
+        self._look_at_tokens()
         self.beat()
         self.take()
         if not self._outbox.wait_empty(60):
@@ -149,6 +165,16 @@ class Agent:
             ],
             [_described(token) for token in self._manager.tokens[:MOST_TOKENS]],
         )
+        self._more = {
+            "platform": platform_name(),
+            "libraries": current(self._folder)["version"],
+            "diagnosis": diagnose(
+                self._manager,
+                self._found,
+                clock_is_wrong=bool(self.state.clock_warning),
+                refused_update=self.updates.refused if self.updates is not None else "",
+            ),
+        }
         answer = self.repeat_beat(self._client)
         self._tell_skew(answer)
         if self._doorbell is not None:
@@ -161,11 +187,12 @@ class Agent:
             log.warning("outdated: the server needs %s", answer.get("minimum_version"))
         if answer.get("renew_key"):
             self._renew_key()
+        self._take_release(answer)
         return answer
 
     def repeat_beat(self, client: Client) -> dict[str, Any]:
         """Send the last heartbeat once more, with the client of another thread."""
-        return client.heartbeat(*self._reported)
+        return client.heartbeat(*self._reported, **self._more)
 
     def take(self) -> None:
         """Claim and sign until nothing is left."""
@@ -178,6 +205,39 @@ class Agent:
             log.info("claimed %d requests", len(requests))
             self._signer.work(requests)
             self._outbox.wait_empty(5)
+
+    def _look_at_tokens(self) -> bool:
+        """Look at the tokens, and for libraries as well: a driver that is installed now is used without a restart.
+
+        :return: something changed
+        """
+        no_library = not any(entry.usable for entry in self._found)
+        if self._wall_clock() - self._looked_at >= (LIBRARY_POLL if self._manager.certificates() else EMPTY_POLL):
+            self._looked_at = self._wall_clock()
+            self._found = self.find()
+            self._manager.add(str(entry.path) for entry in self._found if entry.usable)
+        return self._manager.refresh() or no_library != (not any(entry.usable for entry in self._found))
+
+    def _take_release(self, answer: dict[str, Any]) -> None:
+        """Fetch what the makers signed and the server has newer; nothing about it stops the agent."""
+        try:
+            if self.updates is not None:
+                self.updates.consider(answer.get("update"))
+                offer = self.updates.pending()
+                self.state.update = offer.version if offer is not None else ""
+            version = answer.get("libraries")
+            if isinstance(version, int) and version > self._more["libraries"] and version != self._refused_list:
+                self._refused_list = version
+                accept(self._folder, self._client.signed_release("libraries").get("document"))
+                self._looked_at = float("-inf")
+        except Unreachable as error:
+            log.info("%s while fetching a release", error.code)
+        except ServerError as error:
+            if error.code in FINAL_CODES:
+                raise
+            log.warning("the server has no such release: %s", error.code)
+        except (AgentError, OSError) as error:
+            log.warning("a release was not taken: %s", error)
 
     def _turn(self, rung: bool) -> float:
         """Talk to the server once; seconds until the next time."""

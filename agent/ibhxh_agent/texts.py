@@ -401,6 +401,17 @@ _TEXTS: dict[str, tuple[str, str]] = {
         "Agent này đã cũ; máy chủ cần phiên bản từ {minimum}. Hãy nâng cấp.",
         "This agent is outdated; the server needs version {minimum} or later. Please upgrade.",
     ),
+    "release_refused": (
+        "Thông tin phiên bản không có chữ ký đúng của nhà phát triển nên không được dùng.",
+        "The release information is not signed correctly by the makers of this program and is not used.",
+    ),
+    "no_update": ("Không có bản cập nhật nào để cài.", "There is no update to install."),
+    "update_damaged": (
+        "Bản cập nhật tải về khác với bản nhà phát triển đã ký nên không được cài. Thử lại; nếu vẫn vậy, báo cho "
+        "quản trị viên Odoo.",
+        "The update that was downloaded differs from the one that the makers signed and is not installed. Try again; "
+        "if it goes on, tell your Odoo administrator.",
+    ),
     "no_certificates": ("Không thấy chứng thư số nào có MST.", "No certificate with a tax code was found."),
 }
 

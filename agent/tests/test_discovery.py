@@ -71,8 +71,8 @@ def test_vendors_are_found_by_name_in_the_folders_of_the_system(tmp_path):
 
 def test_every_name_of_the_list_is_a_file_name_and_stands_once():
     data = json.loads(resources.files("ibhxh_agent.tokens").joinpath("libraries.json").read_text(encoding="utf-8"))
-    assert set(data) == {"windows", "macos", "linux"}
-    for system in data.values():
+    assert set(data) == {"version", "windows", "macos", "linux"}
+    for system in (data["windows"], data["macos"], data["linux"]):
         names = [name.lower() for names in system["vendors"].values() for name in names]
         assert len(names) == len(set(names)) and not any("/" in name or "\\" in name for name in names)
     assert len([n for names in data["windows"]["vendors"].values() for n in names]) > 60

@@ -6,17 +6,21 @@ import json
 import re
 import signal
 import threading
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 import softhsm
 from forms import form
+from makers import KEYS, newer, signed
 
-from ibhxh_agent import commands
+from ibhxh_agent import commands, runner
 from ibhxh_agent.backoff import Backoff
 from ibhxh_agent.client import Client, Credentials, Server
 from ibhxh_agent.config import Folder
 from ibhxh_agent.errors import AgentError
+from ibhxh_agent.tokens.discovery import Found
+from ibhxh_agent.tokens.library_list import current
 from ibhxh_agent.tokens.manager import Token
 
 
@@ -242,3 +246,35 @@ def test_the_server_says_how_many_signed_documents_travel_together(lone_agent, o
     odoo.deliveries = said
     lone_agent.beat()
     assert lone_agent._outbox.at_once == used
+
+
+def test_a_driver_that_is_installed_while_the_agent_runs_is_found(lone_agent):
+    found = []
+    added = []
+    lone_agent._manager = SimpleNamespace(
+        tokens=(), reasons={}, refresh=lambda: False, certificates=list, add=lambda paths: added.extend(paths)
+    )
+    lone_agent.find = lambda: list(found)
+    assert not lone_agent._look_at_tokens() and added == []
+    found.append(Found(Path("/opt/bkav/lib/BkavCA.so"), "BKAV-CA", True))
+    assert not lone_agent._look_at_tokens(), "not at every look"
+    lone_agent._looked_at -= runner.EMPTY_POLL
+    assert lone_agent._look_at_tokens(), "and the server learns of it at once"
+    assert added == ["/opt/bkav/lib/BkavCA.so"]
+
+
+def test_a_newer_list_is_taken_and_one_that_is_not_signed_is_asked_for_once(odoo, lone_agent, monkeypatch):
+    monkeypatch.setattr("ibhxh_agent.release.built_in_keys", lambda: KEYS)
+    odoo.libraries, odoo.documents["libraries"] = 99, signed(newer(99))
+    lone_agent.beat()
+    assert current(lone_agent._folder)["version"] == 99
+    lone_agent.beat()
+    assert odoo.calls[-1][1]["libraries"] == 99 and odoo.paths().count("release") == 1
+    odoo.libraries, odoo.documents["libraries"] = 100, "{}"
+    for _beat in range(3):
+        lone_agent.beat()
+    assert odoo.paths().count("release") == 2 and current(lone_agent._folder)["version"] == 99
+    del odoo.documents["libraries"]
+    odoo.libraries = 101
+    lone_agent.beat()
+    assert lone_agent.state.online is False and current(lone_agent._folder)["version"] == 99

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import glob
-import json
 import mmap
 import os
 import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from importlib import resources
 from pathlib import Path
+from typing import Any
+
+from ibhxh_agent.tokens.library_list import built_in
 
 _SUFFIXES = (".dll", ".so", ".dylib")
 #: The one function that every PKCS#11 library exports (PKCS#11 2.40, 5.4): its name is in the file.
@@ -66,14 +67,17 @@ def system_name(platform: str) -> str:
     return {"win32": "windows", "darwin": "macos"}.get(platform, "linux")
 
 
-def find_libraries(added: Iterable[str] = (), places: Places | None = None) -> list[Found]:
+def find_libraries(
+    added: Iterable[str] = (), places: Places | None = None, listed: Mapping[str, Any] | None = None
+) -> list[Found]:
     """Everything that looks like a PKCS#11 library; each real file once, the user's own first.
 
     :param added: files, or folders whose libraries are all looked at
+    :param listed: the list of file names and folders, the built-in one by default
     """
     places = places or Places()
     found: dict[Path, Found] = {}
-    for path, origin in [*_added(added), *_listed(places), *_p11_kit(places)]:
+    for path, origin in [*_added(added), *_listed(places, listed or built_in()), *_p11_kit(places)]:
         real = path.resolve()
         if real not in found:
             usable = _is_pkcs11(real)
@@ -92,8 +96,7 @@ def _added(added: Iterable[str]) -> Iterator[tuple[Path, str]]:
             yield entry, "settings"
 
 
-def _listed(places: Places) -> Iterator[tuple[Path, str]]:
-    data = json.loads(resources.files("ibhxh_agent.tokens").joinpath("libraries.json").read_text(encoding="utf-8"))
+def _listed(places: Places, data: Mapping[str, Any]) -> Iterator[tuple[Path, str]]:
     system = data[system_name(places.platform)]
     wanted = {name.lower(): vendor for vendor, names in system["vendors"].items() for name in names}
     for folder in system["folders"]:

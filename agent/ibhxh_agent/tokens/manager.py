@@ -72,6 +72,17 @@ class TokenManager:
         """Library path → what is wrong with it, for people."""
         return {path: library.problem for path, library in self._libraries.items() if library.problem}
 
+    @property
+    def reasons(self) -> dict[str, str]:
+        """Library path → what is wrong with it, in one word for programs."""
+        return {path: library.reason for path, library in self._libraries.items() if library.reason}
+
+    def add(self, paths: Iterable[str]) -> None:
+        """Look into these libraries too, from the next :meth:`refresh` on; those that are known stay as they are."""
+        for path in paths:
+            if path not in self._libraries:
+                self._libraries[path] = LibraryProcess(path)
+
     def refresh(self, *, everything: bool = False) -> bool:
         """Look again.
 

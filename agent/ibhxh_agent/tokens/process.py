@@ -55,6 +55,8 @@ class LibraryProcess:
         self.timeouts = timeouts or Timeouts()
         #: Why the library could not be used the last time, as a sentence for people; empty when all is well.
         self.problem = ""
+        #: The same in one word, as :class:`ChildError` has it, or ``call``.
+        self.reason = ""
         self.description = ""
         self._monotonic = monotonic
         self._child: Child | None = None
@@ -84,7 +86,7 @@ class LibraryProcess:
         if not isinstance(found, list):
             raise self._failed("garbage")
         self._failures = 0
-        self.problem = ""
+        self.problem = self.reason = ""
         old = self._monotonic() - self._started_at > self.EMPTY
         if self._calls > self.CALLS or (old and not found):
             self.close()
@@ -213,7 +215,7 @@ class LibraryProcess:
         rest = min(self.FIRST_REST * 2**self._failures, self.LONGEST_REST)
         self._failures += 1
         self._rest_until = self._monotonic() + rest
-        self.problem = text(f"driver_{reason}", library=self.path)
+        self.problem, self.reason = text(f"driver_{reason}", library=self.path), reason
         log.warning("library %s failed (%s); resting %.0f s", self.path, reason, rest)
         return SigningError("driver_error", self.problem, login_used=login_used, detail=reason)
 

@@ -51,6 +51,12 @@ class FakeOdoo:
     outdated: bool = False
     #: how many signed documents it takes in one call; None = a server of before that
     deliveries: int | None = 20
+    #: version of the program and of the list of libraries that it offers
+    update: str = ""
+    libraries: int = 0
+    #: kind → the signed document, and the bytes of the installer
+    documents: dict[str, str] = field(default_factory=dict)
+    installer: bytes = b""
     clock: Callable[[], float] = time.time
     #: (path start, status, body bytes) answers to give instead, used up one by one; status 0 = hang up
     faults: list[tuple[str, int, bytes]] = field(default_factory=list)
@@ -127,7 +133,14 @@ class FakeOdoo:
                 "minimum_version": "99.0",
                 "renew_key": self.renew_key,
                 "deliveries": self.deliveries,
+                "update": {"version": self.update} if self.update else None,
+                "libraries": self.libraries,
             }
+        if path == "release":
+            document = self.documents.get(body["kind"])
+            return (200, {"document": document}) if document else (404, {"error": "not_found", "message": ""})
+        if path == "release/installer":
+            return 200, self.installer
         if path == "key":
             self.key, self.renew_key = f"key-{uuid.uuid4()}", False
             return 200, {"key": self.key, "expires_at": "2031-01-01T00:00:00Z"}
@@ -222,7 +235,9 @@ class _Handler(BaseHTTPRequestHandler):
             status, answer = fake.answer(path, body, dict(self.headers))
             fake.hook(f"after {path}")
             fake.changed.notify_all()
-        self._send(status, json.dumps(answer).encode() if answer is not None else b"<html>")
+        if not isinstance(answer, bytes):
+            answer = json.dumps(answer).encode() if answer is not None else b"<html>"
+        self._send(status, answer)
 
     def do_GET(self) -> None:
         self.close_connection = True

@@ -18,8 +18,15 @@ class NoTokens:
 
     tokens = ()
 
+    @property
+    def reasons(self):
+        return {}
+
     def refresh(self):
         return False
+
+    def add(self, paths):
+        assert not list(paths)
 
     def certificates(self):
         return []

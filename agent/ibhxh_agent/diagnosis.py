@@ -1,0 +1,83 @@
+"""Why no token can be used, in codes that Odoo puts into words: ``diagnosis`` of the protocol."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime, timezone
+from pathlib import PureWindowsPath
+from typing import Any
+
+from ibhxh_agent.certificate import TokenCertificate
+from ibhxh_agent.tokens.discovery import Found
+from ibhxh_agent.tokens.manager import Token, TokenManager
+from ibhxh_agent.untrusted import harmless
+
+#: Most entries, and characters of one detail (protocol v1).
+MOST, LONGEST = 16, 64
+
+#: What :attr:`LibraryProcess.reason` is called in the protocol.
+LIBRARY_CODES = {
+    "load": "library_not_loaded",
+    "died": "library_died",
+    "timeout": "library_silent",
+    "garbage": "library_wrong",
+    "call": "library_wrong",
+}
+#: Flags of a token's PIN that stop, or soon stop, the person.
+FLAG_CODES = {"locked": "token_locked", "final_try": "token_final_try"}
+
+
+def diagnose(
+    manager: TokenManager, found: Sequence[Found], *, clock_is_wrong: bool, refused_update: str
+) -> list[dict[str, str]]:
+    """What stands in the way, worst first; empty when all is well. Every name of a file is without its folder.
+
+    :param found: every library on this computer, those that cannot be used too
+    :param refused_update: a version that was offered without the makers' signature
+    """
+    entries = [
+        *_libraries(manager, found),
+        *_tokens(manager.tokens),
+        *([("clock_wrong", "")] if clock_is_wrong else []),
+        *([("update_refused", refused_update)] if refused_update else []),
+    ]
+    return [{"code": code, "detail": harmless(detail, LONGEST)} for code, detail in dict.fromkeys(entries)][:MOST]
+
+
+def _libraries(manager: TokenManager, found: Sequence[Found]) -> Iterator[tuple[str, str]]:
+    if not any(entry.usable for entry in found):
+        yield "no_library", ""
+    for entry in found:
+        if not entry.usable:
+            yield "not_pkcs11", _name(entry.path)
+    for path, reason in manager.reasons.items():
+        yield LIBRARY_CODES.get(reason, "library_wrong"), _name(path)
+
+
+def _tokens(tokens: Sequence[Token]) -> Iterator[tuple[str, str]]:
+    if not tokens:
+        yield "no_token", ""
+    for token in tokens:
+        for flag, code in FLAG_CODES.items():
+            if flag in token.flags:
+                yield code, token.label
+                break
+        if not token.certificates:
+            yield "no_certificate", token.label
+        for certificate in token.certificates:
+            if code := _certificate(certificate):
+                yield code, token.label
+
+
+def _certificate(certificate: TokenCertificate) -> str:
+    now = datetime.now(timezone.utc)
+    if certificate.rsa_bits is None:
+        return "certificate_unsupported"
+    if certificate.valid_at(now):
+        return ""
+    return "certificate_expired" if certificate.not_after < now else "certificate_not_yet"
+
+
+def _name(path: Any) -> str:
+    """The last part of a path of any system."""
+    return PureWindowsPath(str(path)).name

@@ -1,0 +1,94 @@
+"""What the heartbeat says about why no token can be used."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+from types import SimpleNamespace
+
+from ibhxh_agent import diagnosis, runner
+from ibhxh_agent.diagnosis import diagnose
+from ibhxh_agent.tokens.discovery import Found
+from ibhxh_agent.tokens.library_list import built_in
+from ibhxh_agent.tokens.manager import TokenManager
+from ibhxh_agent.tokens.process import LibraryProcess
+
+NOW = datetime.now(timezone.utc)
+LIBRARY = Found(Path("/opt/bkav/lib/BkavCA.so"), "BKAV-CA", True)
+
+
+def certificate(bits=2048, after=365, before=-1):
+    begin, end = NOW + timedelta(days=before), NOW + timedelta(days=after)
+    return SimpleNamespace(rsa_bits=bits, not_before=begin, not_after=end, valid_at=lambda now: begin <= now <= end)
+
+
+def token(*certificates, flags=()):
+    return SimpleNamespace(label="VNPT-CA\n\u202eToken", flags=frozenset(flags), certificates=certificates)
+
+
+def codes(*tokens, found=(LIBRARY,), reasons=None, **more):
+    manager = SimpleNamespace(tokens=tokens, reasons=reasons or {})
+    values = {"clock_is_wrong": False, "refused_update": "", **more}
+    return [(entry["code"], entry["detail"]) for entry in diagnose(manager, found, **values)]
+
+
+def test_each_reason_has_its_code():
+    assert codes(token(certificate())) == []
+    assert codes() == [("no_token", "")]
+    assert codes(found=()) == [("no_library", ""), ("no_token", "")]
+    unusable = Found(Path("C:/Windows/SysWOW64/vina.dll"), "SmartSign", False)
+    assert codes(token(certificate()), found=(LIBRARY, unusable)) == [("not_pkcs11", "vina.dll")]
+    for reason, code in diagnosis.LIBRARY_CODES.items():
+        found = codes(token(certificate()), reasons={"C:\\Program Files\\Bkav\\BkavCA.dll": reason})
+        assert found == [(code, "BkavCA.dll")]
+    label = "VNPT-CA  Token"
+    assert codes(token()) == [("no_certificate", label)]
+    assert codes(token(certificate(bits=None))) == [("certificate_unsupported", label)]
+    assert codes(token(certificate(after=-1, before=-9))) == [("certificate_expired", label)]
+    assert codes(token(certificate(before=1))) == [("certificate_not_yet", label)]
+    assert codes(token(certificate(), flags=["locked", "final_try"])) == [("token_locked", label)]
+    assert codes(token(certificate(), flags=["final_try"])) == [("token_final_try", label)]
+    assert codes(token(certificate()), clock_is_wrong=True, refused_update="99.0") == [
+        ("clock_wrong", ""),
+        ("update_refused", "99.0"),
+    ]
+
+
+def test_it_is_bounded_and_says_each_thing_once():
+    many = [token(certificate(after=-1, before=-9))] * 50
+    assert codes(*many) == [("certificate_expired", "VNPT-CA  Token")]
+    reasons = {f"/opt/{'x' * 200}{number}.so": "died" for number in range(50)}
+    found = codes(reasons=reasons)
+    assert len(found) == diagnosis.MOST and all(len(detail) <= diagnosis.LONGEST for _code, detail in found)
+
+
+def test_a_real_library_that_crashes_names_its_file(fake):
+    fake.behave(list="crash")
+    manager = TokenManager([LibraryProcess(str(fake.path))])
+    try:
+        manager.refresh(everything=True)
+        entries = diagnose(manager, [Found(Path(fake.path), "x", True)], clock_is_wrong=False, refused_update="")
+        assert [entry["code"] for entry in entries] == ["library_died", "no_token"]
+        assert entries[0]["detail"] == "fakep11.so"
+    finally:
+        manager.close()
+
+
+def test_every_failure_of_a_library_has_a_code():
+    source = Path(runner.__file__).parent
+    text = (source / "children.py").read_text() + (source / "tokens" / "process.py").read_text()
+    said = {
+        part.split('"')[1] for part in text.replace("ChildError(", "_failed(").split("_failed(")[1:] if '"' in part[:9]
+    }
+    assert said <= set(diagnosis.LIBRARY_CODES)
+
+
+def test_the_heartbeat_carries_it(paired, agent, hsm, tmp_path):
+    broken = tmp_path / "driver.so"
+    broken.write_bytes(b"\x7fELF C_GetFunctionList")
+    running = agent("--library", str(broken), "run", pin="1234")
+    paired.wait_for(lambda: any("diagnosis" in body for _path, body in paired.calls))
+    body = next(body for path, body in paired.calls if path == "heartbeat")
+    assert body["diagnosis"] == [{"code": "library_not_loaded", "detail": "driver.so"}]
+    assert body["platform"] and body["libraries"] == built_in()["version"]
+    running.terminate()
