@@ -20,6 +20,7 @@ def run(environment: dict[str, str]) -> Iterator[tuple[str, str]]:
     """
     parts: dict[str, Callable[[], None]] = {
         "libraries.json": _library_list,
+        "release_keys.json": _release_keys,
         "XML signatures": _signature,
         "token child": _token_child,
         "keyring": lambda: _import("keyring"),
@@ -43,6 +44,12 @@ def _library_list() -> None:
     from ibhxh_agent.tokens.discovery import find_libraries
 
     find_libraries()
+
+
+def _release_keys() -> None:
+    from ibhxh_agent.release import built_in_keys
+
+    built_in_keys()
 
 
 def _signature() -> None:
