@@ -19,15 +19,15 @@ REASONS = {
         "The gateway address of %(provider)s cannot be used. Enter one such as https://host/path, without password."
     ),
     Reason.SETTINGS: _lt(
-        "The gateway of %(provider)s does not exist or does not take these settings. Is the module that brings it "
-        "still installed?"
+        "The gateway of %(provider)s does not exist or does not accept these settings. Is the module that "
+        "provides it still installed?"
     ),
     Reason.CREDENTIALS: _lt(
         "The gateway of %(provider)s does not accept the client code or the password. Enter both again as the I-VAN "
         "gave them to you."
     ),
     Reason.FORBIDDEN: _lt(
-        "The gateway of %(provider)s does not let this client in. Ask the I-VAN whether the client is active, and "
+        "The gateway of %(provider)s does not admit this client. Ask the I-VAN whether the client is active, and "
         "from which addresses and with which certificate it may connect."
     ),
     Reason.NOT_FOUND: _lt(
@@ -48,35 +48,35 @@ REASONS = {
         "I-VAN."
     ),
     Reason.TLS_ISSUER: _lt(
-        "The TLS certificate of %(provider)s's server comes from an authority that Odoo does not know. If the I-VAN "
-        "has one of its own, enter its certificate."
+        "The TLS certificate of %(provider)s's server was issued by an authority that Odoo does not know. If the "
+        "I-VAN has its own authority, enter its certificate."
     ),
-    Reason.TLS: _lt("A secure connection with %(provider)s's server cannot be made (%(detail)s)."),
+    Reason.TLS: _lt("A secure connection to %(provider)s's server cannot be established (%(detail)s)."),
     Reason.CLIENT_CERTIFICATE: _lt(
         "The server of %(provider)s does not accept Odoo's client certificate, or certificate and key are not a pair. "
         "Enter both again as the I-VAN gave them to you."
     ),
     Reason.CONNECTION: _lt("The gateway of %(provider)s cannot be reached."),
-    Reason.DOWN: _lt("The gateway of %(provider)s says that the service is down for now."),
+    Reason.DOWN: _lt("The gateway of %(provider)s reports that the service is temporarily down."),
     Reason.BUSY: _lt("The gateway of %(provider)s asks Odoo to send fewer requests."),
     Reason.TIMEOUT: _lt("The gateway of %(provider)s did not answer in time."),
-    Reason.LOST: _lt("The connection with the gateway of %(provider)s was lost before its answer was complete."),
-    Reason.STATUS: _lt("The gateway of %(provider)s has a fault of its own (answer %(detail)s)."),
+    Reason.LOST: _lt("The connection to the gateway of %(provider)s was lost before its answer was complete."),
+    Reason.STATUS: _lt("The gateway of %(provider)s reports an internal error (answer %(detail)s)."),
     Reason.TOO_LARGE: _lt("The answer of %(provider)s's gateway is too large to be read."),
-    Reason.COMPRESSION: _lt("The answer of %(provider)s's gateway is packed in an unknown way (%(detail)s)."),
+    Reason.COMPRESSION: _lt("The answer of %(provider)s's gateway has an unknown encoding (%(detail)s)."),
     Reason.ENCODING: _lt("The answer of %(provider)s's gateway is not in UTF-8 (%(detail)s), so it cannot be read."),
     Reason.JSON: _lt("The answer of %(provider)s's gateway is not a JSON object, so it cannot be read."),
     Reason.MEMBER: _lt("The answer of %(provider)s's gateway does not say which dossier it is about (%(detail)s)."),
 }
 FAULTS = {
     FaultKind.MISSING: _lt("%(member)s is missing"),
-    FaultKind.TYPE: _lt("%(member)s is of another type"),
-    FaultKind.VALUE: _lt("%(member)s has a value that is not agreed"),
+    FaultKind.TYPE: _lt("%(member)s has the wrong type"),
+    FaultKind.VALUE: _lt("%(member)s has a value that the contract does not allow"),
     FaultKind.LENGTH: _lt("%(member)s is too long"),
-    FaultKind.CHARACTERS: _lt("%(member)s has characters that are no text in UTF-8"),
-    FaultKind.TIME: _lt("%(member)s is not a time that can be; compare the clocks"),
+    FaultKind.CHARACTERS: _lt("%(member)s has characters that are not valid UTF-8"),
+    FaultKind.TIME: _lt("%(member)s is not a possible time; compare the clocks"),
     FaultKind.ZONE: _lt("%(member)s has no time zone"),
-    FaultKind.REPEATED: _lt("%(member)s has numbers that repeat"),
+    FaultKind.REPEATED: _lt("%(member)s has repeated numbers"),
     FaultKind.COUNT: _lt("%(member)s has too many entries"),
 }
 
@@ -87,7 +87,7 @@ def reason(env, provider, error):
         sentence = env._(REASONS[error.reason])  # pylint: disable=gettext-variable
         return sentence % {"provider": provider.name, "detail": error.detail or "–"}
     if isinstance(error, Misconfigured):
-        return env._("The connection with %(provider)s is not configured correctly.", provider=provider.name)
+        return env._("The connection to %(provider)s is not configured correctly.", provider=provider.name)
     if isinstance(error, Unreachable):
         return env._("The gateway of %(provider)s cannot be reached.", provider=provider.name)
     return env._("The gateway of %(provider)s gave no clear answer.", provider=provider.name)
@@ -109,7 +109,7 @@ def faults(env, provider, found):
     if len(found) > MANY:
         parts.append("…")
     return env._(
-        "An answer of %(provider)s's gateway is not as agreed: %(faults)s. The rest of it was read.",
+        "An answer from %(provider)s's gateway breaks the contract: %(faults)s. The rest of it was read.",
         provider=provider.name,
         faults="; ".join(parts),
     )

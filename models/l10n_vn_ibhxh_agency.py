@@ -23,7 +23,7 @@ class L10n_Vn_IbhxhAgency(models.Model):
     name = fields.Char(required=True)
     active = fields.Boolean(default=True)
 
-    _code_unique = models.Constraint("UNIQUE (code)", "An agency with this code exists already.")
+    _code_unique = models.Constraint("UNIQUE (code)", "An agency with this code already exists.")
 
     @api.constrains("code")
     def _check_code(self):

@@ -21,19 +21,19 @@ KEY_DAYS = 90
 KEY_RENEW_DAYS = 30
 
 ERRORS = {
-    "bad_request": _lt("The program on the computer sent something Odoo cannot read. Update ibhxh-agent."),
-    "not_json": _lt("The program on the computer sent something Odoo cannot read. Update ibhxh-agent."),
-    "invalid_key": _lt("The computer's key is not valid or has ended. Pair this computer again."),
+    "bad_request": _lt("The program on the computer sent something that Odoo cannot read. Update ibhxh-agent."),
+    "not_json": _lt("The program on the computer sent something that Odoo cannot read. Update ibhxh-agent."),
+    "invalid_key": _lt("The computer's key is invalid or has expired. Pair this computer again."),
     "wrong_device": _lt("This key does not belong to this computer. Pair this computer again."),
-    "revoked": _lt("This computer was revoked in Odoo. Pair it again if that was not meant."),
+    "revoked": _lt("This computer was revoked in Odoo. Pair it again if that was a mistake."),
     "invalid_code": _lt("The pairing code is wrong or older than 10 minutes. Make a new one in Odoo."),
     "throttled": _lt("Too many wrong codes came from this address. Wait ten minutes, then try again."),
     "not_found": _lt("There is no such signing request for this computer."),
-    "lease_lost": _lt("Another computer took over this signing request, or it was withdrawn."),
-    "already_done": _lt("This document was signed already. Nothing more needs to be done."),
+    "lease_lost": _lt("Another computer has taken this signing request, or it was withdrawn."),
+    "already_done": _lt("This document is already signed. Nothing more needs to be done."),
     "too_large": _lt("The message is too large."),
-    "rejected": _lt("Odoo refused the signature, because it does not fit the document it was asked for."),
-    "server_error": _lt("Odoo could not answer. The program tries again by itself."),
+    "rejected": _lt("Odoo refused the signature because it does not match the requested document."),
+    "server_error": _lt("Odoo could not answer. The program tries again automatically."),
 }
 
 
@@ -96,7 +96,7 @@ class L10n_Vn_IbhxhAgent(models.Model):
     next_key_expires_at = fields.Datetime(readonly=True, copy=False, export_string_translation=False)
     doorbell = fields.Char(readonly=True, copy=False, groups=fields.NO_ACCESS, export_string_translation=False)
 
-    _device_unique = models.Constraint("UNIQUE (device)", "This device id exists already.")
+    _device_unique = models.Constraint("UNIQUE (device)", "This device id already exists.")
 
     @api.depends("last_seen_at", "revoked")
     def _compute_is_online(self):

@@ -70,7 +70,7 @@ class L10n_Vn_IbhxhBatch(models.Model):
     to_activate_count = fields.Integer(string="To activate", compute="_compute_counts")
     confirmed_count = fields.Integer(string="Confirmed", compute="_compute_counts")
     failed_count = fields.Integer(string="Failed", compute="_compute_counts")
-    progress = fields.Float(compute="_compute_counts", help="Share of the way to VSS's confirmation, in percent.")
+    progress = fields.Float(compute="_compute_counts", help="Progress towards VSS's confirmation, in percent.")
 
     @api.depends("create_date")
     @api.depends_context("lang", "tz")
@@ -136,7 +136,7 @@ class L10n_Vn_IbhxhBatch(models.Model):
         self.check_access("read")
         if self.user_id != self.env.user:
             raise AccessError(
-                self.env._("Only %(user)s, who made this batch, can go on with it.", user=self.user_id.name)
+                self.env._("Only %(user)s, who created this batch, can continue it.", user=self.user_id.name)
             )
 
     def _check_lines(self, companies):
@@ -186,12 +186,12 @@ class L10n_Vn_IbhxhBatch(models.Model):
 
     def _blockers(self, company, certificate, is_busy, proposal):
         if is_busy:
-            return [self.env._("A registration is under way already.")]
+            return [self.env._("A registration is already in progress.")]
         is_elsewhere = self._lodging(proposal["provider_id"]) == "elsewhere"
         if company.l10n_vn_ibhxh_state == "confirmed" and not certificate:
             return [
                 self.env._(
-                    "Registered already, and no new certificate is known. Send other changes from the company itself."
+                    "Already registered, and no new certificate is known. Send other changes from the company itself."
                 )
             ]
         blockers = []

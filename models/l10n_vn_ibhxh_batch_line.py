@@ -38,7 +38,7 @@ class L10n_Vn_IbhxhBatchLine(models.Model):
     )
     problem = fields.Text(compute="_compute_problem", help="What blocks the company, or why its registration failed.")
 
-    _one_per_company = models.Constraint("UNIQUE (batch_id, company_id)", "The company is in this batch already.")
+    _one_per_company = models.Constraint("UNIQUE (batch_id, company_id)", "The company is already in this batch.")
 
     @api.depends("registration_state", "registration_lodging", "is_blocked")
     def _compute_progress_state(self):
@@ -104,7 +104,7 @@ class L10n_Vn_IbhxhBatchLine(models.Model):
             self.sudo().write({"blockers": str(error), "is_blocked": True})
         except IntegrityError:
             # Somebody was quicker since it was checked: the database allows one open registration.
-            self.sudo().write({"blockers": self.env._("A registration is under way already."), "is_blocked": True})
+            self.sudo().write({"blockers": self.env._("A registration is already in progress."), "is_blocked": True})
 
     def _submit_company(self, submitted_at):
         """Note that it was submitted elsewhere at `submitted_at` (UTC); what is objected to stays on the line."""

@@ -72,8 +72,8 @@ class L10n_Vn_IbhxhCertificate(models.Model):
         "company_id",
         string="Companies",
         readonly=True,
-        help="Companies that may be registered with this certificate: same tax code, and reported by a computer "
-        "whose user may access the company.",
+        help="Companies that can be registered with this certificate: same tax code, and reported by a computer whose "
+        "user may access the company.",
     )
     is_online = fields.Boolean(string="Plugged in", compute="_compute_is_online")
     is_valid = fields.Boolean(
@@ -83,7 +83,7 @@ class L10n_Vn_IbhxhCertificate(models.Model):
     trust_checked_at = fields.Datetime(string="Chain checked", readonly=True)
     trust_findings = fields.Json(readonly=True, export_string_translation=False)
 
-    _fingerprint_unique = models.Constraint("UNIQUE (fingerprint)", "This certificate is known already.")
+    _fingerprint_unique = models.Constraint("UNIQUE (fingerprint)", "This certificate is already known.")
 
     @api.depends("present_agent_ids.is_online")
     def _compute_is_online(self):

@@ -20,7 +20,7 @@ class L10n_Vn_IbhxhCredentials(models.AbstractModel):
         compute="_compute_secret_inputs",
         inverse="_inverse_secret_inputs",
         groups="l10n_vn_ibhxh.group_l10n_vn_ibhxh_manager",
-        help="A password that is set is not shown again. Typing replaces it.",
+        help="The password is never shown again once it is set. Typing replaces it.",
     )
     has_client_secret = fields.Boolean(string="Password set", compute="_compute_secret_inputs")
 

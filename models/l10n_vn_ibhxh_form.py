@@ -23,20 +23,20 @@ class L10n_Vn_IbhxhForm(models.Model):
     form = fields.Selection(FORMS, required=True)
     number = fields.Char(required=True, help="As printed on the form, e.g. 04/ĐK-IVAN.")
     title = fields.Char(required=True)
-    legal_basis = fields.Text(help="The legal texts this form follows. Checked by you, not by the software.")
+    legal_basis = fields.Text(help="The legal texts that this form follows. To be checked by you, not by the software.")
     procedures = fields.Text(help="Printed on form 04: the procedures that the I-VAN will be used for.")
     file_name = fields.Char(required=True)
     answer_days = fields.Integer(
         default=3, required=True, help="Working days within which VSS answers; used for the follow-up activity only."
     )
     forward_hours = fields.Integer(
-        default=2, required=True, help="Hours within which the I-VAN hands a dossier on to VSS. Shown to people only."
+        default=2, required=True, help="Hours within which the I-VAN passes a dossier on to VSS. For information only."
     )
     relay_hours = fields.Integer(
-        default=2, required=True, help="Hours within which the I-VAN hands VSS's answer on. Shown to people only."
+        default=2, required=True, help="Hours within which the I-VAN passes on VSS's answer. For information only."
     )
     note = fields.Text(
-        string="What was not checked", help="What this entry does not know, for the person who edits it."
+        string="What was not checked", help="What is unknown about this entry, for the person who edits it."
     )
     date_from = fields.Date(string="In use from")
     date_to = fields.Date(string="In use until")
@@ -48,7 +48,7 @@ class L10n_Vn_IbhxhForm(models.Model):
         """One entry per form and day, so that it is never a matter of chance which one counts."""
         for record in self:
             if record.date_from and record.date_to and record.date_to < record.date_from:
-                raise ValidationError(self.env._("“In use until” lies before “In use from”. Correct one of the dates."))
+                raise ValidationError(self.env._("“In use until” is before “In use from”. Correct one of the dates."))
             start, end = record.date_from or date.min, record.date_to or date.max
             for other in self.search([("form", "=", record.form), ("id", "!=", record.id)]):
                 if start <= (other.date_to or date.max) and (other.date_from or date.min) <= end:

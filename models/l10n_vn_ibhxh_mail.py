@@ -31,15 +31,15 @@ NO_SERVER = "-"
 
 KINDS = {"brings_code": "activation", "confirms": "confirmation", "refuses": "refusal", "informs": "notice"}
 INFORMS = {
-    "one_time_password": _lt("It brings a one-time password. There is nothing to do for Odoo."),
-    "password_reset": _lt("It is about a new password of the portal. There is nothing to do for Odoo."),
+    "one_time_password": _lt("It contains a one-time password. Odoo has nothing to do."),
+    "password_reset": _lt("It is about a new portal password. Odoo has nothing to do."),
     "account": _lt(
-        "It brings the portal's user name and password, as VSS does after an activation. If the portal confirmed, "
-        "press “I have confirmed” on the registration."
+        "It contains the portal's user name and password, which VSS sends after an activation. If the portal "
+        "confirmed, press “I have confirmed” on the registration."
     ),
     "licence": _lt("It is about the licence of a program. There is nothing to do for Odoo."),
-    "code_to_come": _lt("It announces the activation code, which comes in another mail."),
-    "guidance": _lt("It is a guide or an invitation. There is nothing to do for Odoo."),
+    "code_to_come": _lt("It announces the activation code, which arrives in another mail."),
+    "guidance": _lt("It is a guide or an invitation. Odoo has nothing to do."),
     "receipt": _lt("It says that a dossier arrived. Nothing is decided by that."),
     "ordinary_result": _lt("It is about another procedure than the registration."),
 }
@@ -101,7 +101,7 @@ class L10n_Vn_IbhxhMail(models.Model):
         readonly=True,
         required=True,
         default="unverified",
-        help="Verified: your own mail server says that one of the sender domains in the settings sent it.",
+        help="Verified: your own mail server confirms that it was sent by one of the sender domains in the settings.",
     )
     doubt = fields.Char(string="Why not verified", readonly=True)
     handed_in_by_id = fields.Many2one(
@@ -110,7 +110,7 @@ class L10n_Vn_IbhxhMail(models.Model):
     server_name = fields.Char(
         readonly=True,
         export_string_translation=False,
-        help="The mail server that the topmost header Authentication-Results names; - where there is none.",
+        help="The mail server named by the topmost header Authentication-Results; - if there is none.",
     )
     state = fields.Selection(
         [("done", "Applied"), ("waiting", "To review"), ("ignored", "Ignored")],
@@ -119,7 +119,7 @@ class L10n_Vn_IbhxhMail(models.Model):
         default="waiting",
         index=True,
     )
-    reason = fields.Char(readonly=True, help="Why it was not applied by itself.")
+    reason = fields.Char(readonly=True, help="Why it was not applied automatically.")
     is_held = fields.Boolean(readonly=True, help="The scheduled action applies it shortly.")
     summary = fields.Char(string="What was read", readonly=True)
     unlisted_hosts = fields.Char(
@@ -173,7 +173,7 @@ class L10n_Vn_IbhxhMail(models.Model):
     def _take(self, msg_dict):
         """Receive the mail that is on its way; RPC, which reaches the same methods, cannot."""
         if not self.env.su:
-            raise AccessError(self.env._("Mails come in through the mail gateway only."))
+            raise AccessError(self.env._("Mails can only be created by the mail gateway."))
         delivery = self.env.context.get(DELIVERY_KEY)
         if isinstance(delivery, Delivery):
             return self._receive(delivery.source, self.env["res.users"].browse(delivery.user_id or []))
@@ -215,7 +215,7 @@ class L10n_Vn_IbhxhMail(models.Model):
         mail.flush_recordset(["source"])
         if attempts._begin(digest) > MAX_ATTEMPTS:
             mail.subject = self.env._("(not read)")
-            mail._leave_to_person(self.env._("Reading it failed before. Open the mail in a mail program."))
+            mail._leave_to_person(self.env._("It could not be read. Open the mail in a mail program."))
             return mail
         reading = mail._read()
         mail._note_reading(reading)
@@ -317,7 +317,7 @@ class L10n_Vn_IbhxhMail(models.Model):
             self._hold(self.env._("Another transaction held the registration; the mail is applied shortly."))
         except Exception:
             _logger.exception("Reading BHXH mail %s failed", self.id)
-            self._leave_to_person(self.env._("Odoo could not apply this mail. Open it and decide by hand."))
+            self._leave_to_person(self.env._("Odoo could not apply this mail. Open it and decide manually."))
 
     def _process(self, reading):
         """Apply the mail to the one registration that it fits, or leave it to a person."""
@@ -349,7 +349,9 @@ class L10n_Vn_IbhxhMail(models.Model):
             mail._leave_to_person(mail._doubt(reading))
             registration._notify_page()
         elif registration.state == "to_send":
-            self._hold(self.env._("It came before the I-VAN's receipt, and is applied right after it."), registration)
+            self._hold(
+                self.env._("It arrived before the I-VAN's receipt, and will be applied right after it."), registration
+            )
         else:
             self._apply(registration, reading)
 
@@ -362,7 +364,7 @@ class L10n_Vn_IbhxhMail(models.Model):
         notified = any(record._find_registration() for record in waiting)
         if reading.codes or reading.urls or notified:
             self._leave_to_person(
-                self.env._("%(reason)s Yet it holds a code, a link or a notification.", reason=reason)
+                self.env._("%(reason)s However, it contains a code, a link or a notification.", reason=reason)
             )
             return
         self.write({"state": "ignored", "reason": reason})
@@ -379,7 +381,9 @@ class L10n_Vn_IbhxhMail(models.Model):
             return
         registration, _reason = self._match(reading)
         if registration.state == "to_send":
-            self._hold(self.env._("It came before the I-VAN's receipt, and is applied right after it."), registration)
+            self._hold(
+                self.env._("It arrived before the I-VAN's receipt, and will be applied right after it."), registration
+            )
             return
         self.registration_id = waiting[:1]._find_registration()
         self._leave_to_person(waiting[:1].reason or self.env._("The attached notification cannot be read."))
@@ -466,8 +470,8 @@ class L10n_Vn_IbhxhMail(models.Model):
             env._("A BHXH mail links to an unknown portal"),
             env._(
                 "A link in it looks like an activation link, but leads to %(hosts)s, which is not on the I-VAN's "
-                "list of portal hosts. Either the mail is a forgery, or VSS's portal has moved: then add its host "
-                "to the I-VAN. Nobody is shown the link.",
+                "list of portal hosts. Either the mail is a forgery, or VSS's portal has moved; if so, add its "
+                "host to the I-VAN. The link is not displayed to anyone.",
                 hosts=self.unlisted_hosts,
             ),
         )
@@ -488,7 +492,9 @@ class L10n_Vn_IbhxhMail(models.Model):
         self.write({"state": "waiting", "reason": reason})
         if not self.activity_ids:
             user = self.registration_id.user_id or self._inbox_user()
-            reminders.schedule(self.env, [(self, user, lambda env: (env._("A BHXH mail waits for you"), reason), None)])
+            reminders.schedule(
+                self.env, [(self, user, lambda env: (env._("A BHXH mail needs your review"), reason), None)]
+            )
 
     @api.model
     def _inbox_user(self):
@@ -532,7 +538,7 @@ class L10n_Vn_IbhxhMail(models.Model):
                 )
             )
         registration._message_log(
-            body=self.env._("%(user)s states that a mail is VSS's and applied it.", user=self.env.user.name)
+            body=self.env._("%(user)s stated that a mail is from VSS, and applied it.", user=self.env.user.name)
         )
         self._done(registration)
 

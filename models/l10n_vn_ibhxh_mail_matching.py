@@ -29,11 +29,11 @@ class L10n_Vn_IbhxhMailMatching(models.AbstractModel):
         registrations = self.env["l10n_vn_ibhxh.registration"].sudo()
         fitting = self._candidates(reading).filtered(lambda registration: self._fits(registration, reading))
         if not fitting:
-            return registrations, self.env._("No registration waits for this mail.")
+            return registrations, self.env._("No registration is waiting for this mail.")
         numbered = fitting.filtered(lambda registration: self._is_numbered(registration, reading))
         fitting = numbered or fitting
         if len(fitting.company_id) > 1 or (not numbered and fitting[0]._has_rivals()):
-            return registrations, self.env._("It fits several companies. Choose the right registration.")
+            return registrations, self.env._("It matches several companies. Choose the right registration.")
         in_time = fitting.filtered(lambda registration: not self._is_before(registration, reading))
         waiting = in_time.filtered(lambda registration: self._awaits(registration, reading))
         if not waiting:
@@ -205,7 +205,8 @@ class L10n_Vn_IbhxhMailMatching(models.AbstractModel):
         other = registration._other_open()
         if other:
             return "person", self.env._(
-                "This code belongs to %(name)s. %(other)s is under way for the same company, so Odoo cannot reopen it.",
+                "This code belongs to %(name)s. %(other)s is in progress for the same company, so Odoo cannot "
+                "reopen it.",
                 name=registration.name,
                 other=other.name,
             )
@@ -217,7 +218,7 @@ class L10n_Vn_IbhxhMailMatching(models.AbstractModel):
         if not reading.codes:
             return self.env._("The activation code could not be read. Open the mail and paste the code.")
         if len(reading.codes) > 1 or len(self._portal_links(registration, reading)) > 1:
-            return self.env._("The mail holds several codes or links. Choose the right one.")
+            return self.env._("The mail contains several codes or links. Choose the right one.")
         return False
 
     @api.model
@@ -228,8 +229,8 @@ class L10n_Vn_IbhxhMailMatching(models.AbstractModel):
             return "person", self.env._("It confirms another form than the one that was sent.")
         if not self._proves(registration, reading):
             return "person", self.env._(
-                "It confirms, but has neither the dossier's number nor unit code and tax code together. Check it, then "
-                "press “I have confirmed”."
+                "It is a confirmation, but names neither the dossier number nor both unit code and tax code. "
+                "Check it, then press “I have confirmed”."
             )
         if "confirmed" not in TRANSITIONS[registration.state]:
             return "person", self.env._("The registration cannot be confirmed in its present state.")

@@ -81,17 +81,17 @@ class L10n_Vn_IbhxhNotification(models.Model):
     is_trusted = fields.Boolean(
         string="Signer is VSS",
         compute="_compute_is_trusted",
-        help="A manager has said that this certificate is VSS's.",
+        help="A manager has confirmed that this certificate belongs to VSS.",
     )
     vouched_by_id = fields.Many2one("res.users", string="Vouched for by", readonly=True)
     state = fields.Selection(
         [("waiting", "Waits for a person"), ("done", "Applied")], required=True, readonly=True, default="waiting"
     )
-    reason = fields.Char(readonly=True, help="Why it was not applied by itself.")
+    reason = fields.Char(readonly=True, help="Why it was not applied automatically.")
 
     _same_once = models.UniqueIndex(
         "(registration_id, sha256, COALESCE(mail_id, 0)) WHERE registration_id IS NOT NULL",
-        "This notification is on the registration already.",
+        "This notification is already on the registration.",
     )
 
     @api.depends("signature_state", "signer_fingerprint")
@@ -166,7 +166,7 @@ class L10n_Vn_IbhxhNotification(models.Model):
             _logger.exception("Notification of the gateway for registration %s", registration.id)
             reason = self.env._("The file that the gateway sent could not be processed. Ask your administrator.")
         if reason:
-            registration._schedule_todo(self.env._("A notification of VSS waits for you"), reason)
+            registration._schedule_todo(self.env._("A notification from VSS needs your review"), reason)
 
     @api.model
     def _from_mail(self, mail, files):
@@ -302,9 +302,9 @@ class L10n_Vn_IbhxhNotification(models.Model):
                 registration._strengthen("notification")
             return False
         if self.verdict == "unclear":
-            return self.env._("Odoo does not understand this result. Read it, and record VSS's answer by hand.")
+            return self.env._("Odoo does not understand this result. Read it, and record VSS's answer manually.")
         if self.verdict not in TRANSITIONS[registration.state]:
-            return self.env._("The registration cannot become so in its present state. Read it and decide by hand.")
+            return self.env._("The registration's present state does not allow this. Read it and decide manually.")
         if self.verdict == "confirmed":
             registration._confirm(self.received_at, unit_code=self._unit_code(), evidence="notification")
         else:
@@ -349,7 +349,7 @@ class L10n_Vn_IbhxhNotification(models.Model):
             raise UserError(reason)
         registration.sudo()._message_log(
             body=self.env._(
-                "%(user)s states that the notification %(name)s is VSS's and applied it.",
+                "%(user)s stated that the notification %(name)s is from VSS, and applied it.",
                 user=self.env.user.name,
                 name=self.name,
             )
@@ -360,11 +360,11 @@ class L10n_Vn_IbhxhNotification(models.Model):
         self.ensure_one()
         if not self.env.user._l10n_vn_ibhxh_is_shared_admin():
             raise AccessError(
-                self.env._("Only a BHXH manager who has all companies decides which certificates are VSS's.")
+                self.env._("Only a BHXH manager with access to all companies decides which certificates belong to VSS.")
             )
         self.check_access("read")
         if self.signature_state != "valid":
-            raise UserError(self.env._("There is no valid signature whose certificate could be trusted."))
+            raise UserError(self.env._("There is no valid signature with a certificate that could be trusted."))
         fingerprints = dict.fromkeys([*self._trusted_fingerprints(), self.signer_fingerprint])
         self.env["ir.config_parameter"].sudo().set_param(TRUST_PARAMETER, " ".join(fingerprints))
         _logger.warning("%s trusts %s as a certificate of VSS", self.env.user.login, self.signer_fingerprint)

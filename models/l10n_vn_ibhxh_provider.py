@@ -72,8 +72,8 @@ class L10n_Vn_IbhxhProvider(models.Model):
     client_certificate = fields.Text(
         copy=False,
         groups="l10n_vn_ibhxh.group_l10n_vn_ibhxh_manager",
-        help="Only if the I-VAN's server asks for one: the certificate that it issued for you, and those between it "
-        "and the root (PEM). Without it, its key is forgotten.",
+        help="Only if the I-VAN's server requires one: the certificate that it issued to you, and those between it and "
+        "the root (PEM). Removing it also deletes its key.",
     )
     client_key = fields.Text(copy=False, groups=fields.NO_ACCESS, export_string_translation=False)
     client_key_input = fields.Text(
@@ -81,7 +81,7 @@ class L10n_Vn_IbhxhProvider(models.Model):
         compute="_compute_secret_inputs",
         inverse="_inverse_secret_inputs",
         groups="l10n_vn_ibhxh.group_l10n_vn_ibhxh_manager",
-        help="The key of the client certificate (PEM, without password). A key that is set is not shown again.",
+        help="The key of the client certificate (PEM, without password). It is never shown again once it is set.",
     )
     has_client_key = fields.Boolean(string="Private key set", compute="_compute_secret_inputs")
     connection_fault = fields.Char(readonly=True, copy=False, export_string_translation=False)
@@ -99,7 +99,7 @@ class L10n_Vn_IbhxhProvider(models.Model):
     )
     guide = fields.Html(
         translate=True,
-        help="What to press in this I-VAN's own program, in a few lines. Empty: a general guide is shown.",
+        help="The steps in this I-VAN's own program, in a few lines. If empty, a general guide is shown.",
     )
     phone_format = fields.Selection(
         [("national", "0912345678"), ("international", "+84912345678")],
@@ -305,7 +305,7 @@ class L10n_Vn_IbhxhProvider(models.Model):
 
     def _fault_texts(self, error):
         def texts(env):
-            summary = env._("The connection with %(provider)s does not work", provider=self.name)
+            summary = env._("The connection to %(provider)s does not work", provider=self.name)
             lines = (
                 gateway_texts.reason(env, self, error),
                 env._(
@@ -319,8 +319,8 @@ class L10n_Vn_IbhxhProvider(models.Model):
 
     def _odd_texts(self, sentence):
         def texts(env):
-            summary = env._("Answers of %(provider)s are not as agreed", provider=self.name)
-            advice = env._("Tell the I-VAN's programmers. The agreement is docs/gateway.md of this module.")
+            summary = env._("Answers from %(provider)s break the contract", provider=self.name)
+            advice = env._("Inform the I-VAN's developers. The contract is docs/gateway.md of this module.")
             return summary, Markup("<p>%s</p><p>%s</p>") % (sentence(env), advice)
 
         return texts

@@ -92,10 +92,10 @@ class L10n_Vn_IbhxhRegistration(models.Model):
         readonly=True,
         copy=False,
         index="btree_not_null",
-        help="As the dossier says it. The contact of the company may be changed later, the dossier may not.",
+        help="As in the dossier. The company's contact can be changed later, the dossier cannot.",
     )
     company_name = fields.Char(
-        string="Name in the dossier", readonly=True, copy=False, help="As the dossier says it, see the tax code."
+        string="Name in the dossier", readonly=True, copy=False, help="As in the dossier; see the tax code."
     )
     subject_type = fields.Selection(SUBJECT_TYPES, string="Registered as", required=True, default="1")
     result_delivery_id = fields.Many2one(
@@ -161,8 +161,8 @@ class L10n_Vn_IbhxhRegistration(models.Model):
         string="Dossier number from",
         readonly=True,
         copy=False,
-        help="Who gave the dossier number. One that a person typed proves nothing: numbers are counted up, so anybody "
-        "knows those of others.",
+        help="Who entered the dossier number. A number typed by a person proves nothing: numbers are sequential, so "
+        "anyone can guess those of others.",
     )
     attempted_at = fields.Datetime(readonly=True, copy=False, help="When Odoo first handed the dossier to the gateway.")
     retry_at = fields.Datetime(string="Next try", readonly=True, copy=False)
@@ -170,7 +170,7 @@ class L10n_Vn_IbhxhRegistration(models.Model):
     unsent_reminded = fields.Boolean(readonly=True, copy=False)
     submitted_at = fields.Datetime(readonly=True, copy=False, tracking=True)
     receipt = fields.Text(
-        readonly=True, copy=False, export_string_translation=False, help="The gateway's receipt as it came (JSON)."
+        readonly=True, copy=False, export_string_translation=False, help="The gateway's receipt as received (JSON)."
     )
     poll_at = fields.Datetime(string="Next look", readonly=True, copy=False)
     answer_due_at = fields.Datetime(
@@ -184,7 +184,7 @@ class L10n_Vn_IbhxhRegistration(models.Model):
     activation_seconds_left = fields.Integer(
         compute="_compute_activation_seconds_left",
         export_string_translation=False,
-        help="Seconds until the activation code ends, by the server's clock; negative once it ended.",
+        help="Seconds until the activation code expires, by the server's clock; negative after it has expired.",
     )
     activation_reminded = fields.Boolean(readonly=True, copy=False)
     waiting_code_mail_id = fields.Many2one(
@@ -212,7 +212,10 @@ class L10n_Vn_IbhxhRegistration(models.Model):
     remedy = fields.Text(string="What to do", compute="_compute_remedy")
     remedy_action = fields.Char(compute="_compute_remedy_action", export_string_translation=False)
     odd_answer = fields.Text(
-        string="Odd answer", readonly=True, copy=False, help="What was not as agreed in the gateway's last odd answer."
+        string="Odd answer",
+        readonly=True,
+        copy=False,
+        help="What broke the contract in the gateway's last faulty answer.",
     )
     holder_name = fields.Char(
         string="Registered with", readonly=True, copy=False, help="I-VAN that holds the unit now."
@@ -243,9 +246,9 @@ class L10n_Vn_IbhxhRegistration(models.Model):
 
     _one_open = models.UniqueIndex(
         "(company_id) WHERE state IN ('draft', 'to_sign', 'to_send', 'sent', 'to_activate')",
-        "This company has an open registration already. Open it, or cancel it first.",
+        "This company already has an open registration. Open it, or cancel it first.",
     )
-    _client_reference_unique = models.Constraint("UNIQUE (client_reference)", "The client reference exists already.")
+    _client_reference_unique = models.Constraint("UNIQUE (client_reference)", "The client reference already exists.")
     _recipient = models.Index("(lower(email))")
     _due = models.Index("(state, activation_expires_at) WHERE state IN ('sent', 'to_activate')")
     _poll_due = models.Index("(poll_at) WHERE state IN ('sent', 'to_activate')")
@@ -277,7 +280,7 @@ class L10n_Vn_IbhxhRegistration(models.Model):
         for registration in self:
             if registration.state == "rejected" and registration.remedy_action == "retry":
                 registration.remedy = self.env._(
-                    "VSS failed for a reason that passes. Press “Send again”: the signed dossier goes out once more, "
+                    "VSS failed for a temporary reason. Press “Send again”: the signed dossier is sent once more, "
                     "without a PIN."
                 )
             else:
@@ -329,8 +332,8 @@ class L10n_Vn_IbhxhRegistration(models.Model):
                 registration.signing_hint = self.env._("The computer with the token is being called…")
             else:
                 registration.signing_hint = self.env._(
-                    "The token “%(token)s” is not plugged in, or ibhxh-agent is not running on its computer. Nothing "
-                    "is lost: signing goes on by itself as soon as it is there.",
+                    "The token “%(token)s” is not plugged in, or ibhxh-agent is not running on its computer. "
+                    "Nothing is lost: signing continues automatically as soon as it is back.",
                     token=registration.certificate_id.name,
                 )
 
@@ -413,7 +416,9 @@ class L10n_Vn_IbhxhRegistration(models.Model):
         is_fixed = vals.keys() & FORM_FIELDS and any(registration.state != "draft" for registration in self)
         if is_fixed and not self.env.su:
             raise UserError(
-                self.env._("A dossier that was handed over for signing is fixed. Take it back first, then correct it.")
+                self.env._(
+                    "A dossier that was handed over for signing cannot be changed. Take it back first, then correct it."
+                )
             )
         names = [name for name in LOGGED if name in vals]
         before = {registration: registration._logged_texts(names) for registration in self} if names else {}
@@ -530,7 +535,8 @@ class L10n_Vn_IbhxhRegistration(models.Model):
                 labels = dict(self._fields["state"]._description_selection(self.env))
                 raise UserError(
                     self.env._(
-                        "%(name)s is “%(old)s”, so it cannot become “%(new)s”. Reload the page to see where it stands.",
+                        "%(name)s is “%(old)s”, so it cannot become “%(new)s”. Reload the page to see its current "
+                        "state.",
                         name=registration.name,
                         old=labels[registration.state],
                         new=labels[state],
@@ -664,7 +670,7 @@ class L10n_Vn_IbhxhRegistration(models.Model):
         self.lock_for_update()
         if self.state != "to_sign":
             self._message_log(
-                body=self.env._("A signature arrived, but nobody waits for it any more. It was put aside.")
+                body=self.env._("The signature arrived after the request was cancelled and was discarded.")
             )
             return
         request = self.signing_request_id.sudo()
@@ -797,8 +803,8 @@ class L10n_Vn_IbhxhRegistration(models.Model):
         if other:
             raise UserError(
                 self.env._(
-                    "This code belongs to %(name)s, which is over, while %(other)s is under way for the same company. "
-                    "Enter the code on the portal yourself, or cancel %(other)s first.",
+                    "This code belongs to %(name)s, which is closed, while %(other)s is in progress for the same "
+                    "company. Enter the code on the portal yourself, or cancel %(other)s first.",
                     name=self.name,
                     other=other.name,
                 )
@@ -820,7 +826,7 @@ class L10n_Vn_IbhxhRegistration(models.Model):
         self._notify_page()
         self._schedule_todo(
             self.env._("Enter the activation code on the VSS portal"),
-            self.env._("The code is on the registration. It lives 24 hours."),
+            self.env._("The code is on the registration. It is valid for 24 hours."),
             deadline=date_in_vietnam(vals["activation_expires_at"]),
         )
         self.env.ref("l10n_vn_ibhxh.ir_cron_l10n_vn_ibhxh_follow")._trigger(at=vals["activation_expires_at"])
@@ -850,7 +856,7 @@ class L10n_Vn_IbhxhRegistration(models.Model):
             company.l10n_vn_ibhxh_confirmed_at = False
         self._message_log(
             body=self.env._(
-                "VSS mailed an activation code after a mail had said that this was over, so it is reopened."
+                "VSS mailed an activation code after an earlier mail had closed this registration, so it is reopened."
             )
         )
 
@@ -892,12 +898,14 @@ class L10n_Vn_IbhxhRegistration(models.Model):
             provider = self.target_provider_id or self.provider_id
             self._schedule_todo(
                 self.env._("Register at %(provider)s now", provider=provider.name),
-                self.env._("VSS confirmed the stop. Press “Register now” on it: everything is filled in already."),
+                self.env._("VSS confirmed the stop. Press “Register now” on it: everything is already filled in."),
             )
         if self.can_amend_next:
             self._schedule_todo(
                 self.env._("Now tell VSS of the new certificate"),
-                self.env._("VSS confirmed the data. Press “Amend the certificate now”: all is filled in already."),
+                self.env._(
+                    "VSS confirmed the data. Press “Amend the certificate now”: everything is already filled in."
+                ),
             )
 
     def _expire(self):
@@ -909,11 +917,11 @@ class L10n_Vn_IbhxhRegistration(models.Model):
     def _expired_texts(self, env):
         if self.lodging == "elsewhere":
             note = env._(
-                "Submit it again where you did the first time, then press “Register again”: everything is filled in "
-                "already."
+                "Submit it again where you did the first time, then press “Register again”: everything is already "
+                "filled in."
             )
         else:
-            note = env._("Press “Register again”: everything is filled in already, only the PIN is needed.")
+            note = env._("Press “Register again”: everything is already filled in, only the PIN is needed.")
         return env._("The activation code has expired"), note
 
     def action_confirmed_by_person(self):
@@ -922,7 +930,7 @@ class L10n_Vn_IbhxhRegistration(models.Model):
             registration.check_access("write")
             registration._confirm(fields.Datetime.now(), evidence="person")
             registration._message_log(
-                body=self.env._("%(user)s states that the portal confirmed the registration.", user=self.env.user.name)
+                body=self.env._("%(user)s stated that the portal confirmed the registration.", user=self.env.user.name)
             )
         return True
 
@@ -939,13 +947,13 @@ class L10n_Vn_IbhxhRegistration(models.Model):
     @api.model
     def message_new(self, msg_dict, custom_values=None):
         """No mail makes a registration: it would be made as superuser, with whatever values the caller gives."""
-        raise AccessError(self.env._("Registrations are not made by mail. Open the menu to register a company."))
+        raise AccessError(self.env._("Registrations cannot be created by mail. Open the menu to register a company."))
 
     def message_update(self, msg_dict, update_vals=None):
         """Take an answer to a message of this registration into the chatter, without codes and links of VSS."""
         delivery = self.env.context.get(DELIVERY_KEY)
         if not self.env.su or not isinstance(delivery, Delivery):
-            raise AccessError(self.env._("Mails come in through the mail gateway only."))
+            raise AccessError(self.env._("Mails can only be created by the mail gateway."))
         if delivery.user_id:
             self.with_user(delivery.user_id).check_access(self._mail_post_access)
         codes = vss_mail.read(delivery.source).codes

@@ -122,8 +122,8 @@ class L10n_Vn_IbhxhRegistrationDossier(models.AbstractModel):
         names = [self.env._(texts[name]) for name in attributes if name in texts]  # pylint: disable=gettext-variable
         return UserError(
             self.env._(
-                "The form cannot take these entries as they are: %(fields)s. Correct them (empty, too long, or with a "
-                "character that no form takes), then press the button again.",
+                "The form does not accept these entries: %(fields)s. Correct them (empty, too long, or with a "
+                "character that the form does not allow), then press the button again.",
                 fields=", ".join(names) or self.env._("unknown entry, see Odoo's log"),
             )
         )

@@ -213,7 +213,7 @@ class L10n_Vn_IbhxhRegistrationFollowing(models.AbstractModel):
         if answer is UNHEARD:
             self._schedule_todo(
                 self.env._("The I-VAN does not know this dossier"),
-                self.env._("Odoo holds its receipt, yet the gateway has never heard of it. Ask the I-VAN."),
+                self.env._("Odoo has its receipt, but the gateway does not know it. Ask the I-VAN."),
             )
         else:
             self._note_faults(answer.faults)

@@ -25,7 +25,7 @@ class L10n_Vn_IbhxhRegistrationLodging(models.AbstractModel):
         if self.lodging != "elsewhere":
             raise UserError(self.env._("%(name)s has to be signed first.", name=self.name))
         if submitted_at > fields.Datetime.now():
-            raise UserError(self.env._("“Submitted at” lies in the future. Enter when you submitted it there."))
+            raise UserError(self.env._("“Submitted at” is in the future. Enter when you submitted it there."))
         self._check_preflight()
         registration = self.sudo()
         company = registration.company_id
@@ -34,7 +34,7 @@ class L10n_Vn_IbhxhRegistrationLodging(models.AbstractModel):
         registration._note_step(submitted_at, self.env._("Submitted at %(provider)s", provider=self.provider_id.name))
         registration._message_log(
             body=self.env._(
-                "%(user)s states to have submitted this at %(provider)s.",
+                "%(user)s stated that this was submitted to %(provider)s.",
                 user=self.env.user.name,
                 provider=self.provider_id.name,
             )
@@ -49,8 +49,8 @@ class L10n_Vn_IbhxhRegistrationLodging(models.AbstractModel):
         except signature.SignatureError as error:
             raise UserError(
                 self.env._(
-                    "%(name)s holds no dossier with a valid signature, so there is nothing to lodge. Cancel it, then "
-                    "register again.",
+                    "%(name)s has no dossier with a valid signature, so there is nothing to lodge. Cancel it, "
+                    "then register again.",
                     name=self.name,
                 )
             ) from error
@@ -80,7 +80,7 @@ class L10n_Vn_IbhxhRegistrationLodging(models.AbstractModel):
             labels = dict(self._fields["state"]._description_selection(self.env))
             raise UserError(
                 self.env._(
-                    "%(name)s is “%(state)s”, so there is nothing to record. Reload the page to see where it stands.",
+                    "%(name)s is “%(state)s”, so there is nothing to record. Reload the page to see its current state.",
                     name=self.name,
                     state=labels[self.state],
                 )

@@ -29,5 +29,5 @@ class L10n_Vn_IbhxhRegistrationLog(models.Model):
         required=True,
         readonly=True,
         default="program",
-        help="Up to version 19.0.1.1.0 there was the chatter only, which people could change.",
+        help="Up to version 19.0.1.1.0 there was only the chatter, which people could change.",
     )

@@ -158,7 +158,7 @@ class L10n_Vn_IbhxhRegistrationPrint(models.AbstractModel):
         )
         pdf = report._run_wkhtmltopdf([str(html)], report_ref=REPORT)
         if not pdf.startswith(b"%PDF"):
-            raise UserError(self.env._("wkhtmltopdf made no PDF. Ask the administrator to look at Odoo's log."))
+            raise UserError(self.env._("wkhtmltopdf did not create a PDF. Ask the administrator to check Odoo's log."))
         return pdf
 
     def _cron_print(self):
@@ -199,7 +199,7 @@ class L10n_Vn_IbhxhRegistrationPrint(models.AbstractModel):
                 registration._schedule_todo(
                     registration.env._("The form could not be printed"),
                     registration.env._(
-                        "Ask the administrator to look at wkhtmltopdf, then choose “Print”. Nothing else waits."
+                        "Ask the administrator to check wkhtmltopdf, then choose “Print”. Nothing else depends on it."
                     ),
                 )
 

@@ -95,7 +95,7 @@ class L10n_Vn_IbhxhRegistrationRemedy(models.AbstractModel):
         self.ensure_one()
         self.check_access("write")
         if not self.can_register_next:
-            raise UserError(self.env._("VSS has to confirm the stop first. Odoo tells you as soon as it does."))
+            raise UserError(self.env._("VSS has to confirm the stop first. Odoo notifies you as soon as it does."))
         provider = self.target_provider_id or self.provider_id
         return self._open_wizard("04", provider_id=provider.id)
 
@@ -104,7 +104,7 @@ class L10n_Vn_IbhxhRegistrationRemedy(models.AbstractModel):
         self.ensure_one()
         self.check_access("write")
         if not self.can_amend_next:
-            raise UserError(self.env._("VSS has to confirm the data first. Odoo tells you as soon as it does."))
+            raise UserError(self.env._("VSS has to confirm the data first. Odoo notifies you as soon as it does."))
         return self._open_wizard("05", certificate_id=self.then_certificate_id.id)
 
     def _open_stop_wizard(self, target=None, reason_code="7", reason=False):

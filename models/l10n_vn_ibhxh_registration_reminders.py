@@ -60,10 +60,10 @@ class L10n_Vn_IbhxhRegistrationReminders(models.AbstractModel):
     def _code_texts(self, env):
         until = in_vietnam(self.activation_expires_at).strftime("%H:%M %d/%m/%Y")
         return (
-            env._("The activation code ends soon: %(until)s", until=until),
+            env._("The activation code expires soon: %(until)s", until=until),
             env._(
-                "Copy the code, open the portal and paste it. After %(until)s (Viet Nam) VSS takes it no more, and the "
-                "company has to register again.",
+                "Copy the code, open the portal and paste it. After %(until)s (Viet Nam time) VSS no longer "
+                "accepts it, and the company has to register again.",
                 until=until,
             ),
         )
@@ -112,7 +112,7 @@ class L10n_Vn_IbhxhRegistrationReminders(models.AbstractModel):
         return (
             env._("VSS has not answered in time"),
             env._(
-                "Dossier %(number)s was due by %(due)s. Look at the portal, or ask %(provider)s what holds it up.",
+                "Dossier %(number)s was due by %(due)s. Check the portal, or ask %(provider)s what is delaying it.",
                 number=self.dossier_number or self.name,
                 due=day_in_vietnam(self.answer_due_at - timedelta(minutes=1)),
                 provider=self.provider_id.name,
@@ -130,8 +130,8 @@ class L10n_Vn_IbhxhRegistrationReminders(models.AbstractModel):
         return (
             env._("The dossier has not reached the I-VAN yet"),
             env._(
-                "Odoo goes on trying by itself and nothing is lost. If %(provider)s stays away, ask it how long that "
-                "will last.",
+                "Odoo keeps trying automatically and nothing is lost. If %(provider)s stays unavailable, ask it "
+                "how long this will last.",
                 provider=self.provider_id.name,
             ),
         )

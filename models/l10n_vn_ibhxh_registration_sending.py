@@ -119,7 +119,7 @@ class L10n_Vn_IbhxhRegistrationSending(models.AbstractModel):
             self.env.cr.rollback()
             _logger.exception("Sending BHXH registration %s failed", registration.id)
             if registration._lock_if("to_send"):
-                registration._postpone(self.env._("Odoo could not send the dossier; it tries again by itself."))
+                registration._postpone(self.env._("Odoo could not send the dossier; it will try again automatically."))
 
     def _send(self):
         """Send one registration and store what comes back. Does nothing when somebody else is at it."""
@@ -157,8 +157,8 @@ class L10n_Vn_IbhxhRegistrationSending(models.AbstractModel):
         """What carries no valid signature leaves Odoo by no way; a person has to know."""
         _logger.error("BHXH registration %s holds no validly signed dossier and is not sent", self.id)
         message = self.env._(
-            "The signature does not fit the dossier, so Odoo does not send it. Cancel the registration, register "
-            "again, and tell the administrator: somebody or something has changed stored data."
+            "The signature does not match the dossier, so Odoo does not send it. Cancel the registration, "
+            "register again, and inform the administrator: stored data has been changed."
         )
         self._postpone(message, "invalid_signature")
         self._schedule_todo(self.env._("The signed dossier is not valid"), message)
@@ -175,7 +175,7 @@ class L10n_Vn_IbhxhRegistrationSending(models.AbstractModel):
             for some in locked.grouped(lambda r: r.user_id.lang).values():
                 reminders.each(some, lambda records: records._for_reader()._on_received())
             for registration in locked.filtered(lambda r: r.state == "to_send"):
-                registration._postpone(self.env._("Odoo could not send the dossier; it tries again by itself."))
+                registration._postpone(self.env._("Odoo could not send the dossier; it will try again automatically."))
         except OperationalError:
             # Somebody else was at them since; the receipts stand.
             self.env.cr.rollback()
@@ -205,7 +205,7 @@ class L10n_Vn_IbhxhRegistrationSending(models.AbstractModel):
         except gateways.Unsupported:
             self._postpone(
                 self.env._(
-                    "%(provider)s takes no such dossier from Odoo. Lodge the signed file on its portal.",
+                    "%(provider)s does not accept this kind of dossier from Odoo. Lodge the signed file on its portal.",
                     provider=self.provider_id.name,
                 )
             )
@@ -262,7 +262,7 @@ class L10n_Vn_IbhxhRegistrationSending(models.AbstractModel):
                 "sends it as soon as the settings are corrected."
             )
         elif isinstance(error, gateways.Unreachable):
-            minutes, next_step = None, self.env._("Nothing is lost: Odoo tries again by itself.")
+            minutes, next_step = None, self.env._("Nothing is lost: Odoo will try again automatically.")
         else:
             minutes, next_step = None, self.env._("Odoo asks whether it has the dossier before it sends again.")
         reason = gateway_texts.reason(self.env, provider, error)
@@ -392,8 +392,7 @@ class L10n_Vn_IbhxhRegistrationSending(models.AbstractModel):
         registration = self._for_reader()
         registration._message_log(
             body=registration.env._(
-                "%(user)s has the signed dossier sent again. The refused one was %(reference)s, dossier number "
-                "%(number)s.",
+                "%(user)s sent the signed dossier again. The refused one was %(reference)s, dossier number %(number)s.",
                 user=self.env.user.name,
                 reference=old_reference,
                 number=old_number or "–",
@@ -406,13 +405,13 @@ class L10n_Vn_IbhxhRegistrationSending(models.AbstractModel):
         """Raise `UserError` with what keeps the signed dossier from being sent again."""
         if not self.certificate_id.is_valid:
             raise UserError(
-                self.env._("The certificate of this dossier has ended. Register again with the company's new one.")
+                self.env._("The certificate of this dossier has expired. Register again with the company's new one.")
             )
         other = self._other_open()
         if other:
             raise UserError(
                 self.env._(
-                    "%(company)s has an open registration already: %(name)s. Finish or cancel it first.",
+                    "%(company)s already has an open registration: %(name)s. Finish or cancel it first.",
                     company=self.company_id.name,
                     name=other.name,
                 )
@@ -423,8 +422,8 @@ class L10n_Vn_IbhxhRegistrationSending(models.AbstractModel):
         if progress.state is None:
             raise UserError(
                 self.env._(
-                    "%(provider)s does not say clearly what became of the first dossier, so nothing is sent again. "
-                    "Ask the I-VAN.",
+                    "%(provider)s does not say clearly what happened to the first dossier, so nothing is sent "
+                    "again. Ask the I-VAN.",
                     provider=self.provider_id.name,
                 )
             )

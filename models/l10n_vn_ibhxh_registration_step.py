@@ -20,4 +20,4 @@ class L10n_Vn_IbhxhRegistrationStep(models.Model):
     description = fields.Char(readonly=True)
     passed = fields.Boolean(readonly=True)
 
-    _number_unique = models.UniqueIndex("(registration_id, number)", "This step is recorded already.")
+    _number_unique = models.UniqueIndex("(registration_id, number)", "This step is already recorded.")

@@ -30,10 +30,11 @@ class L10n_Vn_IbhxhResultCode(models.Model):
         string="Registered on VSS's portal", help="The refusal means that VSS's own portal holds the unit."
     )
     is_permanent = fields.Boolean(
-        default=True, help="Untick when the same dossier may simply be sent again later; Odoo then retries by itself."
+        default=True,
+        help="Untick when the same dossier can simply be sent again later; Odoo then retries automatically.",
     )
 
-    _code_unique = models.Constraint("UNIQUE (code)", "This result code exists already.")
+    _code_unique = models.Constraint("UNIQUE (code)", "This result code already exists.")
 
     @api.model
     def _find(self, code):

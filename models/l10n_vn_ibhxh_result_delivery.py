@@ -13,7 +13,7 @@ class L10n_Vn_IbhxhResultDelivery(models.Model):
     code = fields.Char(required=True, size=1, help="One digit, as the dossier has it.")
     name = fields.Char(required=True, translate=True)
 
-    _code_unique = models.Constraint("UNIQUE (code)", "This code exists already.")
+    _code_unique = models.Constraint("UNIQUE (code)", "This code already exists.")
 
     @api.constrains("code")
     def _check_code(self):

@@ -28,7 +28,7 @@ class L10n_Vn_IbhxhShared(models.AbstractModel):
     def _make_shared_error(self):
         return AccessError(
             self.env._(
-                "All companies use this, so only a BHXH manager who has all companies may change it: %(what)s.",
+                "All companies use this, so only a BHXH manager with access to all companies may change it: %(what)s.",
                 what=self._description,
             )
         )

@@ -15,12 +15,12 @@ LEASE_SECONDS = 120
 
 # What the computer reports, and what the person does about it.
 FAILURES = {
-    "pin_cancelled": _lt("Nobody entered the PIN. Ask the token's holder, then sign again."),
+    "pin_cancelled": _lt("The PIN was not entered. Ask the token's holder, then sign again."),
     "pin_incorrect": _lt(
-        "The PIN was wrong. It was tried once only, because each wrong try brings the token nearer to being locked. "
-        "Check the PIN, then sign again."
+        "The PIN was wrong. It was tried only once, because each wrong attempt brings the token closer to being "
+        "locked. Check the PIN, then sign again."
     ),
-    "pin_locked": _lt("The token is locked. Its certification authority has to unlock it; then sign again."),
+    "pin_locked": _lt("The token is locked. Have its certification authority unlock it, then sign again."),
     "token_removed": _lt("The token was pulled out. Plug it in, then sign again."),
     "certificate_missing": _lt("The token with this certificate is not plugged in. Plug it in, then sign again."),
     "driver_error": _lt("The token's driver failed. Unplug the token, plug it in again, then sign again."),
@@ -29,7 +29,7 @@ FAILURES = {
         "The computer cannot sign this kind of document or key. Update ibhxh-agent, or use another token."
     ),
     "invalid_signature": _lt(
-        "Odoo refused the signature that came back. Sign again; if that repeats, update ibhxh-agent."
+        "Odoo refused the returned signature. Sign again; if it happens again, update ibhxh-agent."
     ),
 }
 
@@ -83,7 +83,7 @@ class L10n_Vn_IbhxhSigningRequest(models.Model):
     _waiting = models.Index("(certificate_id, id) WHERE state IN ('pending', 'claimed')")
     _one_open_per_record = models.UniqueIndex(
         "(res_model, res_id) WHERE state IN ('pending', 'claimed')",
-        "This record waits for a signature already.",
+        "This record is already waiting for a signature.",
     )
 
     @api.depends("title")

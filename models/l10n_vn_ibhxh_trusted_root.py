@@ -29,13 +29,13 @@ class L10n_Vn_IbhxhTrustedRoot(models.Model):
     is_root = fields.Boolean(
         string="Root",
         default=True,
-        help="Untick for an authority between a root and the tokens: it is no anchor itself.",
+        help="Untick for an authority between a root and the tokens: it is not a trust anchor itself.",
     )
     active = fields.Boolean(default=True)
     fingerprint = fields.Char(compute="_compute_from_file", store=True, help="SHA-256 of the DER bytes, hexadecimal.")
     not_after = fields.Datetime(string="Valid until", compute="_compute_from_file", store=True)
 
-    _fingerprint_unique = models.UniqueIndex("(fingerprint) WHERE active", "This certificate is in the list already.")
+    _fingerprint_unique = models.UniqueIndex("(fingerprint) WHERE active", "This certificate is already in the list.")
 
     @api.depends("file")
     def _compute_from_file(self):
@@ -82,6 +82,6 @@ class L10n_Vn_IbhxhTrustedRoot(models.Model):
             x509.load(content)
         except (ValueError, x509.CertificateError) as error:
             raise UserError(
-                self.env._("This file holds no certificate. Upload one certificate as .cer, .crt, .der or .pem.")
+                self.env._("This file contains no certificate. Upload one certificate as .cer, .crt, .der or .pem.")
             ) from error
         return content

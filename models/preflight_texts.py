@@ -14,22 +14,22 @@ TEXTS = {
         "No certificate is chosen. If the list is empty, plug in the token and start ibhxh-agent on its computer."
     ),
     "certificate_unknown": _lt(
-        "The certificate is not known. Odoo can then not warn of its end, nor of a renewed one that VSS does not know "
-        "(CE014). Choose it, or upload it, if you can."
+        "The certificate is unknown. Without it Odoo cannot warn before it expires, nor of a renewed one that VSS "
+        "does not know (CE014). Choose or upload it if you can."
     ),
     "certificate_file_unreadable": _lt(
-        "The file is no certificate. Choose a file .cer, .crt or .pem, as the certification authority or the token's "
-        "program exports it."
+        "The file is not a certificate. Choose a .cer, .crt or .pem file exported by the certification authority "
+        "or the token's program."
     ),
-    "certificate_file_too_large": _lt("The file is too large to be a certificate. Choose a file .cer, .crt or .pem."),
+    "certificate_file_too_large": _lt("The file is too large to be a certificate. Choose a .cer, .crt or .pem file."),
     "certificate_file_private_key": _lt(
-        "The file holds a private key, which nobody should hand out; it was not kept. Choose the certificate only."
+        "The file contains a private key, which must never be shared; it was not stored. Choose the certificate only."
     ),
     "certificate_file_several": _lt(
-        "The file holds no certificate of a company, or several. Choose the file with the company's own one."
+        "The file contains no certificate of a company, or several. Choose the file with the company's own one."
     ),
     "certificate_unreported": _lt(
-        "No computer of a user of %(company)s has reported this certificate. Start ibhxh-agent on the computer "
+        "No computer of any user of %(company)s has reported this certificate. Start ibhxh-agent on the computer "
         "with the token."
     ),
     "certificate_not_registered": _lt(
@@ -52,10 +52,10 @@ TEXTS = {
         "own token, or correct the company's tax code."
     ),
     "validity_ok": _lt("The certificate is valid until %(to)s, for %(days)s more days."),
-    "expires_soon": _lt("The certificate ends on %(to)s, in %(days)s days. Renew it soon, then send form 05."),
+    "expires_soon": _lt("The certificate expires on %(to)s, in %(days)s days. Renew it soon, then send form 05."),
     "not_yet_valid": _lt("The certificate is valid from %(from)s only. Wait until then, or choose another one."),
     "expired": _lt(
-        "The certificate ended on %(to)s. Renew it with its certification authority, or choose another one."
+        "The certificate expired on %(to)s. Renew it with its certification authority, or choose another one."
     ),
     "key_ok": _lt("The key is fit for signing (%(type)s, %(bits)s bits)."),
     "key_unfit": _lt(
@@ -129,13 +129,13 @@ TEXTS = {
     "phone_invalid": _lt(
         "“%(phone)s” is not a phone number. Enter a Vietnamese number such as 0912 345 678, or +<country code>…"
     ),
-    "form_ok": _lt("The form fits what is known of the company."),
+    "form_ok": _lt("The form matches what is known about the company."),
     "form_registered": _lt(
-        "The company is registered already; VSS would refuse form 04 with CE006. Amend with form 05, or stop with "
+        "The company is already registered; VSS would refuse form 04 with CE006. Amend with form 05, or stop with "
         "form 06."
     ),
     "form_not_registered": _lt("The company is not registered, so there is nothing to amend or stop. Choose form 04."),
-    "form_change_empty": _lt("Say what changes: form 05 needs it."),
+    "form_change_empty": _lt("Describe what changes: form 05 requires it."),
     "form_nothing_changes": _lt("Nothing differs from what VSS has on record. Send form 05 only if VSS asks for it."),
     "form_data_first": _lt(
         "Unit data and certificate change at once. Send two dossiers: the data first, signed with the certificate that "
@@ -144,11 +144,11 @@ TEXTS = {
     "form_stop_date_empty": _lt("Enter the date from which the service stops."),
     "form_stop_reason_empty": _lt("Choose a reason for stopping, or write it."),
     "open_none": _lt("No other registration of the company is under way."),
-    "open_other": _lt("%(name)s is under way already. Open it, or cancel it first."),
+    "open_other": _lt("%(name)s is already in progress. Open it, or cancel it first."),
     "provider_ok": _lt("The dossier goes to %(provider)s."),
     "provider_none": _lt("No I-VAN is chosen."),
     "provider_elsewhere": _lt(
-        "You submit it at %(provider)s yourself; Odoo follows it from there: mail, code, countdown, confirmation."
+        "You submit it to %(provider)s yourself; Odoo follows it from there: mail, code, countdown, confirmation."
     ),
     "provider_by_hand": _lt("%(provider)s is reached by hand: you lodge the signed file on its portal."),
     "provider_unconfigured": _lt(
@@ -159,16 +159,16 @@ TEXTS = {
         "The unit is with %(current)s now. To move, %(provider)s first files the stop (form 06, reason 7); once VSS "
         "has confirmed that, registering at %(provider)s is one click."
     ),
-    "provider_unasked": _lt("Whether %(provider)s can be reached was not asked yet. Press “Check now”."),
+    "provider_unasked": _lt("Whether %(provider)s can be reached has not been checked yet. Press “Check now”."),
     "provider_reachable": _lt("%(provider)s answers."),
     "provider_unreachable": _lt(
-        "%(provider)s does not answer just now. You may sign all the same: Odoo sends as soon as it is back."
+        "%(provider)s does not answer at the moment. You can still sign: Odoo sends the dossier as soon as it is back."
     ),
     "trust_unasked": _lt(
-        "Chain and revocation of the certificate were not checked yet. Press “Check now”; signing checks them in "
-        "any case."
+        "Chain and revocation of the certificate have not been checked yet. Press “Check now”; they are checked "
+        "before signing in any case."
     ),
-    "trust_chain": _lt("The certificate leads to a trusted root: %(detail)s."),
+    "trust_chain": _lt("The certificate chains to a trusted root: %(detail)s."),
     "trust_revocation": _lt("The certificate is not revoked."),
     "trust_no_roots": _lt(
         "No trusted root certificate is configured, so the certificate's issuer was not checked. A BHXH manager "
@@ -176,21 +176,21 @@ TEXTS = {
     ),
     "trust_not_for_signing": _lt("The certificate is not meant for signing. Choose another one."),
     "trust_untrusted": _lt(
-        "The certificate leads to none of the trusted roots. Use a token of a licensed authority, or let a BHXH "
+        "The certificate does not chain to a trusted root. Use a token of a licensed authority, or have a BHXH "
         "manager add its root and intermediate certificates under iBHXH > Configuration > Trusted roots."
     ),
     "trust_expired": _lt(
-        "The certificate, or one of an authority above it, has ended. Renew it, or choose another one."
+        "The certificate, or one of an authority above it, has expired. Renew it, or choose another one."
     ),
     "trust_not_yet_valid": _lt(
         "The certificate, or one of an authority above it, is not valid yet. Wait, or choose another one."
     ),
-    "trust_weak_algorithm": _lt("The certificate is signed by a method that is not safe any more. Use another token."),
+    "trust_weak_algorithm": _lt("The certificate is signed with a method that is no longer secure. Use another token."),
     "trust_chain_invalid": _lt("The certificate's chain is not valid. Ask its certification authority."),
     "trust_unreadable": _lt("The certificate, or a trusted one, cannot be read. Ask a BHXH manager."),
     "trust_revoked": _lt("The certificate was revoked by its authority. Renew it, or choose another one."),
     "trust_revocation_unknown": _lt(
-        "Whether the certificate is revoked could not be found out: its authority's service did not answer. Try "
+        "Whether the certificate is revoked could not be checked: its authority's service did not answer. Try "
         "again later."
     ),
 }

@@ -87,7 +87,7 @@ class ResCompany(models.Model):
         copy=False,
         readonly=True,
         export_string_translation=False,
-        help="Days before the certificate's end for which a reminder was given last; 0: none yet.",
+        help="Days before the certificate's expiry for which the last reminder was given; 0: none yet.",
     )
     l10n_vn_ibhxh_registration_state = fields.Selection(
         related="l10n_vn_ibhxh_registration_id.state", string="Latest registration"
@@ -246,10 +246,10 @@ class ResCompany(models.Model):
         self.ensure_one()
         self.check_access("read")
         if not self.env.user.has_group("l10n_vn_ibhxh.group_l10n_vn_ibhxh_manager") or self not in self.env.companies:
-            raise AccessError(self.env._("Only a BHXH manager of this company can take that back."))
+            raise AccessError(self.env._("Only a BHXH manager of this company can undo that."))
         if not self.l10n_vn_ibhxh_is_earlier or self._l10n_vn_ibhxh_open_registration():
             raise UserError(
-                self.env._("This cannot be taken back: a registration is under way, or VSS has confirmed one since.")
+                self.env._("This cannot be undone: a registration is in progress, or VSS has confirmed one since.")
             )
         self.sudo().write(
             {
@@ -378,7 +378,7 @@ class ResCompany(models.Model):
         if foreign:
             raise AccessError(
                 self.env._(
-                    "Choose these companies in the company switcher first: %(names)s.",
+                    "Select these companies in the company switcher first: %(names)s.",
                     names=", ".join(foreign.mapped("name")),
                 )
             )
@@ -451,7 +451,7 @@ class ResCompany(models.Model):
         certificate = self.l10n_vn_ibhxh_certificate_id
         return (
             env._(
-                "%(company)s: the certificate at VSS ends on %(date)s",
+                "%(company)s: the certificate registered with VSS expires on %(date)s",
                 company=self.name,
                 date=day_in_vietnam(certificate.not_after),
             ),
@@ -510,8 +510,8 @@ class ResCompany(models.Model):
         return (
             env._("%(company)s: the token holds a newer certificate than VSS knows", company=self.name),
             env._(
-                "VSS refuses what is signed with it (CE014) until it knows it. Press “Amend with the new certificate”: "
-                "form 05 is filled in already, only the PIN is needed."
+                "VSS refuses what is signed with it (CE014) until it knows it. Press “Amend with the new "
+                "certificate”: form 05 is already filled in, only the PIN is needed."
             ),
         )
 

@@ -53,13 +53,13 @@ class ResConfigSettings(models.TransientModel):
         help="SHA-256 fingerprints, separated by spaces.",
     )
     l10n_vn_ibhxh_mail_user_id = fields.Many2one(
-        "res.users", string="Mails that cannot be placed go to", config_parameter="l10n_vn_ibhxh.mail_user_id"
+        "res.users", string="Unmatched mails go to", config_parameter="l10n_vn_ibhxh.mail_user_id"
     )
 
     l10n_vn_ibhxh_trust_mode = fields.Selection(
         [
-            ("soft", "Warn when it cannot be found out"),
-            ("hard", "Block when it cannot be found out"),
+            ("soft", "Warn when it cannot be checked"),
+            ("hard", "Block when it cannot be checked"),
             ("off", "Do not check"),
         ],
         string="Chain and revocation",
@@ -76,7 +76,7 @@ class ResConfigSettings(models.TransientModel):
         config_parameter=UNSENT_HOURS[0],
     )
     l10n_vn_ibhxh_remind_certificate_days = fields.Char(
-        string="Days before the certificate ends",
+        string="Days before the certificate expires",
         default=CERTIFICATE_DAYS[1],
         config_parameter=CERTIFICATE_DAYS[0],
     )
@@ -95,18 +95,19 @@ class ResConfigSettings(models.TransientModel):
             }
             if values["domains"] and values["server"]:
                 text = self.env._(
-                    "A mail is applied by itself when %(server)s confirms that it comes from %(domains)s.", **values
+                    "A mail is applied automatically when %(server)s confirms that it comes from %(domains)s.", **values
                 )
             elif values["domains"]:
                 text = self.env._(
-                    "No mail is applied by itself: anybody can write that a mail comes from %(domains)s. Codes are "
-                    "shown with a warning, and a person decides. Name your own mail server, so that it is checked.",
+                    "No mail is applied automatically, because anyone can claim that a mail comes from "
+                    "%(domains)s. Codes are shown with a warning for a person to decide. Enter your own mail "
+                    "server, so that senders are verified.",
                     **values,
                 )
             else:
                 text = self.env._(
-                    "No mail is applied by itself. Codes are shown with a warning, and a person decides. Name the "
-                    "domains of VSS and your I-VAN, and your own mail server."
+                    "No mail is applied automatically. Codes are shown with a warning for a person to decide. "
+                    "Enter the domains of VSS and your I-VAN, and your own mail server."
                 )
             settings.l10n_vn_ibhxh_mail_policy = text
 
@@ -123,7 +124,7 @@ class ResConfigSettings(models.TransientModel):
         server = self.env["l10n_vn_ibhxh.mail"]._proposed_server()
         if not server:
             raise UserError(
-                self.env._("The mails so far do not all name the same mail server. Enter its name, then save.")
+                self.env._("The mails received so far do not all name the same mail server. Enter its name, then save.")
             )
         before = self._l10n_vn_ibhxh_shared_parameters()
         self.env["ir.config_parameter"].set_param(MAIL_SERVER, server)
@@ -149,7 +150,7 @@ class ResConfigSettings(models.TransientModel):
             if server and not HOST.fullmatch(server):
                 raise ValidationError(
                     self.env._(
-                        "“%(name)s” is not the name of a mail server. It stands first in the header "
+                        "“%(name)s” is not the name of a mail server. It comes first in the header "
                         "“Authentication-Results” of mails that you received, e.g. mx.example.com.",
                         name=server,
                     )
@@ -183,16 +184,19 @@ class ResConfigSettings(models.TransientModel):
         changed = sorted(name for name in after if after[name] != before[name])
         if changed and not (self.env.su or self.env.user._l10n_vn_ibhxh_is_shared_admin()):
             raise AccessError(
-                self.env._("All companies rely on these settings: a BHXH manager who has all of them changes them.")
+                self.env._(
+                    "All companies rely on these settings: only a BHXH manager with access to all companies can "
+                    "change them."
+                )
             )
         if changed:
             _logger.warning("%s changed %s", self.env.user.login, ", ".join(changed))
 
     def _l10n_vn_ibhxh_check_reminders(self):
         if self.l10n_vn_ibhxh_mail_days < 0:
-            raise ValidationError(self.env._("Days cannot be negative. Enter 0 to keep mails for ever."))
+            raise ValidationError(self.env._("Days cannot be negative. Enter 0 to keep mails forever."))
         if min(self.l10n_vn_ibhxh_remind_code_hours, self.l10n_vn_ibhxh_remind_unsent_hours) < 0:
-            raise ValidationError(self.env._("Hours cannot be negative. Enter 0 to give no such reminder."))
+            raise ValidationError(self.env._("Hours cannot be negative. Enter 0 for no reminder."))
         days = self.l10n_vn_ibhxh_remind_certificate_days or ""
         if not re.fullmatch(r"[0-9 ,;]*", days):
             raise ValidationError(

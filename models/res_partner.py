@@ -47,8 +47,8 @@ class ResPartner(models.Model):
         if changed and not changed.with_env(self.env).has_access("write"):
             raise AccessError(
                 self.env._(
-                    "This contact is a company of this Odoo: its name and tax code go into what the company signs. Ask "
-                    "somebody who may change the company."
+                    "This contact is a company of this Odoo: its name and tax code are part of what the company "
+                    "signs. Ask someone who may change the company."
                 )
             )
         changed._l10n_vn_ibhxh_update_certificates()

@@ -58,7 +58,7 @@ class TestBatch(ManyCompanies):
         with self.assertRaises(UserError):
             batch.action_register()
         self.assertEqual(len(batch.line_ids.registration_id), 4)
-        self.assertIn("under way", self._batch(self.companies[:4]).line_ids[0].problem)
+        self.assertIn("in progress", self._batch(self.companies[:4]).line_ids[0].problem)
 
     def test_progress_counts_signed_sent_and_confirmed(self):
         batch = self._batch(self.companies[:4])
@@ -306,7 +306,7 @@ class TestBatchAuthorities(ManyCompanies):
         self._run("batch")
         self.batch.invalidate_recordset()
         self.assertEqual((self.batch.state, self.batch.blocked_count), ("started", 4))
-        self.assertIn("could not be found out", self.batch.line_ids[0].problem)
+        self.assertIn("could not be checked", self.batch.line_ids[0].problem)
 
     def test_b8_a_revoked_certificate_blocks_its_company_only(self):
         self.responder.revoked = (self.units[1],)
@@ -388,4 +388,4 @@ class TestBatchRaces(ManyCompanies):
         states = {line.company_id: line.registration_id.state for line in batch.line_ids}
         self.assertEqual(states, {companies[0]: "to_sign", companies[1]: False, companies[2]: "to_sign"})
         [line] = batch.line_ids.filtered(lambda line: line.company_id == companies[1])
-        self.assertIn("under way", line.problem)
+        self.assertIn("in progress", line.problem)

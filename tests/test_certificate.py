@@ -50,4 +50,4 @@ class TestCertificate(IbhxhCommon):
         for word in ("1024 bits", "No computer"):
             self.assertIn(word, str(caught.exception))
             self.assertIn(word, " ".join(shown))
-        self.assertIn("ended on", str(caught.exception))
+        self.assertIn("expired on", str(caught.exception))

@@ -53,29 +53,29 @@ class TestDeadlines(IbhxhCommon):
         registration = self._waiting_for_code()
         with self._later(hours=17, minutes=59):
             self._follow()
-            self.assertFalse(self._activities(registration, "ends soon"))
+            self.assertFalse(self._activities(registration, "expires soon"))
         for minutes in (1, 2, 30):
             with self._later(hours=18, minutes=minutes):
                 self._follow()
-                self.assertEqual(len(self._activities(registration, "ends soon")), 1)
-        self.assertEqual(self._activities(registration, "ends soon").user_id, self.user)
+                self.assertEqual(len(self._activities(registration, "expires soon")), 1)
+        self.assertEqual(self._activities(registration, "expires soon").user_id, self.user)
 
     def test_code_hours_are_a_setting(self):
         registration = self._waiting_for_code()
         self.parameters.set_param("l10n_vn_ibhxh.remind_code_hours", "2")
         with self._later(hours=20):
             self._follow()
-            self.assertFalse(self._activities(registration, "ends soon"))
+            self.assertFalse(self._activities(registration, "expires soon"))
         with self._later(hours=22):
             self._follow()
-            self.assertTrue(self._activities(registration, "ends soon"))
+            self.assertTrue(self._activities(registration, "expires soon"))
 
     def test_no_reminder_when_switched_off(self):
         registration = self._waiting_for_code()
         self.parameters.set_param("l10n_vn_ibhxh.remind_code_hours", "0")
         with self._later(hours=23):
             self._follow()
-        self.assertFalse(self._activities(registration, "ends soon"))
+        self.assertFalse(self._activities(registration, "expires soon"))
 
     def test_a_new_code_is_reminded_of_again(self):
         registration = self._waiting_for_code()
@@ -84,18 +84,18 @@ class TestDeadlines(IbhxhCommon):
             registration._activate("QQ2VLHCKRB", False, fields.Datetime.now())
             registration.sudo().activity_ids.unlink()
             self._follow()
-            self.assertFalse(self._activities(registration, "ends soon"))
+            self.assertFalse(self._activities(registration, "expires soon"))
         with self._later(hours=38):
             self._follow()
-            self.assertTrue(self._activities(registration, "ends soon"))
+            self.assertTrue(self._activities(registration, "expires soon"))
 
     def test_a_dismissed_reminder_stays_dismissed(self):
         registration = self._waiting_for_code()
         with self._later(hours=19):
             self._follow()
-            self._activities(registration, "ends soon").unlink()
+            self._activities(registration, "expires soon").unlink()
             self._follow()
-        self.assertFalse(self._activities(registration, "ends soon"))
+        self.assertFalse(self._activities(registration, "expires soon"))
 
     def test_confirming_settles_the_reminder(self):
         registration = self._waiting_for_code()
@@ -196,7 +196,7 @@ class TestDeadlines(IbhxhCommon):
             self.env.invalidate_all()
             self._follow()
             self._follow()
-        found = self._activities(registration, "certificate at VSS ends")
+        found = self._activities(registration, "certificate registered with VSS expires")
         count = len(found)
         found.unlink()
         return count

@@ -367,7 +367,7 @@ class TestResultCodes(IbhxhCommon):
         """CE013: the MST on the certificate is not the unit's, or not in the UID: right token, or re-issue."""
         code = self._code("CE013")
         self.assertEqual((code.remedy_action, code.is_permanent), ("certificate", True))
-        for word in ("token", "issue it again", "form 05"):
+        for word in ("token", "reissue", "form 05"):
             self.assertIn(word, code.remedy)
 
     def test_ce044(self):

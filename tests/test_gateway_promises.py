@@ -612,7 +612,7 @@ class TestSendingAgain(PromisesCase):
 
     def test_b15_the_certificate_has_ended(self):
         self.refused()
-        with self._later(days=400), self.assertRaisesRegex(UserError, "certificate of this dossier has ended"):
+        with self._later(days=400), self.assertRaisesRegex(UserError, "certificate of this dossier has expired"):
             self.registration.action_remedy()
 
 

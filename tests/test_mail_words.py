@@ -56,7 +56,7 @@ class TestMailWords(IbhxhCommon):
         for text, word, state in (
             ("Xin chào", "nothing was recognised", "sent"),
             ("Đã nhận hồ sơ đăng ký giao dịch điện tử thành công", "only informs", "sent"),
-            (ACTIVATION.replace("0100109106", "0312345678"), "No registration waits", "sent"),
+            (ACTIVATION.replace("0100109106", "0312345678"), "No registration is waiting", "sent"),
             (ACTIVATION + "\nMã xác nhận: QQ2VLHCKRB\n", "several codes", "sent"),
             (ACTIVATION, "24 hours", "to_activate"),
             (CONFIRMATION, "confirm the registration", "confirmed"),
@@ -72,7 +72,7 @@ class TestMailWords(IbhxhCommon):
         self.assertIn("example.net", self._shown(self._box(stranger + ACTIVATION))["Is the sender verified?"])
         shown = self._shown(self._box(HEADERS.removeprefix(VERIFIED) + ACTIVATION))
         self.assertIn("mx.example.com", shown["Is the sender verified?"])
-        self.assertIn("wait for a person", shown["It would"])
+        self.assertIn("wait for review", shown["It would"])
         self.assertIn("no headers", self._shown(self._box(ACTIVATION))["It would"])
 
     def test_b6_box_tells_nothing_of_other_companies(self):

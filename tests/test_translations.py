@@ -139,7 +139,7 @@ class TestLanguages(IbhxhCommon):
     def test_wrong_pin(self):
         """The computer's answer is written down in the language of who asked for the signature."""
         for lang, sentence in (
-            (ENGLISH, "The PIN was wrong. It was tried once only"),
+            (ENGLISH, "The PIN was wrong. It was tried only once"),
             (VIETNAMESE, "Sai mã PIN. PIN chỉ được thử một lần"),
         ):
             with self.subTest(lang):

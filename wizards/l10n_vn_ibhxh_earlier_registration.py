@@ -28,7 +28,7 @@ class L10n_Vn_IbhxhEarlierRegistration(models.TransientModel):
         string="Confirmed on",
         required=True,
         default=lambda self: today_in_vietnam(),
-        help="The day of VSS's confirmation; about will do.",
+        help="The day of VSS's confirmation; an approximate date is enough.",
     )
     certificate_id = fields.Many2one(
         "l10n_vn_ibhxh.certificate",
@@ -38,7 +38,7 @@ class L10n_Vn_IbhxhEarlierRegistration(models.TransientModel):
         readonly=False,
         precompute=True,
         domain="[('company_ids', '=', company_id)]",
-        help="Unknown is no harm: Odoo then cannot warn of its end or of error CE014.",
+        help="It may stay unknown; Odoo then cannot warn before it expires, nor of error CE014.",
     )
     unit_code = fields.Char(
         string="BHXH unit code", compute="_compute_from_company", store=True, readonly=False, precompute=True
@@ -76,14 +76,14 @@ class L10n_Vn_IbhxhEarlierRegistration(models.TransientModel):
     def _check_companies(self):
         self.company_ids._l10n_vn_ibhxh_check_chosen()
         if self.confirmed_on > today_in_vietnam():
-            raise UserError(self.env._("The day of VSS's confirmation lies in the future. Correct it."))
+            raise UserError(self.env._("The day of VSS's confirmation is in the future. Correct it."))
         busy = self.company_ids._l10n_vn_ibhxh_open_registration().company_id
         busy |= self.company_ids.filtered(lambda company: company.l10n_vn_ibhxh_state not in ("none", "expired"))
         if busy:
             raise UserError(
                 self.env._(
-                    "These companies are confirmed or stopped in Odoo, or have a registration under way: %(names)s. "
-                    "Leave them out, or cancel the registration first.",
+                    "These companies are confirmed or stopped in Odoo, or have a registration in progress: "
+                    "%(names)s. Leave them out, or cancel the registration first.",
                     names=", ".join(busy.mapped("name")),
                 )
             )

@@ -39,12 +39,12 @@ class L10n_Vn_IbhxhLodge(models.TransientModel):
             return {"type": "ir.actions.act_window_close"}
         registration._check_by_hand(("to_send",))
         if self.lodged_at > fields.Datetime.now():
-            raise UserError(self.env._("“Lodged at” lies in the future. Enter when you lodged it."))
+            raise UserError(self.env._("“Lodged at” is in the future. Enter when you lodged it."))
         if self.lodged_at.replace(second=59) < registration.signed_at:
-            raise UserError(self.env._("“Lodged at” lies before the dossier was signed. Enter when you lodged it."))
+            raise UserError(self.env._("“Lodged at” is before the dossier was signed. Enter when you lodged it."))
         registration._on_accepted(self.lodged_at, dossier.read_number(self.dossier_number))
         registration._note_step(self.lodged_at, self.env._("Lodged by hand on the portal"))
         registration._message_log(
-            body=self.env._("%(user)s states to have lodged the dossier on the portal.", user=self.env.user.name)
+            body=self.env._("%(user)s stated that the dossier was lodged on the portal.", user=self.env.user.name)
         )
         return {"type": "ir.actions.act_window_close"}

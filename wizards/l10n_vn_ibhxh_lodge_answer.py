@@ -36,7 +36,7 @@ class L10n_Vn_IbhxhLodgeAnswer(models.TransientModel):
     answered_at = fields.Datetime(string="Answered at", required=True, default=fields.Datetime.now)
     dossier_number = fields.Char(help="As the portal shows it, e.g. 03706/2026/07906.")
     activation_code = fields.Char(help="10 capital letters and digits, e.g. BV2VLHCKRA.")
-    unit_code = fields.Char(help="Mã đơn vị, when VSS names it.")
+    unit_code = fields.Char(help="Mã đơn vị, if VSS names it.")
     error_code = fields.Char(help="The code that VSS refused with, e.g. SE003.")
     error_message = fields.Text(string="Reason")
 
@@ -46,7 +46,7 @@ class L10n_Vn_IbhxhLodgeAnswer(models.TransientModel):
         registration = self.registration_id
         registration._check_by_hand(("sent", "to_activate", "expired"))
         if self.answered_at > fields.Datetime.now():
-            raise UserError(self.env._("“Answered at” lies in the future. Enter when VSS answered."))
+            raise UserError(self.env._("“Answered at” is in the future. Enter when VSS answered."))
         registration._take_number(dossier.read_number(self.dossier_number), "person")
         getattr(self, f"_record_{self.answer}")(registration.sudo())
         labels = dict(self._fields["answer"]._description_selection(self.env))
@@ -77,7 +77,9 @@ class L10n_Vn_IbhxhLodgeAnswer(models.TransientModel):
                 )
             )
         if self.answered_at + timedelta(hours=ACTIVATION_HOURS) <= fields.Datetime.now():
-            raise UserError(self.env._("A code lives 24 hours and this one is older. Register again for a new one."))
+            raise UserError(
+                self.env._("A code is valid for 24 hours and this one is older. Register again for a new one.")
+            )
         registration._activate(code, False, self.answered_at)
         self.activation_code = False
 

@@ -29,13 +29,13 @@ class L10n_Vn_IbhxhMailPaste(models.TransientModel):
         links = mails._portal_links(registration, reading)
         if len(codes) > 1 or len(links) > 1:
             raise UserError(
-                self.env._("This text holds several codes or links. Paste only the newest mail, or only the code.")
+                self.env._("This text contains several codes or links. Paste only the newest mail, or only the code.")
             )
         if not codes:
             raise UserError(
                 self.env._(
-                    "No activation code is found in this text. A code has 10 letters and digits, e.g. BV2VLHCKRA; what "
-                    "stands behind “mật khẩu” is a password. Paste only the code."
+                    "No activation code was found in this text. A code has 10 letters and digits, e.g. "
+                    "BV2VLHCKRA; what follows “mật khẩu” is a password. Paste only the code."
                 )
             )
         mails._check_about(registration.sudo(), reading)

@@ -12,7 +12,7 @@ _lt = LazyTranslate(__name__)
 FAULTS = {
     "too_long": _lt("it is too long"),
     "too_many": _lt("there are too many"),
-    "no_words": _lt("it is too short: write the words as they stand in the mail"),
+    "no_words": _lt("it is too short: write the words as they appear in the mail"),
 }
 """What is wrong with a phrase, by the code of `vss_mail.PhraseError`."""
 
@@ -44,9 +44,9 @@ class L10n_Vn_IbhxhMailTest(models.TransientModel):
     result = fields.Json(readonly=True, export_string_translation=False)
     result_html = fields.Html(string="What it would do", compute="_compute_result_html")
     is_phrase_editor = fields.Boolean(compute="_compute_is_phrase_editor", export_string_translation=False)
-    code_words = fields.Text(string="Words before a code", help="One a line. Accents and capitals do not matter.")
+    code_words = fields.Text(string="Words before a code", help="One per line. Accents and capitals do not matter.")
     registered_phrases = fields.Text(
-        string="Confirms a registration", help="One a line; … stands for up to 60 characters of the same sentence."
+        string="Confirms a registration", help="One per line; … matches up to 60 characters of the same sentence."
     )
     amended_phrases = fields.Text(string="Confirms an amendment", help="As above.")
     stopped_phrases = fields.Text(string="Confirms a stop", help="As above.")
@@ -94,7 +94,9 @@ class L10n_Vn_IbhxhMailTest(models.TransientModel):
         self.ensure_one()
         if not self.env.user._l10n_vn_ibhxh_is_shared_admin():
             raise AccessError(
-                self.env._("All companies share these phrases, so only administrators of all companies change them.")
+                self.env._(
+                    "All companies share these phrases, so only administrators of all companies can change them."
+                )
             )
         phrases = self._typed_phrases()
         text = json.dumps(phrases, ensure_ascii=False) if phrases else False
@@ -151,7 +153,7 @@ class L10n_Vn_IbhxhMailTest(models.TransientModel):
         if registration == readable and self.env.user._l10n_vn_ibhxh_is_shared_admin():
             return registration, reason
         return readable.sudo(), False if readable else self.env._(
-            "No registration of your companies waits for this mail."
+            "No registration of your companies is waiting for this mail."
         )
 
     def _outcome(self, reading, registration, obstacle):
@@ -159,7 +161,7 @@ class L10n_Vn_IbhxhMailTest(models.TransientModel):
         if not reading.does:
             if reading.notifications:
                 return self.env._("be judged by its attached notification 01/TB-GD.")
-            return self.env._("wait for a person: nothing was recognised.")
+            return self.env._("wait for review: nothing was recognised.")
         if reading.does == "informs":
             may_matter = reading.codes or reading.urls
             return wait if may_matter else self.env._("be ignored: it only informs.")
@@ -172,7 +174,7 @@ class L10n_Vn_IbhxhMailTest(models.TransientModel):
             "activate": self.env._("put the code on the registration and start its 24 hours."),
             "confirm": self.env._("confirm the registration."),
             "refuse": self.env._("end the registration as refused by VSS."),
-            "known": self.env._("change nothing: Odoo knows this already."),
+            "known": self.env._("change nothing: Odoo already knows this."),
             "outdated": reason,
             "person": f"{wait} {reason}",
         }[verdict]

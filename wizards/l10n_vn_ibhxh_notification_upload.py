@@ -22,7 +22,7 @@ class L10n_Vn_IbhxhNotificationUpload(models.TransientModel):
     preview = fields.Text(string="What it says", compute="_compute_preview")
     is_from_vss = fields.Boolean(
         string="I have this file from VSS or its portal",
-        help="Needed unless the file carries a signature that is known to be VSS's. Your name is kept with it.",
+        help="Required unless the file is signed with a certificate known to be VSS's. Your name is recorded with it.",
     )
 
     @api.depends("file")
@@ -54,9 +54,9 @@ class L10n_Vn_IbhxhNotificationUpload(models.TransientModel):
         try:
             content = base64.b64decode(self.with_context(bin_size=False).file or b"", validate=True)
         except binascii.Error as error:
-            raise UserError(self.env._("The file did not arrive whole. Choose it again.")) from error
+            raise UserError(self.env._("The file was not uploaded completely. Choose it again.")) from error
         if len(content) > MAX_NOTIFICATION_BYTES:
-            raise UserError(self.env._("The file is larger than 5 MB, so it is no 01/TB-GD. Choose the XML file."))
+            raise UserError(self.env._("The file is larger than 5 MB, so it is not a 01/TB-GD. Choose the XML file."))
         return content
 
     def action_upload(self):

@@ -119,7 +119,7 @@ class L10n_Vn_IbhxhRegistrationWizard(models.TransientModel):
     submitted_at = fields.Datetime(
         string="Submitted at",
         default=fields.Datetime.now,
-        help="When you submitted it there. A mail with a code that arrived before belongs to an earlier dossier.",
+        help="When you submitted it there. A code mail that arrived earlier belongs to an earlier dossier.",
     )
     dossier_number = fields.Char(
         string="Dossier number", help="As the program or the portal shows it; leave it empty when there is none yet."

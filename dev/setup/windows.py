@@ -135,7 +135,9 @@ def _prefix() -> None:
 def _run(command: Sequence[str | Path], failure: str, variables: Mapping[str, str] | None = None) -> None:
     done = subprocess.run([str(part) for part in command], env=variables, capture_output=True, text=True, check=False)
     if done.returncode:
-        raise Problem(f"{failure}:\n{(done.stdout + done.stderr)[-1500:]}", "Correct it, then run ./run test windows again.")
+        raise Problem(
+            f"{failure}:\n{(done.stdout + done.stderr)[-1500:]}", "Correct it, then run ./run test windows again."
+        )
 
 
 def environment(display: str = "") -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""What is known now of CE007, SE006 and IC1, where nobody has worded it otherwise since."""
+"""What is known now of CE007, SE006 and IC1, and plainer words of three others, where nobody has changed them."""
 
 OLD_STOP = "Stop the service, register again, then enter the code that is mailed."
 OLD_MOVE = "Stop the service at the old I-VAN first, while the certificate is still valid there, then register here."
@@ -11,7 +11,20 @@ CHANGES = [
         ("CE007",),
         "meaning",
         "The unit is registered already",
-        "The unit is registered already, here or with another I-VAN",
+        "The unit is already registered, here or with another I-VAN",
+    ),
+    (("CE006",), "meaning", "The unit is registered already", "The unit is already registered"),
+    (
+        ("SE999",),
+        "remedy",
+        "Nothing to do: Odoo sends it again by itself.",
+        "Nothing to do: Odoo sends it again automatically.",
+    ),
+    (
+        ("CE009",),
+        "remedy",
+        "The format has changed: update this addon, and report the fault to its makers.",
+        "The format has changed: update this addon, and report the problem to its developers.",
     ),
     (
         ("CE007",),
