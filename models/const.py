@@ -91,7 +91,7 @@ def standing(state, lodging):
 EVIDENCE = [
     ("gateway", "The I-VAN's gateway"),
     ("notification", "A notification of VSS"),
-    ("person", "A person's word"),
+    ("person", "A person's statement"),
     ("mail", "The text of a mail"),
 ]
 

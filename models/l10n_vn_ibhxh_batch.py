@@ -39,7 +39,7 @@ class L10n_Vn_IbhxhBatch(models.Model):
         "res.users", string="Responsible", required=True, readonly=True, index=True, default=lambda self: self.env.user
     )
     state = fields.Selection(
-        [("draft", "To check"), ("running", "Registering"), ("started", "Under way")],
+        [("draft", "To check"), ("running", "Registering"), ("started", "In progress")],
         required=True,
         readonly=True,
         default="draft",

@@ -30,7 +30,7 @@ class L10n_Vn_IbhxhBatchLine(models.Model):
             ("blocked", "Blocked"),
             ("ready", "Ready"),
             ("failed", "Failed"),
-            ("running", "Under way"),
+            ("running", "In progress"),
             ("done", "Confirmed"),
         ],
         compute="_compute_progress_state",

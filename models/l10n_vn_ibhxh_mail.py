@@ -76,7 +76,7 @@ class L10n_Vn_IbhxhMail(models.Model):
     received_at = fields.Datetime(string="Received", readonly=True, default=fields.Datetime.now)
     message_id = fields.Char(readonly=True, index="btree_not_null")
     source = fields.Binary(
-        string="Mail as it came",
+        string="Original mail",
         readonly=True,
         attachment=False,
         groups="l10n_vn_ibhxh.group_l10n_vn_ibhxh_manager",
@@ -88,7 +88,7 @@ class L10n_Vn_IbhxhMail(models.Model):
             ("activation", "Activation code"),
             ("confirmation", "Confirmation"),
             ("refusal", "Refusal"),
-            ("notice", "Only informs"),
+            ("notice", "Information only"),
             ("notification", "Notification 01/TB-GD"),
             ("unknown", "Not recognised"),
         ],
@@ -105,7 +105,7 @@ class L10n_Vn_IbhxhMail(models.Model):
     )
     doubt = fields.Char(string="Why not verified", readonly=True)
     handed_in_by_id = fields.Many2one(
-        "res.users", string="Handed in by", readonly=True, index="btree_not_null", help="Empty: by the mail server."
+        "res.users", string="Delivered by", readonly=True, index="btree_not_null", help="Empty: by the mail server."
     )
     server_name = fields.Char(
         readonly=True,

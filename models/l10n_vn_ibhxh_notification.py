@@ -85,7 +85,7 @@ class L10n_Vn_IbhxhNotification(models.Model):
     )
     vouched_by_id = fields.Many2one("res.users", string="Vouched for by", readonly=True)
     state = fields.Selection(
-        [("waiting", "Waits for a person"), ("done", "Applied")], required=True, readonly=True, default="waiting"
+        [("waiting", "To review"), ("done", "Applied")], required=True, readonly=True, default="waiting"
     )
     reason = fields.Char(readonly=True, help="Why it was not applied automatically.")
 

@@ -212,7 +212,7 @@ class L10n_Vn_IbhxhRegistration(models.Model):
     remedy = fields.Text(string="What to do", compute="_compute_remedy")
     remedy_action = fields.Char(compute="_compute_remedy_action", export_string_translation=False)
     odd_answer = fields.Text(
-        string="Odd answer",
+        string="Faulty answer",
         readonly=True,
         copy=False,
         help="What broke the contract in the gateway's last faulty answer.",

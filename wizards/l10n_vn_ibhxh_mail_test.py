@@ -52,7 +52,7 @@ class L10n_Vn_IbhxhMailTest(models.TransientModel):
     stopped_phrases = fields.Text(string="Confirms a stop", help="As above.")
     refusal_phrases = fields.Text(string="Refuses", help="As above.")
     information_phrases = fields.Text(
-        string="Only informs", help="As above. Mails with these words are ignored unless they hold a code."
+        string="Information only", help="As above. Mails with these words are ignored unless they hold a code."
     )
 
     @api.depends_context("uid")
@@ -157,7 +157,7 @@ class L10n_Vn_IbhxhMailTest(models.TransientModel):
         )
 
     def _outcome(self, reading, registration, obstacle):
-        wait = self.env._("wait for a person.")
+        wait = self.env._("wait for review.")
         if not reading.does:
             if reading.notifications:
                 return self.env._("be judged by its attached notification 01/TB-GD.")
