@@ -11,7 +11,7 @@ _TEXTS: dict[str, tuple[str, str]] = {
     ),
     "pin_incorrect": (
         "Token không nhận PIN. Agent không tự thử lại. Kiểm tra PIN (Caps Lock, bộ gõ tiếng Việt) rồi yêu cầu ký lại.",
-        "The token did not accept the PIN. It is not tried again by itself. Check the PIN (Caps Lock, Vietnamese input "
+        "The token did not accept the PIN. It is not retried automatically. Check the PIN (Caps Lock, Vietnamese input "
         "method), then request the signature again.",
     ),
     "pin_rejected_before": (
@@ -25,7 +25,7 @@ _TEXTS: dict[str, tuple[str, str]] = {
     ),
     "final_try": (
         "CẢNH BÁO: chỉ còn MỘT lần nhập PIN. Nhập sai lần này token sẽ bị khóa.",
-        "WARNING: one PIN try is left. A wrong PIN now locks the token.",
+        "WARNING: one PIN attempt is left. A wrong PIN now locks the token.",
     ),
     "count_low": (
         "Lần đăng nhập trước vào token đã sai PIN. Hãy nhập cẩn thận.",
@@ -51,17 +51,18 @@ _TEXTS: dict[str, tuple[str, str]] = {
     ),
     "login_general_error": (
         "Token báo lỗi khi đăng nhập ({detail}). Có thể PIN sai và lần nhập này đã bị tính; agent không thử lại.",
-        "The token reported an error at login ({detail}). The PIN may be wrong and the try may count; it is not "
-        "repeated.",
+        "The token reported an error at login ({detail}). The PIN may be wrong and the attempt may count; it is "
+        "not repeated.",
     ),
     "driver_died": (
         "Thư viện của token bị dừng đột ngột ({library}). Rút token ra cắm lại; nếu còn lỗi, cài lại trình điều khiển.",
-        "The token's library crashed ({library}). Plug the token in again; if it goes on, reinstall its driver.",
+        "The token's library crashed ({library}). Plug the token in again; if the problem persists, reinstall the "
+        "driver.",
     ),
     "driver_timeout": (
         "Thư viện của token không trả lời ({library}). Rút token ra cắm lại; nếu còn lỗi, cài lại trình điều khiển.",
-        "The token's library does not answer ({library}). Plug the token in again; if it goes on, reinstall its "
-        "driver.",
+        "The token's library does not answer ({library}). Plug the token in again; if the problem persists, "
+        "reinstall its driver.",
     ),
     "driver_garbage": (
         "Thư viện của token trả lời sai ({library}). Cài lại trình điều khiển của nhà cung cấp.",
@@ -115,11 +116,11 @@ _TEXTS: dict[str, tuple[str, str]] = {
     ),
     "field_blanks": (
         "{field}: có khoảng trắng thừa; từ chối ký. Gõ lại ô này trong Odoo.",
-        "{field}: blanks that cannot be seen; not signed. Type this field again in Odoo.",
+        "{field}: invisible blanks; not signed. Type this field again in Odoo.",
     ),
     "field_form": (
         "{field}: “{value}” không đúng dạng; từ chối ký.",
-        "{field}: “{value}” is not of the expected form; not signed.",
+        "{field}: “{value}” does not have the expected format; not signed.",
     ),
     "field_TenCoQuan": ("Cơ quan BHXH", "BHXH agency"),
     "field_MaCoQuan": ("Mã cơ quan BHXH", "Agency code"),
@@ -167,7 +168,7 @@ _TEXTS: dict[str, tuple[str, str]] = {
         "Part {part} of {parts}: forms that differ in kind, e-mail, I-VAN or reason are asked for separately.",
     ),
     "ask_same": ("{count} tờ khai, giống nhau ở các ô sau:", "{count} forms, which share these fields:"),
-    "ask_each": ("Phần riêng của từng tờ khai:", "What each of them has of its own:"),
+    "ask_each": ("Phần riêng của từng tờ khai:", "What differs in each form:"),
     "ask_number": ("Tờ khai {number}/{count}", "Form {number} of {count}"),
     "ask_identical": ("Không có gì khác nhau.", "Nothing differs."),
     "ask_more": (
@@ -195,12 +196,12 @@ _TEXTS: dict[str, tuple[str, str]] = {
     ),
     "window_select": (
         "Phần riêng của từng tờ khai; chọn một dòng để xem đủ bên dưới:",
-        "What each of them has of its own; select a line to see all of it below:",
+        "What differs in each form; select a line to see all of it below:",
     ),
     "label_form": ("Tờ khai", "Form"),
     "document_signed": (
         "Tài liệu đã có chữ ký nên bị từ chối ký.",
-        "The document is signed already; not signed again.",
+        "The document is already signed; not signed again.",
     ),
     "document_hash": (
         "Tài liệu nhận được không khớp mã băm nên bị từ chối ký.",
@@ -229,7 +230,7 @@ _TEXTS: dict[str, tuple[str, str]] = {
     ),
     "already_running": (
         "Agent đang chạy rồi với cấu hình này.",
-        "An agent with these settings is running already.",
+        "An agent with these settings is already running.",
     ),
     "doctor_version": ("ibhxh-agent {version}", "ibhxh-agent {version}"),
     "doctor_not_pkcs11": (
@@ -245,7 +246,7 @@ _TEXTS: dict[str, tuple[str, str]] = {
     "doctor_library": ("Thư viện {library} ({origin})", "Library {library} ({origin})"),
     "doctor_no_token": (
         "Không thấy token nào. Cắm USB token; nếu đã cắm, thử cổng khác hoặc cài lại trình điều khiển.",
-        "No token is seen. Plug it in; if it is, try another port or reinstall the driver.",
+        "No token is seen. Plug it in; if it is plugged in, try another port or reinstall the driver.",
     ),
     "doctor_token": ("Token {label} (số {serial}, {model})", "Token {label} (serial {serial}, {model})"),
     "doctor_token_count_low": (
@@ -254,7 +255,7 @@ _TEXTS: dict[str, tuple[str, str]] = {
     ),
     "doctor_token_final_try": (
         "Token {label} (số {serial}): chỉ còn MỘT lần nhập PIN. Không chắc PIN thì hỏi nhà cung cấp trước.",
-        "Token {label} (serial {serial}): ONE PIN try is left. If you are not sure, ask the provider first.",
+        "Token {label} (serial {serial}): ONE PIN attempt is left. If you are not sure, ask the provider first.",
     ),
     "doctor_token_locked": (
         "Token {label} (số {serial}): PIN ĐÃ BỊ KHÓA. Liên hệ nhà cung cấp chữ ký số (CA) để mở khóa.",
@@ -270,11 +271,12 @@ _TEXTS: dict[str, tuple[str, str]] = {
     ),
     "doctor_certificate_soon": (
         "Chứng thư {name}, MST {tax_code} sắp hết hạn ({until}). Gia hạn, rồi nộp tờ khai 05 trong Odoo.",
-        "Certificate {name}, tax code {tax_code} ends soon ({until}). Renew it, then file form 05 in Odoo.",
+        "Certificate {name}, tax code {tax_code} expires soon ({until}). Renew it, then file form 05 in Odoo.",
     ),
     "doctor_certificate_expired": (
         "Chứng thư {name}, MST {tax_code} hết hạn hoặc chưa có hiệu lực ({until}). Kiểm tra đồng hồ hoặc gia hạn.",
-        "Certificate {name}, tax code {tax_code} expired or not valid yet ({until}). Check the clock or renew it.",
+        "Certificate {name}, tax code {tax_code} has expired or is not valid yet ({until}). Check the clock or "
+        "renew it.",
     ),
     "doctor_certificate_unsupported": (
         "Chứng thư {name}, MST {tax_code}: khóa không phải RSA nên agent không ký được.",
@@ -311,7 +313,7 @@ _TEXTS: dict[str, tuple[str, str]] = {
     "off": ("tắt", "off"),
     "installed": (
         "Từ lần đăng nhập sau agent sẽ tự chạy ({place}). Chạy ngay bây giờ: ibhxh-agent run",
-        "From the next login on the agent starts by itself ({place}). To start it now: ibhxh-agent run",
+        "From the next login the agent starts automatically ({place}). To start it now: ibhxh-agent run",
     ),
     "uninstalled": ("Agent không còn tự chạy khi đăng nhập.", "The agent no longer starts at login."),
     "install_failed": (
@@ -326,7 +328,7 @@ _TEXTS: dict[str, tuple[str, str]] = {
     ),
     "unexpected": (
         "Agent gặp lỗi không lường trước ({detail}) và sẽ tự thử lại. Nếu vẫn lỗi, gửi tệp agent.log cho người hỗ trợ.",
-        "The agent met an unexpected error ({detail}) and tries again. If it stays, send agent.log to your support.",
+        "Unexpected error ({detail}); the agent will try again. If it persists, send agent.log to your support.",
     ),
     "bad_settings": (
         "Không đọc được tệp cấu hình {path}. Xóa tệp rồi ghép lại: ibhxh-agent pair.",
@@ -350,11 +352,12 @@ _TEXTS: dict[str, tuple[str, str]] = {
     ),
     "unreachable": (
         "Không kết nối được {server}. Kiểm tra mạng, proxy và địa chỉ; agent sẽ tự thử lại.",
-        "{server} cannot be reached. Check network, proxy and address; the agent tries again by itself.",
+        "{server} cannot be reached. Check network, proxy and address; the agent will try again automatically.",
     ),
     "not_protocol": (
         "Máy chủ trả lời không đúng giao thức (HTTP {status}). Kiểm tra địa chỉ, tên cơ sở dữ liệu và ứng dụng iBHXH.",
-        "The server's answer is not of the protocol (HTTP {status}). Check address, database name and the iBHXH app.",
+        "The server's answer does not follow the protocol (HTTP {status}). Check address, database name and "
+        "the iBHXH app.",
     ),
     "pair_database": (
         "{server} không trả lời đúng giao thức. Máy chủ có nhiều cơ sở dữ liệu thì phải nêu tên: thêm --database TÊN "
@@ -362,7 +365,10 @@ _TEXTS: dict[str, tuple[str, str]] = {
         "{server} does not answer as expected. A server with several databases needs the name: add --database NAME as "
         "in the command of Odoo's pairing dialog. Otherwise check the address and the iBHXH app.",
     ),
-    "too_large": ("Máy chủ từ chối vì nội dung gửi quá lớn.", "The server refused it: what was sent is too large."),
+    "too_large": (
+        "Máy chủ từ chối vì nội dung gửi quá lớn.",
+        "The server refused the message because it is too large.",
+    ),
     "ask_title": ("Yêu cầu ký điện tử", "Request for a signature"),
     "ask_headline": (
         "Odoo yêu cầu ký tờ khai BHXH bằng token của bạn",
@@ -380,7 +386,7 @@ _TEXTS: dict[str, tuple[str, str]] = {
     "label_certificate": ("Chứng thư số", "Certificate"),
     "label_validity": ("Hiệu lực", "Validity"),
     "label_token": ("Token", "Token"),
-    "label_requested_by": ("Người yêu cầu (theo máy chủ)", "Requested by (says the server)"),
+    "label_requested_by": ("Người yêu cầu (theo máy chủ)", "Requested by (according to the server)"),
     "result": ("Đã ký {signed}, không ký {failed}.", "Signed {signed}, not signed {failed}."),
     "paired": (
         "Đã ghép với {server}, cơ sở dữ liệu {database}, cho {user}. Khóa có hạn đến {expires_at}. "
@@ -403,14 +409,14 @@ _TEXTS: dict[str, tuple[str, str]] = {
     ),
     "release_refused": (
         "Thông tin phiên bản không có chữ ký đúng của nhà phát triển nên không được dùng.",
-        "The release information is not signed correctly by the makers of this program and is not used.",
+        "The release information is not correctly signed by the developers of this program and is not used.",
     ),
     "no_update": ("Không có bản cập nhật nào để cài.", "There is no update to install."),
     "update_damaged": (
         "Bản cập nhật tải về khác với bản nhà phát triển đã ký nên không được cài. Thử lại; nếu vẫn vậy, báo cho "
         "quản trị viên Odoo.",
-        "The update that was downloaded differs from the one that the makers signed and is not installed. Try again; "
-        "if it goes on, tell your Odoo administrator.",
+        "The update that was downloaded differs from the one that the developers signed and is not installed. Try "
+        "again; if the problem persists, inform your Odoo administrator.",
     ),
     "no_certificates": ("Không thấy chứng thư số nào có MST.", "No certificate with a tax code was found."),
 }
