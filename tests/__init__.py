@@ -55,6 +55,7 @@ from . import (
     test_tools_mail,
     test_tools_notification,
     test_tools_preflight,
+    test_tools_remote,
     test_tools_remote_layout,
     test_tools_signature,
     test_tools_signature_layouts,

@@ -28,7 +28,7 @@ Fetch = Callable[[str, "bytes | None", str], bytes]
 
 MAX_BYTES = 8 * 2**20
 _PORTS = {"http": 80, "https": 443}
-_Address = tuple[socket.AddressFamily, Any]
+Address = tuple[socket.AddressFamily, Any]
 _NAT64 = IPv6Network("64:ff9b::/96")
 
 
@@ -40,6 +40,34 @@ def is_public(address: str) -> bool:
     """Whether an IP address belongs to the internet as a whole, including the IPv4 one that an IPv6 one embeds."""
     found = ip_address(address.partition("%")[0])
     return all(part.is_global and not part.is_multicast for part in (found, *_embedded(found)))
+
+
+def addresses(host: str, port: int, is_allowed: Callable[[str], bool]) -> list[Address]:
+    """What a name leads to and may be connected to, for `connected`: the name is not looked up a second time.
+
+    Raises FetchError, and OSError when it leads nowhere.
+    """
+    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    allowed: list[Address] = [(entry[0], entry[4]) for entry in found if is_allowed(str(entry[4][0]))]
+    if not allowed:
+        raise FetchError("not a public address")
+    return allowed
+
+
+def connected(found: list[Address], seconds: float | None) -> socket.socket:
+    """A connection to the first of these addresses that answers within ``seconds``. Raises OSError."""
+    failure = OSError()
+    for family, address in found:
+        line = socket.socket(family, socket.SOCK_STREAM)
+        line.settimeout(seconds)
+        try:
+            line.connect(address)
+        except OSError as error:
+            line.close()
+            failure = error
+            continue
+        return line
+    raise failure
 
 
 def over_http(
@@ -139,7 +167,8 @@ class _Exchange:
         return _content(connection.getresponse())
 
     def _direct(self, scheme: str, host: str, port: int) -> http.client.HTTPConnection:
-        self.line = self._connected(self._addresses(host, port))
+        self.line = connected(addresses(host, port, self.is_allowed), self.connect)
+        self.line.settimeout(self.total)
         connection = _connection(scheme, host, port, self.total)
         if isinstance(connection, http.client.HTTPSConnection):
             # The handshake comes after the assignment, so that it can be cut, too.
@@ -150,36 +179,13 @@ class _Exchange:
 
     def _through(self, proxy: _Proxy, scheme: str, host: str, port: int) -> http.client.HTTPConnection:
         with contextlib.suppress(OSError):  # a name that only the proxy can look up
-            self._addresses(host, port)
+            addresses(host, port, self.is_allowed)
         connection = _connection(scheme, proxy.host, proxy.port, self.total)
         if scheme == "https":
             connection.set_tunnel(host, port, proxy.headers)
         connection.connect()
         self.line = connection.sock
         return connection
-
-    def _addresses(self, host: str, port: int) -> list[_Address]:
-        """What the name leads to and may be connected to. Raises FetchError, and OSError when it leads nowhere."""
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-        allowed: list[_Address] = [(entry[0], entry[4]) for entry in found if self.is_allowed(str(entry[4][0]))]
-        if not allowed:
-            raise FetchError("not a public address")
-        return allowed
-
-    def _connected(self, addresses: list[_Address]) -> socket.socket:
-        failure = OSError()
-        for family, address in addresses:
-            line = socket.socket(family, socket.SOCK_STREAM)
-            line.settimeout(self.connect)
-            try:
-                line.connect(address)
-            except OSError as error:
-                line.close()
-                failure = error
-                continue
-            line.settimeout(self.total)
-            return line
-        raise failure
 
 
 @dataclass(frozen=True)

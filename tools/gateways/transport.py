@@ -12,10 +12,11 @@ import tempfile
 import threading
 import weakref
 import zlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -23,9 +24,10 @@ from urllib.parse import urlsplit
 import requests
 from requests.adapters import HTTPAdapter
 from requests.auth import AuthBase
-from requests.utils import DEFAULT_CA_BUNDLE_PATH
+from requests.utils import DEFAULT_CA_BUNDLE_PATH, select_proxy
 from urllib3.exceptions import HTTPError, MaxRetryError, NewConnectionError
 
+from ..fetching import Address, FetchError, addresses, connected
 from .base import GatewayError, Misconfigured, Reason, UnknownOutcome, Unreachable
 
 MAX_REPLY_BYTES = 8 * 2**20
@@ -68,15 +70,26 @@ class _Adapter(HTTPAdapter):
     trusts and shows are the only ones, whatever environment variables say.
     """
 
-    def __init__(self, connect: float, read: float, context: ssl.SSLContext | None) -> None:
+    def __init__(
+        self,
+        connect: float,
+        read: float,
+        context: ssl.SSLContext | None,
+        is_allowed: Callable[[str], bool] | None = None,
+    ) -> None:
         self._timeout = (connect, read)
         self._context = context
+        self._is_allowed = is_allowed
         self._connections: weakref.WeakSet[Any] = weakref.WeakSet()
         super().__init__(max_retries=0)
 
     def send(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> requests.Response:
         if self._context:
             kwargs["verify"] = True
+        if self._is_allowed and select_proxy(request.url or "", kwargs.get("proxies")):
+            url = urlsplit(request.url or "")
+            with contextlib.suppress(OSError):  # a name that only the proxy can look up
+                _allowed(url.hostname or "", url.port or 443, self._is_allowed)
         return super().send(request, *args, **{**kwargs, "timeout": self._timeout})
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
@@ -98,6 +111,11 @@ class _Adapter(HTTPAdapter):
 
         def noted(*args: Any, **kwargs: Any) -> Any:
             connection = make(*args, **kwargs)
+            # Where a proxy is may well be this network; `send` has judged what it is asked for.
+            if self._is_allowed and not kwargs.get("proxy") and "_socks_options" not in kwargs:
+                # The very address that was judged is called: a second look-up could lead elsewhere.
+                found = partial(_allowed, connection.host, connection.port, self._is_allowed)
+                connection._new_conn = lambda: connected(found(), self._timeout[0])
             self._connections.add(connection)
             return connection
 
@@ -111,11 +129,20 @@ class _Adapter(HTTPAdapter):
                     connection.sock.shutdown(socket.SHUT_RDWR)
 
 
+def _allowed(host: str, port: int, is_allowed: Callable[[str], bool]) -> list[Address]:
+    """What a name leads to and may be connected to. Raises Misconfigured, and OSError when it leads nowhere."""
+    try:
+        return addresses(host, port, is_allowed)
+    except FetchError:
+        raise Misconfigured("not an address of the internet", reason=Reason.ADDRESS) from None
+
+
 class Transport:
     """Sends requests through one session: TLS verified, no redirects, no retries, bounded time and size.
 
     ``connect`` seconds for TCP and TLS, ``total`` seconds from the request until the last byte of the reply;
-    ``context`` where other certificates are trusted or shown than usual. One exchange at a time.
+    ``context`` where other certificates are trusted or shown than usual. ``is_allowed`` says to which IP addresses it
+    may connect, where not to any; ``most`` is how many bytes a reply may have. One exchange at a time.
     """
 
     def __init__(
@@ -126,8 +153,11 @@ class Transport:
         total: float,
         verify: bool | str,
         context: ssl.SSLContext | None = None,
+        is_allowed: Callable[[str], bool] | None = None,
+        most: int = MAX_REPLY_BYTES,
     ) -> None:
-        self._adapter = _Adapter(connect, total, context)
+        self._adapter = _Adapter(connect, total, context, is_allowed)
+        self._most = most
         session.mount("https://", self._adapter)
         session.mount("http://", self._adapter)
         # Even where redirects are not followed, requests reads their whole body to prepare the next request.
@@ -187,7 +217,7 @@ class Transport:
             status, given = response.status_code, response.headers
             wait = _seconds(given.get("Retry-After", ""), given.get("Date", ""))
             redirected_to = _host(given.get("Location", "")) if 300 <= status < 400 else ""
-            return Reply(status, _read(response), wait, redirected_to)
+            return Reply(status, _read(response, self._most), wait, redirected_to)
 
 
 def _no_password() -> str:
@@ -294,20 +324,20 @@ def _http_date(text: str) -> datetime | None:
     return moment.replace(tzinfo=timezone.utc) if moment.tzinfo is None else moment
 
 
-def _read(response: requests.Response) -> bytes:
+def _read(response: requests.Response, most: int) -> bytes:
     """The whole body, unpacked where it is packed. Raises UnknownOutcome when it is too large or cut short."""
     content = bytearray()
     while chunk := response.raw.read(_CHUNK, decode_content=False):
         content += chunk
-        if len(content) > MAX_REPLY_BYTES:
-            raise _too_large()
+        if len(content) > most:
+            raise _too_large(most)
     length = response.headers.get("Content-Length", "")
     if length.isdigit() and int(length) != len(content):
         raise UnknownOutcome("the gateway's answer was cut short", reason=Reason.LOST)
-    return _unpacked(bytes(content), response.headers.get("Content-Encoding", "identity").strip().lower())
+    return _unpacked(bytes(content), response.headers.get("Content-Encoding", "identity").strip().lower(), most)
 
 
-def _unpacked(content: bytes, encoding: str) -> bytes:
+def _unpacked(content: bytes, encoding: str, most: int) -> bytes:
     """Packed answers are not asked for, but some servers pack whatever they send."""
     if encoding in ("", "identity") or not content:
         return content
@@ -315,17 +345,17 @@ def _unpacked(content: bytes, encoding: str) -> bytes:
         raise UnknownOutcome("the gateway's answer is packed", reason=Reason.COMPRESSION, detail=encoding[:20])
     unpacker = zlib.decompressobj(wbits=zlib.MAX_WBITS | 32)
     try:
-        unpacked = unpacker.decompress(content, MAX_REPLY_BYTES + 1)
+        unpacked = unpacker.decompress(content, most + 1)
     except zlib.error:
         raise UnknownOutcome(
             "the gateway's answer cannot be unpacked", reason=Reason.COMPRESSION, detail=encoding
         ) from None
-    if len(unpacked) > MAX_REPLY_BYTES:
-        raise _too_large()
+    if len(unpacked) > most:
+        raise _too_large(most)
     if not unpacker.eof:
         raise UnknownOutcome("the gateway's answer was cut short", reason=Reason.LOST)
     return unpacked
 
 
-def _too_large() -> UnknownOutcome:
-    return UnknownOutcome(f"the gateway's answer is larger than {MAX_REPLY_BYTES} bytes", reason=Reason.TOO_LARGE)
+def _too_large(most: int) -> UnknownOutcome:
+    return UnknownOutcome(f"the gateway's answer is larger than {most} bytes", reason=Reason.TOO_LARGE)

@@ -2,6 +2,7 @@
 
 from . import csc, smartca
 from .base import (
+    CALL_SECONDS,
     CONFIRM_SECONDS,
     Item,
     NotKnown,
@@ -19,6 +20,7 @@ from .layout import LayoutError, Prepared, digest_of, finish, prepare, short_cod
 from .registry import adapter, make, register
 
 __all__ = [
+    "CALL_SECONDS",
     "CONFIRM_SECONDS",
     "HttpClient",
     "Item",

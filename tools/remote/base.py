@@ -22,7 +22,10 @@ Code = Literal[
 
 
 class RemoteError(Exception):
-    """Something about a remote signing service went wrong. No text of these errors holds a secret."""
+    """Something about a remote signing service went wrong.
+
+    The texts are for the log: one short line without secrets, also where the service repeats what was sent to it.
+    """
 
 
 class ServiceRefused(RemoteError):
@@ -30,7 +33,7 @@ class ServiceRefused(RemoteError):
 
     ``code``: ``refused`` (the person did), ``expired`` (nobody confirmed), ``service_settings`` (address, credentials,
     profile), ``certificate_suspended`` (or expired, revoked, disabled), ``quota`` (used up), ``service_failed``.
-    ``detail`` is the service's own text, for the log only.
+    ``detail`` is for the log only, with the service's own words where it has some.
     """
 
     def __init__(self, code: Code, detail: str = "") -> None:
@@ -48,7 +51,14 @@ class NotSent(RemoteError):
 
 
 class Unanswered(RemoteError):
-    """Sent, and no clear answer came: the service may or may not work on it. Ask by ``poll``; never start again."""
+    """Sent, and no clear answer came: the service may or may not work on it. Ask by ``poll``; never start again.
+
+    ``retry_after``: the service's wish in seconds, if it named one.
+    """
+
+    def __init__(self, message: str = "", retry_after: int | None = None) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
 
 
 class NotKnown(RemoteError):
@@ -57,11 +67,16 @@ class NotKnown(RemoteError):
 
 @dataclass(frozen=True)
 class RemoteCertificate:
-    """A certificate that a service signs with; ``reference`` is its serial or credential id, as it is written there."""
+    """A certificate that a service signs with; ``reference`` is its serial or credential id, as it is written there.
+
+    ``is_usable``: the service says that it is active, and that the person confirms in the app. ``digest_limit``: how
+    many digests one confirmation covers at most, where the service says so; the adapter's own limit holds as well.
+    """
 
     reference: str
     der: bytes = field(repr=False)
     is_usable: bool = True
+    digest_limit: int | None = None
 
 
 @dataclass(frozen=True)
@@ -86,16 +101,18 @@ class Waiting:
 
 @dataclass(frozen=True)
 class Signed:
-    """Confirmed. ``values`` holds what came by ``doc_id``, unchecked; one that lacks was not signed."""
+    """Confirmed. ``values`` holds what came by ``doc_id``, unchecked; one that lacks will not be signed any more."""
 
     values: Mapping[str, bytes] = field(repr=False)
 
 
 class RemoteService(ABC):
-    """One way to speak to a service. Adapters keep no state between calls but connections."""
+    """One way to speak to a service. What an object keeps between calls is access tokens, in memory only."""
 
     is_blocking: ClassVar[bool] = False
     """Whether ``start`` answers only once the person decided, up to `CONFIRM_SECONDS` later."""
+    signs_on_poll: ClassVar[bool] = False
+    """Whether a signature is made only when ``poll`` finds that the person confirmed."""
     digest_limit: ClassVar[int] = 10
     """How many digests one confirmation covers at most."""
 
@@ -103,7 +120,8 @@ class RemoteService(ABC):
     def certificates(self, user: str) -> list[RemoteCertificate]:
         """The certificates of a person, by the number under which the service knows them.
 
-        Raises ServiceRefused, NotSent, Unanswered.
+        Only RSA certificates that are no authority's. Takes a minute at most. Raises ServiceRefused, NotSent,
+        Unanswered.
         """
 
     @abstractmethod
@@ -112,16 +130,20 @@ class RemoteService(ABC):
     ) -> Waiting | Signed:
         """Ask the person for one confirmation of all ``items``; ``reference`` (unguessable) is ours, never used twice.
 
-        ``certificate`` is a `RemoteCertificate.reference`. Raises ServiceRefused, NotSent, Unanswered.
+        ``certificate`` is a `RemoteCertificate.reference`; no two items have the same ``doc_id``. After ServiceRefused
+        and NotSent there is nothing on the phone. Raises these and Unanswered.
         """
 
     @abstractmethod
     def poll(self, reference: str, user: str, items: Sequence[Item], handle: Mapping[str, str]) -> Waiting | Signed:
         """How far it is. After Unanswered from ``start`` the handle is empty.
 
-        Raises ServiceRefused, NotSent, Unanswered, NotKnown.
+        Raises ServiceRefused: it is over. NotKnown: the service says that there is no such transaction, or cannot be
+        asked about one. NotSent and Unanswered say nothing about the transaction: ask again.
         """
 
 
+CALL_SECONDS = 150
+"""No call takes longer but a ``start`` that blocks; one of those, `CONFIRM_SECONDS` more."""
 CONFIRM_SECONDS = 300
 """How long a person may take: 300 s at VNPT and in its older documents, about 180 s elsewhere."""

@@ -7,8 +7,9 @@ and their sources: docs/remote-signing.md.
 from __future__ import annotations
 
 import base64
-import binascii
+import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from .base import (
@@ -16,15 +17,27 @@ from .base import (
     Code,
     Item,
     NotKnown,
+    NotSent,
     RemoteCertificate,
-    RemoteError,
     RemoteService,
     ServiceRefused,
     Signed,
     Unanswered,
     Waiting,
 )
-from .client import Answer, Client
+from .client import ANSWER_SECONDS, Answer, Client
+from .reading import (
+    LIST_SECONDS,
+    MAX_CERTIFICATE_BYTES,
+    MAX_VALUE_BYTES,
+    Patience,
+    decoded,
+    holder,
+    identity,
+    member,
+    seconds,
+    whole,
+)
 from .registry import register
 
 SHA256 = "2.16.840.1.101.3.4.2.1"
@@ -32,8 +45,10 @@ RSA = "1.2.840.113549.1.1.1"
 SHA256_WITH_RSA = "1.2.840.113549.1.1.11"
 LOGINS = ("none", "basic", "token", "client", "viettel")
 MAX_DESCRIPTION = 500
-MAX_CREDENTIALS = 64
+MAX_CREDENTIALS = 20
 VIETTEL_PROFILE = "adss:ras:profile:001"
+_CHAIN = 5
+_TOKEN = re.compile(r"[!-~]{1,8192}")
 _WORDS: Mapping[str, Code] = {
     "access_denied": "refused",
     "user_canceled": "refused",
@@ -60,6 +75,17 @@ _HINTS: tuple[tuple[str, Code], ...] = (
     ("quota", "quota"),
 )
 """Parts of ``error_description``, which alone tells some cases of ``invalid_request`` apart."""
+
+
+@dataclass(frozen=True)
+class _Credential:
+    """What ``credentials/info`` says that matters here."""
+
+    ders: list[bytes]
+    is_enabled: bool
+    is_confirmed_in_app: bool
+    algorithm: str
+    digest_limit: int | None
 
 
 class _Csc(RemoteService):
@@ -92,9 +118,11 @@ class _Csc(RemoteService):
         return {"Authorization": f"Bearer {self._tokens[user]}"}
 
     def _new_token(self, user: str) -> str:
+        pair = base64.b64encode(f"{self._id}:{self._secret}".encode()).decode()
+        secrets = (self._secret, pair, user)
         if self._login == "basic":
-            pair = base64.b64encode(f"{self._id}:{self._secret}".encode()).decode()
-            answer = self._client.post("auth/login", {"rememberMe": False}, {"Authorization": f"Basic {pair}"})
+            body: dict[str, Any] = {"rememberMe": False}
+            answer = self._client.post("auth/login", body, {"Authorization": f"Basic {pair}"}, secrets=secrets)
         elif self._login == "viettel":
             body = {
                 "client_id": self._id,
@@ -102,72 +130,112 @@ class _Csc(RemoteService):
                 "profile_id": self._profile or VIETTEL_PROFILE,
                 "user_id": user,
             }
-            answer = self._client.post("../../v1/login", body)
+            answer = self._client.post("../../v1/login", body, secrets=secrets)
         else:
+            # RFC 6749, section 4.4.2: a form, not JSON.
             body = {"grant_type": "client_credentials", "client_id": self._id, "client_secret": self._secret}
-            answer = self._client.post("oauth2/token", body)
+            answer = self._client.post("oauth2/token", body, is_form=True, secrets=secrets)
         token = answer.text("access_token")
-        if answer.status != 200 or not token:
-            if answer.status >= 500 or answer.status == 429:
-                raise Unanswered(f"answer {answer.status} to the login")
-            raise ServiceRefused("service_settings", _reason(answer))
-        return token
+        if answer.status == 200 and _TOKEN.fullmatch(token):
+            return token
+        if answer.status >= 500 or answer.status in (200, 408, 429):
+            raise Unanswered(_reason(answer), answer.retry_after)
+        raise ServiceRefused("service_settings", _reason(answer))
 
-    def _call(self, user: str, path: str, body: Mapping[str, Any], *, seconds: float | None = None) -> Answer:
-        return self._client.post(path, body, self._headers(user), seconds=seconds)
+    def _call(self, user: str, path: str, body: Mapping[str, Any], *, most: float = ANSWER_SECONDS) -> Answer:
+        headers = self._headers(user)
+        secrets = [self._secret, user, *self._tokens.values()]
+        secrets += [str(body[name]) for name in ("SAD", "clientData") if name in body]
+        return self._client.post(path, body, headers, seconds=most, secrets=secrets)
 
     # -- certificates ------------------------------------------------------------------------------------------------
 
     def certificates(self, user: str) -> list[RemoteCertificate]:
         """See `RemoteService`."""
-        # Viettel's and those with a login of their own know the person from the token.
+        patience = Patience(LIST_SECONDS)
+        # Those with a login of their own know the person from the token.
         body = {"userID": user} if self._login == "client" else {}
-        answer = self._call(user, "credentials/list", {**body, "maxResults": MAX_CREDENTIALS})
+        answer = self._call(
+            user, "credentials/list", {**body, "maxResults": MAX_CREDENTIALS}, most=patience.left(ANSWER_SECONDS)
+        )
         _check(answer)
         identities = answer.member("credentialIDs")
         found = []
-        for identity in (identities if isinstance(identities, list) else [])[:MAX_CREDENTIALS]:
-            if not isinstance(identity, str):
+        for name in dict.fromkeys(
+            map(identity, (identities if isinstance(identities, list) else [])[:MAX_CREDENTIALS])
+        ):
+            if not name:
                 continue
-            info = self._info(user, identity)
-            chain = _member(info.member("cert"), "certificates")
-            der = _decoded(chain[0]) if isinstance(chain, list) and chain else b""
-            if der:
-                enabled = _member(info.member("key"), "status") != "disabled"
-                valid = _member(info.member("cert"), "status") in (None, "", "valid")
-                found.append(RemoteCertificate(identity, der, enabled and valid))
+            credential = self._credential(user, name, patience)
+            info = holder(credential.ders)
+            if info:
+                is_usable = credential.is_enabled and credential.is_confirmed_in_app
+                found.append(RemoteCertificate(name, info.der, is_usable, credential.digest_limit))
         return found
 
-    def _info(self, user: str, identity: str) -> Answer:
-        body = {"credentialID": identity, "certificates": "chain", "certInfo": True, "authInfo": True}
-        answer = self._call(user, "credentials/info", body)
+    def _credential(self, user: str, name: str, patience: Patience) -> _Credential:
+        body = {"credentialID": name, "certificates": "chain", "certInfo": True, "authInfo": True}
+        answer = self._call(user, "credentials/info", body, most=patience.left(ANSWER_SECONDS))
         if answer.status == 501:
             # Some servers know certificates but not what is in them.
-            answer = self._call(user, "credentials/info", {**body, "certInfo": False, "authInfo": False})
+            body |= {"certInfo": False, "authInfo": False}
+            answer = self._call(user, "credentials/info", body, most=patience.left(ANSWER_SECONDS))
         _check(answer)
-        return answer
+        key, cert = answer.member("key"), answer.member("cert")
+        chain = member(cert, "certificates")
+        algorithms = member(key, "algo")
+        known = algorithms if isinstance(algorithms, list) else []
+        limit = whole(answer.member("multisign"))
+        return _Credential(
+            ders=[decoded(one, MAX_CERTIFICATE_BYTES) for one in (chain if isinstance(chain, list) else [])[:_CHAIN]],
+            is_enabled=member(key, "status") != "disabled" and member(cert, "status") in (None, "", "valid"),
+            is_confirmed_in_app=self._is_confirmed_in_app(answer),
+            algorithm=SHA256_WITH_RSA if SHA256_WITH_RSA in known else RSA,
+            digest_limit=max(limit, 1) if limit is not None else None,
+        )
+
+    @staticmethod
+    def _is_confirmed_in_app(answer: Answer) -> bool:
+        """Whether the service asks the person itself. A PIN or a code that we would have to hand on is not asked for:
+        whoever has our database could then sign.
+        """
+        if any(member(answer.member(name), "presence") in (True, "true") for name in ("PIN", "OTP")):
+            return False
+        mode = answer.member("authMode") or member(answer.member("auth"), "mode")
+        return mode in (None, "", "implicit")
 
     # -- signing -----------------------------------------------------------------------------------------------------
 
-    def _sign(self, user: str, identity: str, sad: str, items: Sequence[Item]) -> Signed:
-        algorithms = _member(self._info(user, identity).member("key"), "algo")
-        known = algorithms if isinstance(algorithms, list) else []
-        algorithm = SHA256_WITH_RSA if SHA256_WITH_RSA in known else RSA
-        hashes, name = ("hash", "hashAlgo") if self.version == 1 else ("hashes", "hashAlgorithmOID")
+    def _before(self, user: str, name: str, items: Sequence[Item]) -> _Credential:
+        """The credential, looked at before anybody is asked. Raises ServiceRefused and NotSent."""
+        try:
+            credential = self._credential(user, name, Patience(LIST_SECONDS))
+        except Unanswered as error:
+            raise NotSent(str(error), error.retry_after) from None
+        if not credential.is_enabled:
+            raise ServiceRefused("certificate_suspended", "the credential is not enabled")
+        if not credential.is_confirmed_in_app:
+            raise ServiceRefused("service_failed", "the credential asks for a PIN or a code")
+        if credential.digest_limit is not None and credential.digest_limit < len(items):
+            raise ServiceRefused("service_failed", f"the credential signs {credential.digest_limit} digests at once")
+        return credential
+
+    def _sign(self, user: str, name: str, algorithm: str, sad: str, items: Sequence[Item]) -> Signed:
+        hashes, hash_name = ("hash", "hashAlgo") if self.version == 1 else ("hashes", "hashAlgorithmOID")
         body = {
-            "credentialID": identity,
+            "credentialID": name,
             "SAD": sad,
             hashes: [_encoded(item.digest) for item in items],
-            name: SHA256,
+            hash_name: SHA256,
             "signAlgo": algorithm,
         }
         answer = self._call(user, "signatures/signHash", body)
-        _check(answer)
+        _check(answer, is_poll=True)
         values = answer.member("signatures")
-        decoded = [_decoded(value) for value in values] if isinstance(values, list) else []
-        if len(decoded) != len(items):
-            raise ServiceRefused("service_failed", f"{len(decoded)} signatures for {len(items)} digests")
-        return Signed({item.doc_id: value for item, value in zip(items, decoded, strict=True) if value})
+        found = [decoded(value, MAX_VALUE_BYTES) for value in values] if isinstance(values, list) else []
+        if len(found) != len(items):
+            raise ServiceRefused("service_failed", f"{len(found)} signatures for {len(items)} digests")
+        return Signed({item.doc_id: value for item, value in zip(items, found, strict=True) if value})
 
 
 @register("csc1")
@@ -181,6 +249,7 @@ class Csc1(_Csc):
         self, reference: str, user: str, certificate: str, items: Sequence[Item], description: str
     ) -> Waiting | Signed:
         """See `RemoteService`."""
+        credential = self._before(user, certificate, items)
         body: dict[str, Any] = {
             "credentialID": certificate,
             "numSignatures": len(items),
@@ -189,29 +258,34 @@ class Csc1(_Csc):
             "clientData": reference,
         }
         if self._login == "viettel":
-            body["documents"] = [{"document_id": item.doc_id, "document_name": _encoded(b"dossier")} for item in items]
-        answer = self._call(user, "credentials/authorize", body, seconds=CONFIRM_SECONDS)
-        _check(answer)
-        sad = answer.text("SAD")
-        if not sad:
-            raise ServiceRefused("service_failed", "no signature activation data")
-        return self._sign(user, certificate, sad, items)
+            body["documents"] = [
+                {"document_id": item.doc_id, "document_name": _encoded(_plain(item.doc_id))} for item in items
+            ]
+        answer = self._call(user, "credentials/authorize", body, most=CONFIRM_SECONDS)
+        _check(answer, is_start=True)
+        return self._sign(user, certificate, credential.algorithm, _sad(answer), items)
 
     def poll(self, reference: str, user: str, items: Sequence[Item], handle: Mapping[str, str]) -> Waiting | Signed:
-        """Nothing can be asked in version 1: what `start` was not told is lost, and nothing was signed."""
+        """Version 1 cannot be asked: when the answer to ``start`` was lost, no signature comes from it any more."""
         raise NotKnown("version 1 has no way to ask")
 
 
 @register("csc2")
 class Csc2(_Csc):
-    """Version 2: ``start`` gives a handle, ``poll`` asks with it and signs once it has the activation data."""
+    """Version 2: ``start`` gives a handle, ``poll`` asks with it and signs once it has the activation data.
 
+    When the answer with the signatures is lost, the next ``poll`` signs with the same activation data: it allows these
+    digests only, nobody is asked again, and the values of RSA with PKCS#1 v1.5 are the same.
+    """
+
+    signs_on_poll = True
     version = 2
 
     def start(
         self, reference: str, user: str, certificate: str, items: Sequence[Item], description: str
     ) -> Waiting | Signed:
         """See `RemoteService`."""
+        credential = self._before(user, certificate, items)
         body = {
             "credentialID": certificate,
             "numSignatures": len(items),
@@ -221,71 +295,71 @@ class Csc2(_Csc):
             "clientData": reference,
         }
         answer = self._call(user, "credentials/authorize", body)
-        if answer.status == 202 and answer.text("handle"):
-            return Waiting({"handle": answer.text("handle"), "certificate": certificate}, _seconds(answer))
-        _check(answer)
-        if not answer.text("SAD"):
-            raise ServiceRefused("service_failed", "no signature activation data")
-        return self._sign(user, certificate, answer.text("SAD"), items)
+        handle = identity(answer.member("handle"))
+        if answer.status == 202 and handle:
+            known = {"handle": handle, "certificate": certificate, "algorithm": credential.algorithm}
+            return Waiting(known, seconds(answer.member("expiresIn")))
+        _check(answer, is_start=True)
+        return self._sign(user, certificate, credential.algorithm, _sad(answer), items)
 
     def poll(self, reference: str, user: str, items: Sequence[Item], handle: Mapping[str, str]) -> Waiting | Signed:
         """See `RemoteService`."""
-        if "handle" not in handle:
+        if not {"handle", "certificate", "algorithm"} <= handle.keys():
             raise NotKnown("no handle was received")
         answer = self._call(user, "credentials/authorizeCheck", {"handle": handle["handle"]})
         # One service answers 400 with a text about the request before instead of 202.
-        if answer.status == 202 or (answer.status == 400 and "asynchronous request" in _reason(answer).lower()):
+        if answer.status == 202 or (
+            answer.status == 400 and "asynchronous request" in answer.text("error_description").lower()
+        ):
             return Waiting(handle)
-        if answer.status == 404:
+        if answer.status == 404 and isinstance(answer.body, dict):
             raise NotKnown(_reason(answer))
-        _check(answer)
-        if not answer.text("SAD"):
-            raise ServiceRefused("service_failed", "no signature activation data")
-        return self._sign(user, handle["certificate"], answer.text("SAD"), items)
+        _check(answer, is_poll=True)
+        return self._sign(user, handle["certificate"], handle["algorithm"], _sad(answer), items)
 
 
-def _check(answer: Answer) -> None:
-    """Raise unless the answer is 200 with a JSON object."""
-    if answer.status == 200 and isinstance(answer.body, dict):
+def _check(answer: Answer, *, is_start: bool = False, is_poll: bool = False) -> None:
+    """Raise unless the answer is 200 with a JSON object.
+
+    ``is_start``: what says that the service has not had the call is a wrong setting, or its wish to be left alone.
+    ``is_poll``: what does not come from the service itself says nothing about the transaction.
+    """
+    has_words = isinstance(answer.body, dict)
+    if answer.status == 200 and has_words:
         return
-    if answer.status in (401, 404, 405) or 300 <= answer.status < 400:
-        raise ServiceRefused("service_settings", _reason(answer))
-    if answer.status >= 500 or answer.status in (200, 202, 429):
-        raise Unanswered(f"answer {answer.status}: {_reason(answer)}")
-    word, description = answer.text("error"), answer.text("error_description").lower()
+    reason = _reason(answer)
+    if answer.status == 429 and is_start:
+        raise NotSent(reason, answer.retry_after)
+    if answer.status >= 500 or answer.status < 300 or answer.status in (408, 429):
+        raise Unanswered(reason, answer.retry_after)
+    if is_poll and not has_words:
+        raise Unanswered(reason, answer.retry_after)
+    if answer.status in (401, 404, 405, 410) or answer.status < 400:
+        raise ServiceRefused("service_settings", reason)
+    description = answer.text("error_description").lower()
     for hint, code in _HINTS:
         if hint in description:
-            raise ServiceRefused(code, _reason(answer))
-    raise ServiceRefused(_WORDS.get(word, "service_failed"), _reason(answer))
+            raise ServiceRefused(code, reason)
+    raise ServiceRefused(_WORDS.get(answer.text("error"), "service_failed"), reason)
+
+
+def _sad(answer: Answer) -> str:
+    """The signature activation data. Raises Unanswered without: somebody may have confirmed."""
+    sad = answer.text("SAD")
+    if not _TOKEN.fullmatch(sad):
+        raise Unanswered("an answer without activation data")
+    return sad
 
 
 def _reason(answer: Answer) -> str:
     """The service's own words, for the log."""
-    return f"{answer.text('error')} {answer.text('error_description')}".strip()[:200]
+    return answer.words("error", "error_description")
 
 
-def _seconds(answer: Answer) -> int | None:
-    """``expiresIn`` as seconds; Viettel writes numbers as text."""
-    text = answer.text("expiresIn")
-    return int(text) if text.isdigit() and len(text) < 7 else None
-
-
-def _member(part: Any, name: str) -> Any:
-    return part.get(name) if isinstance(part, dict) else None
+def _plain(name: str) -> bytes:
+    """A name of letters, digits, ``_``, ``-`` and blanks, as Viettel takes them."""
+    return re.sub(r"[^A-Za-z0-9_ -]", "-", name).encode()
 
 
 def _encoded(data: bytes) -> str:
     return base64.b64encode(data).decode()
-
-
-def _decoded(text: Any) -> bytes:
-    """Base64, with the line breaks that some services put in; empty when it is not that."""
-    if not isinstance(text, str):
-        return b""
-    try:
-        return base64.b64decode("".join(text.split()), validate=True)
-    except (binascii.Error, ValueError):
-        return b""
-
-
-__all__ = ["Csc1", "Csc2", "RemoteError"]
