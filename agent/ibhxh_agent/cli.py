@@ -89,9 +89,11 @@ def _parser() -> argparse.ArgumentParser:
     run = subparsers.add_parser("run", help="chờ và ký (wait and sign)")
     run.add_argument("--once", action="store_true", help="một lượt rồi thoát (one round, then exit)")
     run.add_argument("--prompt", choices=KINDS, default="auto", help="cách hỏi PIN (how to ask for the PIN)")
-    run.add_argument("--pin-fd", type=int, metavar="N", help="đọc PIN từ file descriptor (read the PIN from there)")
+    given = run.add_mutually_exclusive_group()
+    given.add_argument("--pin-fd", type=int, metavar="N", help="đọc PIN từ file descriptor (read the PIN from there)")
+    given.add_argument("--pin-stdin", action="store_true", help="đọc PIN từ stdin (read the PIN from standard input)")
     run.add_argument(
-        "--token", action="append", default=[], metavar="TÊN", help="PIN của --pin-fd là của token này (its label)"
+        "--token", action="append", default=[], metavar="TÊN", help="PIN đã cho là của token này (its label)"
     )
     run.add_argument("--poll-interval", type=float, metavar="GIÂY", help="giây giữa hai lần hỏi máy chủ (seconds)")
     run.add_argument("--no-doorbell", action="store_true", help="chỉ hỏi định kỳ, không dùng chuông (polling only)")

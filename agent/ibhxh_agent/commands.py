@@ -168,7 +168,9 @@ def run(options: argparse.Namespace) -> int:
     with ExitStack() as stack:
         stack.enter_context(instance.only_instance(folder))
         ending = threading.Event()
-        prompt = choose_prompt(options.prompt, options.pin_fd, options.token, ending.is_set)
+        # A copy, because what is read from is closed. Windows has no other descriptor that a child inherits (W25).
+        descriptor = os.dup(0) if options.pin_stdin else options.pin_fd
+        prompt = choose_prompt(options.prompt, descriptor, options.token, ending.is_set)
         stack.callback(prompt.close)
         # A terminal that asks shows nothing else: log lines would come between the question and its answer.
         start_logging(folder.log_file, terminal=not isinstance(prompt, TerminalPrompt))

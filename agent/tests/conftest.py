@@ -83,30 +83,35 @@ Started = subprocess.Popen[str]
 
 @pytest.fixture
 def agent(tmp_path: Path) -> Iterator[Callable[..., Started]]:
-    """Starts the real command in its own process; ``pin`` is handed over by a file descriptor."""
+    """Starts the real command in its own process; ``pin`` is handed over by a file descriptor, on Windows by a pipe."""
     running: list[Started] = []
 
     def start(*arguments: str, pin: str | None = None, library: str = softhsm.LIBRARY, **env: str) -> Started:
         command = [sys.executable, "-m", "ibhxh_agent", "--config-dir", str(tmp_path / "config"), "--library", library]
         fds: tuple[int, ...] = ()
         arguments_ = list(arguments)
+        stdin = subprocess.DEVNULL
         if pin is not None:
-            reading, writing = os.pipe()
+            stdin, writing = os.pipe()
             os.write(writing, pin.encode() + b"\n")
             os.close(writing)
-            fds = (reading,)
-            arguments_ += ["--pin-fd", str(reading)]
+            if sys.platform == "win32":
+                arguments_.append("--pin-stdin")
+            else:
+                fds = (stdin,)
+                arguments_ += ["--pin-fd", str(stdin)]
         process = subprocess.Popen(
             command + arguments_,
             env={**os.environ, **env},
-            stdin=subprocess.DEVNULL,
+            stdin=subprocess.DEVNULL if fds else stdin,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
-            pass_fds=fds,
+            encoding="utf-8",
+            **({} if sys.platform == "win32" else {"pass_fds": fds}),
         )
-        for descriptor in fds:
-            os.close(descriptor)
+        if stdin != subprocess.DEVNULL:
+            os.close(stdin)
         running.append(process)
         return process
 

@@ -16,6 +16,8 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+import softhsm
+from forms import form
 
 from ibhxh_agent import cli, commands, config, instance, selftest
 from ibhxh_agent.config import Folder, Settings
@@ -213,3 +215,20 @@ def test_w5_a_program_without_output_starts(monkeypatch):
     monkeypatch.setattr(sys, "stdout", None)
     monkeypatch.setattr(sys, "stderr", None)
     assert cli.main(["--child", "nonsense"]) == 2
+
+
+@pytest.mark.parametrize("pin", [softhsm.PIN, "sai"])
+def test_w25_the_pin_is_read_from_standard_input(paired, hsm, first_certificate, tmp_path, pin):
+    """Windows hands no other descriptor to a child."""
+    waiting = paired.add(form(), first_certificate.fingerprint)
+    command = [sys.executable, "-m", "ibhxh_agent", "--config-dir", str(tmp_path / "config"), "--library"]
+    command += [softhsm.LIBRARY, "run", "--once", "--pin-stdin"]
+    done = subprocess.run(command, input=f"{pin}\n".encode(), capture_output=True, timeout=300, check=False)
+    assert done.returncode == 0, done.stderr.decode()
+    assert (waiting.state, waiting.code) == (("signed", "") if pin == softhsm.PIN else ("failed", "pin_incorrect"))
+
+
+def test_w25_there_is_one_source_of_the_pin(capsys):
+    with pytest.raises(SystemExit):
+        cli.main(["run", "--pin-stdin", "--pin-fd", "3"])
+    assert "--pin-fd" in capsys.readouterr().err

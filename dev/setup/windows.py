@@ -130,6 +130,13 @@ def _prefix() -> None:
     library = PREFIX / "drive_c" / "windows" / "system32" / "bcryptprimitives.dll"
     build = ["x86_64-w64-mingw32-gcc", "-shared", "-o", library, source, "-ladvapi32"]
     _run(build, "The library that Wine lacks cannot be built")
+    # A program that crashes ends at once, as on Windows with SetErrorMode; Wine would start its debugger for it.
+    key = r"HKLM\Software\Microsoft\Windows NT\CurrentVersion\AeDebug"
+    _run(
+        ["wine", "reg", "add", key, "/v", "Debugger", "/d", "", "/f"],
+        "Wine's registry cannot be changed",
+        environment(),
+    )
 
 
 def _run(command: Sequence[str | Path], failure: str, variables: Mapping[str, str] | None = None) -> None:

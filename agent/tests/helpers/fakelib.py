@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
+import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pki
 from cryptography.hazmat.primitives.asymmetric import rsa
 
+from ibhxh_agent.config import write_private
+
 PIN = "Fake-4482-pin"
 
 
 def compile_library(folder: Path) -> Path:
-    """Build it with the system's C compiler."""
+    """Build it with the system's C compiler; for Windows, which has none, it was built beforehand (dev/windows)."""
+    if sys.platform == "win32":
+        return Path(os.environ["IBHXH_TEST_LIBRARIES"], "fakep11.dll")
     target = folder / "fakep11.so"
     source = Path(__file__).with_name("fakep11.c")
     subprocess.run(["cc", "-O1", "-shared", "-fPIC", "-o", str(target), str(source)], check=True)
@@ -59,7 +65,7 @@ class FakeLibrary:
     @property
     def logins(self) -> list[str]:
         """One line for each C_Login that reached the library."""
-        return [line for line in self.log.read_text().splitlines() if line.startswith("login")]
+        return [line for line in self.log.read_text(encoding="utf-8").splitlines() if line.startswith("login")]
 
     def second_token(self, certificate: bytes, key: rsa.RSAPrivateKey, pin: str, **settings: str) -> None:
         """Plug another token in, in slot 8, of the same maker and serial number where ``settings`` say nothing."""
@@ -77,6 +83,4 @@ class FakeLibrary:
     def behave(self, **settings: str) -> None:
         """Change settings, see fakep11.c."""
         self.settings.update(settings)
-        temporary = self.config.with_suffix(".new")
-        temporary.write_text("".join(f"{name} {value}\n" for name, value in self.settings.items()))
-        temporary.replace(self.config)
+        write_private(self.config, "".join(f"{name} {value}\n" for name, value in self.settings.items()))

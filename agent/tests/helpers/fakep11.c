@@ -1,12 +1,14 @@
 /* A PKCS#11 library that misbehaves on request.
  *
- * It is compiled by the tests. The file named by FAKEP11 holds "name value" lines and is read again at every call, so a
- * test can change the behaviour while the library is loaded:
+ * It is compiled by the tests, for Windows by MinGW: there the structures are packed and CK_ULONG has 32 bits, as the
+ * standard and every vendor have it (PKCS#11 2.40, 3; pkcs11.h). The file named by the environment variable
+ * CONFIG_VARIABLE holds "name value" lines and is read again at every call, so a test can change the behaviour while the
+ * library is loaded:
  *   load|list|login|context|sign  ok | crash | hang | garbage | error | device_error
  *                          what happens at that step; context = the login that CKA_ALWAYS_AUTHENTICATE asks for
  *   cert PATH  (DER)   n HEX   d HEX                               the one certificate and its key
  *   context_pin TEXT                                               a PIN of its own for signatures
- *   slots 1|2                                                      tokens, in the slots 7 and 8
+ *   slots N                                                        tokens, in the slots 7, 8, …
  *   NAME.8 …                                                       a setting of the token in slot 8 only
  *   label_hex HEX                                                  the label's bytes
  *   pin TEXT   flags HEX   mechanisms sha256|plain|none   always_auth 0|1   present 0|1
@@ -18,7 +20,26 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#ifndef CONFIG_VARIABLE
+#define CONFIG_VARIABLE "FAKEP11"
+#endif
+
+#ifdef _WIN32
+#include <windows.h>
+#pragma pack(push, 1)
+#define EXPORTED __declspec(dllexport)
+#define NOWHERE "NUL"
+#define WAIT_FOR_EVER() Sleep(INFINITE)
+/* raise() would only end the process there, and quietly. */
+#define CRASH() (*(volatile int *)0 = 0)
+#else
 #include <unistd.h>
+#define EXPORTED
+#define NOWHERE "/dev/null"
+#define WAIT_FOR_EVER() pause()
+#define CRASH() raise(SIGSEGV)
+#endif
 
 typedef unsigned long ulong_t;
 typedef unsigned char byte;
@@ -49,7 +70,7 @@ static const char *setting(const char *name, const char *fallback)
     static char buffers[16][4096];
     static int turn;
     char line[4096], *result = buffers[turn = (turn + 1) % 16];
-    FILE *file = fopen(getenv("FAKEP11"), "r");
+    FILE *file = fopen(getenv(CONFIG_VARIABLE), "r");
     snprintf(result, 4096, "%s", fallback);
     while (file && fgets(line, sizeof line, file)) {
         size_t length = strlen(name);
@@ -71,12 +92,12 @@ static const char *of_slot(ulong_t slot, const char *name, const char *fallback)
 static ulong_t behave(const char *step)
 {
     const char *how = setting(step, "ok");
-    if (!strcmp(how, "crash")) raise(SIGSEGV);
+    if (!strcmp(how, "crash")) CRASH();
     if (!strcmp(how, "hang")) {
-        FILE *file = fopen(setting("log", "/dev/null"), "a");
+        FILE *file = fopen(setting("log", NOWHERE), "a");
         fprintf(file, "hanging\n");
         fclose(file);
-        for (;;) pause();
+        for (;;) WAIT_FOR_EVER();
     }
     if (!strcmp(how, "error")) return GENERAL_ERROR;
     if (!strcmp(how, "device_error")) return DEVICE_ERROR;
@@ -94,7 +115,7 @@ static int logins_failed(void)
 {
     char line[128];
     int failed = 0;
-    FILE *file = fopen(setting("log", "/dev/null"), "r");
+    FILE *file = fopen(setting("log", NOWHERE), "r");
     while (file && fgets(line, sizeof line, file)) failed = strstr(line, "accepted") ? 0 : failed + !strncmp(line, "login", 5);
     if (file) fclose(file);
     return failed;
@@ -232,10 +253,14 @@ static ulong_t get_slots(byte present, ulong_t *slots, ulong_t *count)
 {
     ulong_t result = behave("list");
     (void)present;
-    if (result) { *count = (ulong_t)1 << 50; return result == 0x5EEDBEEF ? OK : result; }
-    ulong_t number = atoi(setting("present", "1")) ? atoi(setting("slots", "1")) : 0, i;
-    for (i = 0; slots && i < number && i < *count; i++) slots[i] = 7 + i;
-    *count = number;
+    if (result) { *count = (ulong_t)1 << (sizeof *count == 8 ? 50 : 30); return result == 0x5EEDBEEF ? OK : result; }
+    ulong_t slot, found = 0, last = 6 + atoi(setting("slots", "1"));
+    for (slot = 7; slot <= last; slot++)
+        if (atoi(of_slot(slot, "present", "1"))) {
+            if (slots && found < *count) slots[found] = slot;
+            found++;
+        }
+    *count = found;
     return OK;
 }
 static ulong_t get_slot_info(ulong_t slot, slot_info_t *info)
@@ -276,7 +301,7 @@ static ulong_t close_session(ulong_t session) { (void)session; return OK; }
 static ulong_t login(ulong_t session, ulong_t user, const byte *pin, ulong_t length)
 {
     const char *expected = user == 2 ? setting("context_pin", of_slot(session, "pin", "")) : of_slot(session, "pin", "");
-    FILE *file = fopen(setting("log", "/dev/null"), "a");
+    FILE *file = fopen(setting("log", NOWHERE), "a");
     ulong_t flags = token_flags(), result;
     int right = (flags & F_PROTECTED) ? !strcmp(setting("pad_answer", "ok"), "ok")
                                       : length == strlen(expected) && !memcmp(pin, expected, length);
@@ -286,7 +311,7 @@ static ulong_t login(ulong_t session, ulong_t user, const byte *pin, ulong_t len
     if ((flags & F_PROTECTED) && !right) return FUNCTION_CANCELED;
     if (flags & F_LOCKED) return PIN_LOCKED;
     if (!right) return (token_flags() & F_LOCKED) ? PIN_LOCKED : PIN_INCORRECT;
-    file = fopen(setting("log", "/dev/null"), "a");
+    file = fopen(setting("log", NOWHERE), "a");
     fprintf(file, "accepted\n");
     fclose(file);
     if (user == 2) context_login = 1; else logged_in = 1;
@@ -316,7 +341,7 @@ static ulong_t read_attribute(ulong_t object, attribute_t *target)
     case 0x80: number = 0; return copy_out(target, &number, sizeof number);
     case 0x100: number = 0; return copy_out(target, &number, sizeof number);
     case 0x102: return copy_out(target, &id, 1);
-    case 0x202: flag = atoi(setting("always_auth", "0")); return copy_out(target, &flag, 1);
+    case 0x202: flag = atoi(of_slot(current, "always_auth", "0")); return copy_out(target, &flag, 1);
     case 0x11:
         if (object != 1 || !(file = fopen(of_slot(current, "cert", ""), "rb"))) break;
         number = fread(buffer, 1, sizeof buffer, file);
@@ -372,7 +397,7 @@ static ulong_t sign(ulong_t session, const byte *data, ulong_t length, byte *out
     if (!out || *out_length < bytes) { *out_length = bytes; return out ? BUFFER_TOO_SMALL : OK; }
     *out_length = bytes;
     if ((result = behave("sign"))) { memset(out, 0x5A, bytes); return result == 0x5EEDBEEF ? OK : result; }
-    if (!logged_in || (atoi(setting("always_auth", "0")) && !context_login)) return NOT_LOGGED_IN;
+    if (!logged_in || (atoi(of_slot(current, "always_auth", "0")) && !context_login)) return NOT_LOGGED_IN;
     if (sign_mechanism == 0x40) {
         memcpy(digest_info, info, sizeof info); sha256(digest_info + sizeof info, data, length);
         data = digest_info; length = sizeof digest_info;
@@ -388,7 +413,7 @@ static ulong_t nothing(void) { return NOT_SUPPORTED; }
 /* CK_FUNCTION_LIST: the version, then 68 functions in the order of the standard (PKCS#11 2.40, pkcs11f.h). */
 static struct { version_t version; void *functions[68]; } list;
 
-ulong_t C_GetFunctionList(void **target)
+EXPORTED ulong_t C_GetFunctionList(void **target)
 {
     int i;
     list.version.major = 2; list.version.minor = 40;

@@ -1,4 +1,7 @@
-"""Makes tokens with SoftHSM2. Run as a program it fills one token, because a library cannot be told of new tokens."""
+"""Makes tokens with SoftHSM2. Run as a program it fills one token, because a library cannot be told of new tokens.
+
+On Windows, where there is no SoftHSM2 to be had, the tokens are those of :mod:`fakep11.c`.
+"""
 
 from __future__ import annotations
 
@@ -21,15 +24,19 @@ def find(name: str, *folders: str) -> str:
     raise FileNotFoundError(f"{name} is needed by the tests (Debian: softhsm2, opensc-pkcs11)")
 
 
-LIBRARY = find(
-    "libsofthsm2.so",
-    "/usr/lib/softhsm",
-    "/usr/lib64/pkcs11",
-    "/usr/lib64/softhsm",
-    "/usr/local/lib/softhsm",
-    "/usr/lib/*/softhsm",
-)
-SPY = find("pkcs11-spy.so", "/usr/lib/*", "/usr/lib64", "/usr/lib/*/pkcs11", "/usr/lib64/pkcs11")
+if sys.platform == "win32":
+    LIBRARY = os.path.join(os.environ["IBHXH_TEST_LIBRARIES"], "softhsm2.dll")
+    SPY = "there is none for Windows"
+else:
+    LIBRARY = find(
+        "libsofthsm2.so",
+        "/usr/lib/softhsm",
+        "/usr/lib64/pkcs11",
+        "/usr/lib64/softhsm",
+        "/usr/local/lib/softhsm",
+        "/usr/lib/*/softhsm",
+    )
+    SPY = find("pkcs11-spy.so", "/usr/lib/*", "/usr/lib64", "/usr/lib/*/pkcs11", "/usr/lib64/pkcs11")
 PIN = "Pin-7319-bí"
 SO_PIN = "so-pin-5521"
 
@@ -43,7 +50,7 @@ class SoftHsm:
 
     def __post_init__(self) -> None:
         (self.folder / "tokens").mkdir(parents=True)
-        self.config.write_text(f"directories.tokendir = {self.folder}/tokens\nlog.level = ERROR\n")
+        self.config.write_text(f"directories.tokendir = {self.folder}/tokens\nlog.level = ERROR\n", encoding="utf-8")
 
     @property
     def config(self) -> Path:
@@ -55,6 +62,10 @@ class SoftHsm:
 
     def add(self, label: str, entries: list[tuple[object, bytes]], pin: str = PIN, **attributes: bool) -> None:
         """A token with these (private key, certificate DER) pairs."""
+        if sys.platform == "win32":
+            self._add_model(label, entries, pin, **attributes)
+            self.labels.append(label)
+            return
         from cryptography.hazmat.primitives import serialization
 
         init = ["softhsm2-util", "--init-token", "--free", "--label", label, "--pin", pin, "--so-pin", SO_PIN]
@@ -86,8 +97,31 @@ class SoftHsm:
         )
         self.labels.append(label)
 
+    def _add_model(self, label: str, entries: list[tuple[object, bytes]], pin: str, **attributes: bool) -> None:
+        """A token of the model library, which holds one certificate at most."""
+        from cryptography.hazmat.primitives.asymmetric import rsa
+
+        slot = 7 + len(self.labels)
+        settings = {"label_hex": label.encode().hex(), "pin": pin, "serial": f"SOFT{slot:04}"}
+        settings["always_auth"] = str(int(attributes.get("always_authenticate", False)))
+        for private, der in entries:
+            assert "cert" not in settings, "one certificate at most"
+            certificate = self.folder / f"{slot}.der"
+            certificate.write_bytes(der)
+            settings["cert"] = str(certificate)
+            if isinstance(private, rsa.RSAPrivateKey):
+                numbers = private.private_numbers()
+                settings |= {"n": f"{numbers.public_numbers.n:x}", "d": f"{numbers.d:x}"}
+        with self.config.open("a", encoding="utf-8", newline="\n") as stream:
+            stream.write(f"slots {len(self.labels) + 1}\n")
+            stream.writelines(f"{name}.{slot} {value}\n" for name, value in settings.items())
+
     def remove(self, label: str) -> None:
         """Pull the token out."""
+        if sys.platform == "win32":
+            with self.config.open("a", encoding="utf-8", newline="\n") as stream:
+                stream.write(f"present.{7 + self.labels.index(label)} 0\n")
+            return
         delete = ["softhsm2-util", "--delete-token", "--token", label]
         subprocess.run(delete, env=self.environment, check=True, capture_output=True)
 
