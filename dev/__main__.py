@@ -13,8 +13,9 @@ HELP = """./run COMMAND …
 
   setup [--refresh]        install the runtime under .runtime/ (every other command does it too when needed)
   demo [--check]           a whole registration, then all left running; --check: unattended, exits 0 if all was seen
-  test [SUITE…] [ARG…]     all tests, or the suites addon | agent | sandbox | faults | jobs | hosts; further arguments
-                           go to pytest
+  test [SUITE…] [ARG…]     all tests, or the suites addon | agent | sandbox | integration, or a folder of
+                           integration/tests (kills, mail …); `quick`: under two minutes; --coverage: measure it;
+                           further arguments go to pytest
   bench [--short|--long]   what the parts cost, into docs/benchmarks.md; --short: under 3 minutes, writes nothing;
                            --only server | agent | follow | mails | end-to-end: a part, writes nothing
   package                  both wheels, tried in an empty environment: install, use, upgrade, uninstall, install again,

@@ -31,7 +31,7 @@ def _linters() -> Iterator[tuple[str, list[str], Path]]:
         where = folder.name if folder != ROOT else "."
         yield f"ruff check {where}", ["ruff", "check", "."], folder
         yield f"ruff format {where}", ["ruff", "format", "--check", "."], folder
-    yield "mypy tools dev", ["mypy", "tools", "dev"], ROOT
+    yield "mypy tools dev integration", ["mypy", "tools", "dev", "integration"], ROOT
     for folder in venv.distributions():
         yield f"mypy {folder.name}", ["mypy"], folder
     yield "pylint-odoo", ["pylint", f"--rcfile={ROOT / 'pyproject.toml'}", *_addon_parts()], ADDONS

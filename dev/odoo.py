@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from . import postgres
+from .console import Problem
 from .paths import ADDONS, DATA, PYTHON, RUNTIME
 from .setup import odoo_tree, system_tools
 
@@ -70,6 +71,22 @@ def write_config(
     file.touch(mode=0o600)
     file.write_text(text, encoding="utf-8")
     return file
+
+
+def shell(database: str, script: str) -> str:
+    """Run a script in Odoo's shell on a database of the development server; returns what it printed.
+
+    :raises Problem: with the end of the output, when it failed
+    """
+    config = write_config(database, path=RUNTIME / f"odoo-shell-{database}.conf")
+    command = [str(PYTHON), "-m", "odoo", "shell", "-c", str(config), "-d", database, "--no-http"]
+    try:
+        done = subprocess.run(command, input=script, capture_output=True, text=True, env=environment(), check=False)
+    finally:
+        config.unlink()
+    if done.returncode or "Traceback (most recent call last)" in done.stderr:
+        raise Problem(f"Odoo's shell failed:\n{done.stderr[-1500:]}", f"./run shell {database}")
+    return done.stdout
 
 
 def run(*arguments: str, log: Path | None = None) -> int:

@@ -25,7 +25,7 @@ ADDONS = RUNTIME / "addons"
 """An addons folder whose only entry is a link to ROOT under the addon's technical name."""
 
 LIB = RUNTIME / "lib"
-"""On the virtual environment's path: makes `import dev` work everywhere in it without exposing the rest of ROOT."""
+"""On the virtual environment's path: `import dev` and `import integration` work in it, without the rest of ROOT."""
 
 STAMPS = RUNTIME / "stamps"
 POSTGRES = RUNTIME / "postgres"

@@ -15,15 +15,17 @@ from playwright.sync_api import Locator, Page, ViewportSize
 
 from .console import Problem, say
 from .demo import setup_scene
-from .demo.browser import Browser
-from .demo.companies import Company, tax_code
-from .demo.odoo_browser import HR_APP, WIZARD_TITLE, OdooPage
-from .demo.registering import PHONE, Desk
-from .demo.setup_scene import CLERK, HOLDER, MAILBOX
+from .demo.companies import Company
+from .demo.demo import PICTURES as DEMO_PICTURES
+from .demo.demo import Demo, running
+from .demo.registering import PHONE, Clerk
 from .demo.transcript import Transcript
-from .demo.world import FOLDER, PIN, World
 from .odoo import ADMIN_LOGIN
 from .paths import ROOT
+from integration.browser import Browser
+from integration.companies import tax_code
+from integration.odoo_browser import HR_APP, WIZARD_TITLE, OdooPage
+from integration.stack import CLERK, HOLDER, MAILBOX
 
 PICTURES = ROOT / "docs" / "img"
 APPS_PAGE = ROOT / "static" / "description"
@@ -74,25 +76,23 @@ def run(arguments: list[str]) -> int:
     """
     if arguments:
         raise Problem("./run screenshots takes no arguments.", "./run screenshots")
-    world = World()
-    world.companies = _companies()
-    with world, Browser() as browser:
-        setup_scene.prepare(world, Transcript())
+    with running(_companies()) as demo, Browser() as browser:
+        setup_scene.prepare(demo, Transcript())
         # The mailbox shows what a picture is about, and nothing else.
-        world.control.change_settings(weather="fair")
-        _Studio(world, browser).work()
+        demo.stack.control.change_settings(weather="fair")
+        _Studio(demo, browser).work()
     return 0
 
 
 class _Studio:
     """All pictures, in the order in which the demo can pose for them."""
 
-    def __init__(self, world: World, browser: Browser) -> None:
-        self.world = world
+    def __init__(self, demo: Demo, browser: Browser) -> None:
+        self.demo = demo
         self.browser = browser
-        self.admin = world.login(ADMIN_LOGIN)
+        self.admin = demo.stack.admin
         self.language = "vi"
-        self.desk = Desk(world, Transcript(), world.login(CLERK))
+        self.clerk = Clerk(demo, Transcript(), demo.stack.person(CLERK))
 
     def work(self) -> None:
         """Take them."""
@@ -100,8 +100,8 @@ class _Studio:
             self._speak(language)
             if index == 0:
                 self._pair()
-                self.world.pc.plug_in(self.world.slots, PIN)
-            self._five_steps(self.world.companies[language])
+                self.demo.pc.plug_in(self.demo.slots)
+            self._five_steps(self.demo.companies[language])
         self._speak("vi")
         self._every_state()
         for language in LANGUAGES:
@@ -123,11 +123,11 @@ class _Studio:
         self.language = language
         users = self.admin.call("res.users", "search", [["login", "in", [CLERK, HOLDER, ADMIN_LOGIN]]])
         self.admin.call("res.users", "write", users, {"lang": LANGUAGES[language], "tz": "Asia/Ho_Chi_Minh"})
-        self.desk = Desk(self.world, Transcript(), self.world.login(CLERK))
+        self.clerk = Clerk(self.demo, Transcript(), self.demo.stack.log_in(CLERK))
 
     def _page(self, login: str, *companies: int) -> OdooPage:
-        page = OdooPage(self.browser.page(), self.world.odoo_url)
-        page.log_in(login, self.world.passwords[login], *companies)
+        page = OdooPage(self.browser.page(), self.demo.stack.url)
+        page.log_in(login, self.demo.stack.passwords[login], *companies)
         return page
 
     def _save(
@@ -169,11 +169,11 @@ class _Studio:
         """The token holder pairs the computer; the dialog with the code, in both languages."""
         for language in LANGUAGES:
             self._speak(language)
-            page = self._page(HOLDER, self.world.companies["vi"].record)
+            page = self._page(HOLDER, self.demo.companies["vi"].record)
             page.go("l10n_vn_ibhxh.l10n_vn_ibhxh_agent_action")
             page.page.locator("button.btn-primary", has_text="").first.click()
             password = page.page.locator(".modal input[type=password]")
-            password.fill(self.world.passwords[HOLDER])
+            password.fill(self.demo.stack.passwords[HOLDER])
             page.page.locator(".modal footer .btn-primary").click()
             code = page.page.locator(".modal [name=code]")
             code.wait_for()
@@ -181,11 +181,11 @@ class _Studio:
             text = code.inner_text().split()[0]
             page.page.context.close()
         self._speak("vi")
-        self.world.pc.pair(self.world.odoo_url, text, COMPUTER)
+        self.demo.pc.pair(self.demo.stack.url, text, COMPUTER)
 
     def _five_steps(self, company: Company) -> None:
         """The user guide's five steps for one company."""
-        self.desk.await_certificate(company)
+        self.clerk.await_certificate(company)
         holder = self._page(HOLDER, company.record)
         holder.go("l10n_vn_ibhxh.l10n_vn_ibhxh_certificate_action")
         holder.page.locator(".o_list_view").wait_for()
@@ -219,23 +219,23 @@ class _Studio:
         button = dialog.locator("button[name=action_register]")
         if self.language == "vi":
             odoo.page.set_viewport_size({"width": 1280, "height": 1060})
-            dialog.locator(".modal-content").screenshot(path=FOLDER / "pictures" / "banner-wizard.png")
+            dialog.locator(".modal-content").screenshot(path=DEMO_PICTURES / "banner-wizard.png")
         self._save(odoo.page, "wizard", certificate, dialog.locator("[name=email]"), button, height=1060)
 
     def _register(self, odoo: OdooPage) -> int:
         odoo.page.locator(".modal button[name=action_register]").click()
         odoo.page.locator(".o_form_view .o_statusbar_status").wait_for()
-        return self.desk.newest(self.world.companies[self.language])
+        return self.clerk.newest(self.demo.companies[self.language])
 
     def _code_and_portal(self, odoo: OdooPage, registration: int) -> None:
-        row = self.desk.await_state(registration, "to_activate")
+        row = self.clerk.await_state(registration, "to_activate")
         odoo.show()
         page = odoo.page
         marks = page.locator("[name=activation_code]"), page.locator("[name=activation_url]")
         self._save(page, "code", *marks, height=640, below=True)
 
         vss = self.browser.page()
-        vss.goto(f"{self.world.sandbox_url}/#/hop-thu")
+        vss.goto(f"{self.demo.stack.sandbox_url}/#/hop-thu")
         vss.locator("#mails tbody a").first.click()
         vss.locator("#mail-text:visible, #mail-html:visible").first.wait_for()
         self._save(vss, "mail", height=820)
@@ -248,27 +248,27 @@ class _Studio:
         self._save(vss, "portal-done", height=600)
         vss.context.close()
 
-        self.desk.await_state(registration, "confirmed")
+        self.clerk.await_state(registration, "confirmed")
         odoo.show()
         self._save(page, "confirmed", height=640)
 
     def _every_state(self) -> None:
         """Bring the other companies into the states that an overview has to show."""
         for key in ("refused", "confirmed", "waiting"):
-            registration = self.desk.press_register(self.world.companies[key])
-            row = self.desk.await_state(registration, "to_activate", "rejected")
+            registration = self.clerk.press_register(self.demo.companies[key])
+            row = self.clerk.await_state(registration, "to_activate", "rejected")
             if key == "confirmed":
-                self.desk.confirm_on_portal(self.browser, row)
-                self.desk.await_state(registration, "confirmed")
+                self.clerk.confirm_on_portal(self.browser, row)
+                self.clerk.await_state(registration, "confirmed")
         yesterday = datetime.now(timezone.utc) - timedelta(hours=25)
-        expired = self.desk.submit_elsewhere(
-            self.world.companies["expired"], submitted_at=f"{yesterday:%Y-%m-%d %H:%M:%S}"
+        expired = self.clerk.submit_elsewhere(
+            self.demo.companies["expired"], submitted_at=f"{yesterday:%Y-%m-%d %H:%M:%S}"
         )
-        self.desk.follow()
-        self.desk.await_state(expired, "expired")
+        self.clerk.follow()
+        self.clerk.await_state(expired, "expired")
 
     def _many_companies(self) -> None:
-        records = [company.record for company in self.world.companies.values()]
+        records = [company.record for company in self.demo.companies.values()]
         odoo = self._page(CLERK, *records)
         odoo.go("l10n_vn_ibhxh.l10n_vn_ibhxh_overview_action")
         odoo.page.locator(".o_list_view .o_data_row").first.wait_for()
@@ -288,7 +288,7 @@ class _Studio:
         self._save(odoo.page, "batch", height=720)
 
     def _settings(self) -> None:
-        odoo = self._page(ADMIN_LOGIN, self.world.companies["vi"].record)
+        odoo = self._page(ADMIN_LOGIN, self.demo.companies["vi"].record)
         odoo.go("l10n_vn_ibhxh.l10n_vn_ibhxh_settings_action")
         odoo.page.locator("[name=l10n_vn_ibhxh_mail_sender_domains]").wait_for()
         self._save(odoo.page, "settings", height=1100)

@@ -1,27 +1,106 @@
-"""`./run test`: every suite's own runner, its closing line left on the terminal, one exit code."""
+"""`./run test`: all suites side by side, each one's closing line on the terminal as it ends, one exit code."""
 
 from __future__ import annotations
 
-import os
-import subprocess
-from collections.abc import Callable
+from collections.abc import Iterable
 from pathlib import Path
 
-from . import database, odoo
+from . import jobs
 from .console import Problem, say
-from .paths import ADDON, ADDONS, PYTHON, ROOT, RUNTIME
+from .jobs import Job
+from .paths import ADDON, ADDONS, LOGS, ROOT
 
-TEST_SECONDS = 600
-"""No test may run longer; a tour in both languages takes half a minute, on a very busy machine several."""
+INTEGRATION = ROOT / "integration" / "tests"
+SHARDS = 5
+"""Into how many parts the addon's tests are cut, each on a database of its own, besides the one with the browser."""
 
-ADDON_DATABASE = "test_addon"
+BROWSER = ("test_tours.py", "test_hoot.py", "test_calls.py")
+"""The addon's tests in Chromium: a minute each, whatever the size of their files."""
+
+TOGETHER = (("kills", "agents"), ("gateway", "mail", "people", "secrets"), ("jobs",), ("hosts",))
+"""The folders of integration/tests, by the stack that they share when all of them are run."""
+
+QUICK_ADDON = (
+    "test_access.py",
+    "test_agent_api.py",
+    "test_certificate.py",
+    "test_registration.py",
+    "test_sending.py",
+    "test_signing_service.py",
+    "test_wizard.py",
+)
+"""What `./run test quick` runs of the addon's tests with a database, besides all of those of tools/."""
+
+QUICK_AGENT = (
+    "test_batch.py",
+    "test_certificate.py",
+    "test_client.py",
+    "test_discovery.py",
+    "test_document.py",
+    "test_outbox.py",
+    "test_prompts.py",
+    "test_runner.py",
+    "test_signed_is_shown.py",
+)
+QUICK_SANDBOX = ("test_documents.py", "test_faults.py", "test_mails.py", "test_portal.py", "test_registration.py")
 
 
-def _pytest(arguments: list[str], *, cwd: Path, coverage_file: str, environment: dict[str, str] | None = None) -> int:
-    plugins = ["-p", "no:cacheprovider", "-p", "dev.nothing_skipped"]
-    command = [str(PYTHON), "-m", "pytest", *plugins, f"--timeout={TEST_SECONDS}", *arguments]
-    variables = {**(environment or os.environ), "COVERAGE_FILE": str(RUNTIME / coverage_file)}
-    return subprocess.run(command, cwd=cwd, env=variables, check=False).returncode
+def _folders() -> list[str]:
+    return sorted(folder.name for folder in INTEGRATION.iterdir() if any(folder.glob("test_*.py")))
+
+
+def _addon_tests() -> list[str]:
+    return sorted(file.name for file in (ROOT / "tests").glob("test_*.py"))
+
+
+def _addon(name: str, files: Iterable[str], *, weight: int) -> Job:
+    return jobs.addon(name, [f"{ADDON}/tests/{file}" for file in files], weight=weight)
+
+
+def _shards() -> list[Job]:
+    """The addon's tests in parts of about the same size; every file is in one of them."""
+    parts: list[list[str]] = [[] for _shard in range(SHARDS)]
+    sizes = [0] * SHARDS
+    files = [file for file in _addon_tests() if file not in BROWSER]
+    for file in sorted(files, key=lambda name: -(ROOT / "tests" / name).stat().st_size):
+        smallest = sizes.index(min(sizes))
+        parts[smallest].append(file)
+        sizes[smallest] += (ROOT / "tests" / file).stat().st_size
+    shards = [_addon(f"addon {number}", part, weight=100) for number, part in enumerate(parts, 1)]
+    return [_addon("addon in the browser", BROWSER, weight=400), *shards]
+
+
+def _suite(name: str) -> list[Job]:
+    """The jobs that are all of a suite."""
+    if name == "addon":
+        return _shards()
+    if name == "agent":
+        return [jobs.distribution("agent", "ibhxh_agent", ["tests"], weight=200)]
+    if name == "sandbox":
+        return [jobs.distribution("sandbox", "ibhxh_sandbox", ["tests"], weight=80)]
+    if name == "integration":
+        together = [folder for group in TOGETHER for folder in group]
+        groups = [*TOGETHER, *((folder,) for folder in _folders() if folder not in together)]
+        return [jobs.integration(" ".join(group), group, weight=300) for group in groups]
+    return [jobs.integration(name, [name], weight=300)]
+
+
+def _quick() -> list[Job]:
+    tools = [file for file in _addon_tests() if file.startswith("test_tools_")]
+    return [
+        _addon("addon", [*tools, *QUICK_ADDON], weight=100),
+        jobs.distribution("agent", "ibhxh_agent", [f"tests/{file}" for file in QUICK_AGENT], weight=50),
+        jobs.distribution("sandbox", "ibhxh_sandbox", [f"tests/{file}" for file in QUICK_SANDBOX], weight=50),
+    ]
+
+
+def _single(name: str, arguments: list[str]) -> Job:
+    """A suite with pytest's arguments, in one process."""
+    if name == "addon":
+        return jobs.addon(name, _with_targets(arguments, ADDONS, f"{ADDON}/tests"))
+    if name in ("agent", "sandbox"):
+        return jobs.distribution(name, f"ibhxh_{name}", _with_targets(arguments, ROOT / name, "tests"))
+    return jobs.integration(name, _with_targets(arguments, INTEGRATION, "." if name == "integration" else name))
 
 
 def _with_targets(arguments: list[str], folder: Path, default: str) -> list[str]:
@@ -33,114 +112,42 @@ def _with_targets(arguments: list[str], folder: Path, default: str) -> list[str]
     return arguments if named else [*arguments, default]
 
 
-def addon(arguments: list[str]) -> int:
-    """The addon's tests, the pure ones of tools/ included, on a fresh database."""
-    name = f"{ADDON_DATABASE}_{os.getpid()}"
-    config = RUNTIME / f"odoo-{name}.conf"
-    database.fresh(name)
-    try:
-        odoo.write_config(name, path=config, http_port=0)
-        return _pytest(
-            [
-                f"--odoo-config={config}",
-                "--odoo-http",
-                f"--cov={ADDONS / ADDON}",
-                f"--cov-config={ROOT / 'pyproject.toml'}",
-                "--cov-report=term:skip-covered",
-                "-c",
-                str(ROOT / "pyproject.toml"),
-                f"--rootdir={ADDONS}",
-                *_with_targets(arguments, ADDONS, f"{ADDON}/tests"),
-            ],
-            cwd=ADDONS,
-            coverage_file=".coverage-addon",
-            environment=odoo.environment(),
-        )
-    finally:
-        database.drop(name)
-        config.unlink(missing_ok=True)
-
-
-def _distribution(folder: str, package: str) -> Callable[[list[str]], int]:
-    def run(arguments: list[str]) -> int:
-        return _pytest(
-            # pytest-odoo wants a database as soon as it is loaded; these tests have none.
-            [
-                "-p",
-                "no:odoo",
-                f"--cov={package}",
-                f"--cov-config={ROOT / 'dev' / 'coverage-programs.ini'}",
-                *_with_targets(arguments, ROOT / folder, "tests"),
-            ],
-            cwd=ROOT / folder,
-            coverage_file=f".coverage-{folder}",
-            environment=odoo.environment(),
-        )
-
-    run.__doc__ = f"The tests of {folder}/."
-    return run
-
-
-def _programs(folder: Path, coverage_file: str, arguments: list[str]) -> int:
-    return _pytest(
-        [
-            "-p",
-            "no:odoo",
-            "-p",
-            "no:cov",
-            "-ra",
-            "--import-mode=importlib",
-            f"--rootdir={folder}",
-            f"--confcutdir={folder}",
-            *_with_targets(arguments, folder, "."),
-        ],
-        cwd=folder,
-        coverage_file=coverage_file,
-        environment=odoo.environment(),
-    )
-
-
-def faults(arguments: list[str]) -> int:
-    """Real programs, killed, starved and lied to at each step of a registration (dev/faults/cases)."""
-    return _programs(ROOT / "dev" / "faults" / "cases", ".coverage-faults", arguments)
-
-
-def jobs(arguments: list[str]) -> int:
-    """Sending and following as jobs of the OCA's queue_job, by its real runner (dev/beyond/jobs)."""
-    return _programs(ROOT / "dev" / "beyond" / "jobs", ".coverage-jobs", arguments)
-
-
-def hosts(arguments: list[str]) -> int:
-    """Two hosts on one database, one of them behind nginx as the administrator's guide has it (dev/beyond/hosts)."""
-    return _programs(ROOT / "dev" / "beyond" / "hosts", ".coverage-hosts", arguments)
-
-
-SUITES: dict[str, Callable[[list[str]], int]] = {
-    "addon": addon,
-    "agent": _distribution("agent", "ibhxh_agent"),
-    "sandbox": _distribution("sandbox", "ibhxh_sandbox"),
-    "faults": faults,
-    "jobs": jobs,
-    "hosts": hosts,
-}
-
-
 def run(arguments: list[str]) -> int:
     """Run the suites that are named (all when none is), giving them the other arguments.
 
+    One process writes to the terminal as it goes on; several run side by side, write into .runtime/logs, and leave
+    their closing lines on the terminal.
+
     :return: 0 when every suite passed, else the code of the first that did not
     """
+    suites = ["addon", "agent", "sandbox", "integration"]
+    known = ["quick", *suites, *_folders()]
     names = []
     rest = list(arguments)
-    while rest and rest[0] in SUITES:
+    while rest and rest[0] in known:
         names.append(rest.pop(0))
+    if coverage := "--coverage" in rest:
+        rest.remove("--coverage")
     if not names and rest and not rest[0].startswith("-"):
         raise Problem(
-            f"There is no test suite {rest[0]!r}.", f"Suites: {' '.join(SUITES)}; pytest's arguments come after them."
+            f"There is no test suite {rest[0]!r}.", f"Suites: {' '.join(known)}; pytest's arguments come after them."
         )
-    codes: dict[str, int] = {}
-    for name in names or SUITES:
-        say(f"\n=== tests: {name} ===")
-        codes[name] = SUITES[name](rest)
-    say("\n" + ", ".join(f"{name}: {'passed' if code == 0 else f'FAILED ({code})'}" for name, code in codes.items()))
-    return next((code for code in codes.values() if code), 0)
+    if "quick" in names and (len(names) > 1 or rest):
+        raise Problem("`quick` is a selection of its own.", "./run test quick")
+    if names == ["quick"]:
+        found = _quick()
+    elif rest:
+        found = [_single(name, rest) for name in names or suites]
+    else:
+        found = [job for name in names or suites for job in _suite(name)]
+    if coverage:
+        found = [job.measured() for job in found]
+    if len(found) == 1:
+        say(f"\n=== tests: {found[0].name} ===")
+        code = found[0].run()
+        say(f"\n{found[0].name}: {'passed' if code == 0 else f'FAILED ({code})'}")
+    else:
+        code = jobs.run_all(found, LOGS)
+    if coverage:
+        jobs.report_coverage(found)
+    return code

@@ -11,13 +11,11 @@ import polib
 
 from . import database, odoo
 from .console import Problem, say
+from .packaging.backend.addon_wheel import FILES, FOLDERS
 from .paths import ADDON, ADDONS, ROOT
 
 TEMPLATE = ROOT / "i18n" / f"{ADDON}.pot"
 VIETNAMESE = ROOT / "i18n" / "vi.po"
-
-OUTSIDE = ("agent", "dev", "docs", "sandbox", "tests")
-"""Folders of the repository whose texts the addon never shows: programs of their own, and tests."""
 
 SAME = "The same in Vietnamese."
 """Translator's comment on a term that needs no translation; Odoo and OCA want its `msgstr` empty."""
@@ -67,9 +65,9 @@ def _addons_folder() -> Iterator[Path]:
     with tempfile.TemporaryDirectory() as folder:
         addon = Path(folder, ADDON)
         addon.mkdir()
-        for part in ROOT.iterdir():
-            if part.name[0] != "." and part.name not in OUTSIDE:
-                addon.joinpath(part.name).symlink_to(part)
+        for name in (*FILES, *FOLDERS):
+            if (ROOT / name).exists():
+                addon.joinpath(name).symlink_to(ROOT / name)
         yield Path(folder)
 
 

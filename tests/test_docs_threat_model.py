@@ -6,7 +6,7 @@ from pathlib import Path
 from odoo.tests import BaseCase, tagged
 
 ROOT = Path(__file__).resolve().parents[1]
-NAMED = re.compile(r"`((?:tests|agent/tests|dev/faults/cases|dev/beyond/jobs|dev/beyond/hosts)/\w+\.py)(?:::(\w+))?`")
+NAMED = re.compile(r"`((?:tests|agent/tests|integration/tests/\w+)/\w+\.py)(?:::(\w+))?`")
 
 
 @tagged("post_install_l10n", "post_install", "-at_install")

@@ -12,10 +12,10 @@ from odoo.tests import tagged
 from odoo.tools.translate import TranslationModuleReader, code_translations
 
 from .common import IbhxhCommon
+from dev.packaging.backend.addon_wheel import FILES, FOLDERS
 
 ADDON = "l10n_vn_ibhxh"
 ROOT = Path(__file__).resolve().parents[1]
-OUTSIDE = ("agent", "dev", "docs", "sandbox", "tests")
 SAME = "The same in Vietnamese."
 PLACEHOLDER = re.compile(r"%\(\w+\)[a-z]|%[a-z]|\{\w*\}")
 ENGLISH, VIETNAMESE = "en_US", "vi_VN"
@@ -31,9 +31,9 @@ class _Reader(TranslationModuleReader):
         with TemporaryDirectory() as folder:
             addon = Path(folder, ADDON)
             addon.mkdir()
-            for part in ROOT.iterdir():
-                if part.name[0] != "." and part.name not in OUTSIDE:
-                    addon.joinpath(part.name).symlink_to(part)
+            for name in (*FILES, *FOLDERS):
+                if (ROOT / name).exists():
+                    addon.joinpath(name).symlink_to(ROOT / name)
             self._path_list = [(folder, True)]
             with patch.object(odoo.addons, "__path__", [folder]):
                 return super()._export_translatable_resources()

@@ -28,14 +28,14 @@ import requests
 
 from .. import database, odoo, postgres
 from ..console import Problem
-from ..demo.agent_pc import AgentPC
-from ..demo.companies import tax_code
-from ..demo.odoo_web import Person
-from ..demo.processes import Program, free_port
 from ..odoo import ADMIN_LOGIN, ADMIN_PASSWORD
 from ..paths import PYTHON, RUNTIME, VENV
-from ..softhsm import TokenFolder
 from . import inside, processor, signing
+from integration.agent_computer import AgentComputer
+from integration.companies import tax_code
+from integration.odoo_web import Person
+from integration.programs import Program, free_port
+from integration.softhsm import TokenFolder
 
 DATABASE = "bench_end_to_end"
 FOLDER = RUNTIME / "bench"
@@ -252,7 +252,7 @@ class _Run:
         return companies
 
     def _plug_in(self, admin: Person, number: int, slots: TokenFolder) -> None:
-        computer = AgentPC(FOLDER / f"agent-{number}", FOLDER / f"agent-{number}.log")
+        computer = AgentComputer(FOLDER / f"agent-{number}", FOLDER / f"agent-{number}.log")
         code = admin.press("l10n_vn_ibhxh.agent.pairing", 0, "action_new_code")["context"]["default_code"]
         computer.pair(self._url, code, f"PC-{number}")
         self._stack.callback(computer.pull_out)

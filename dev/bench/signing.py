@@ -21,11 +21,11 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from .. import softhsm
 from ..paths import PYTHON
+from integration import softhsm
 
 TAX_CODE = "0101243150"
-PIN = "73915846"
+PIN = softhsm.PIN
 
 
 def measure(count: int, bits: int = 2048) -> dict[str, float]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from stdnum.vn import mst
+from integration.companies import tax_code
 
 
 @dataclass
@@ -17,12 +17,6 @@ class Company:
     record: int = 0
     certificate: bytes = b""
     has_token: bool = True
-
-
-def tax_code(base: str, *, right: bool = True) -> str:
-    """Nine digits with their check digit, the right one or a wrong one."""
-    digit = int(mst.calc_check_digit(base))
-    return f"{base}{digit if right else (digit + 1) % 10}"
 
 
 def companies() -> dict[str, Company]:

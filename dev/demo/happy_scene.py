@@ -8,30 +8,30 @@ import tempfile
 from pathlib import Path
 
 from ..setup import system_tools
-from .browser import Browser
-from .odoo_browser import APP, HR_APP, OdooPage
-from .registering import PHONE, Desk
-from .setup_scene import CLERK, HOLDER, MAILBOX
+from .demo import PICTURES
+from .registering import PHONE, Clerk
 from .transcript import expect
-from .world import PICTURES, PIN
+from integration.browser import Browser
+from integration.odoo_browser import APP, HR_APP, OdooPage
+from integration.stack import CLERK, HOLDER, MAILBOX
 
 
-def play(desk: Desk, browser: Browser) -> None:
+def play(clerk: Clerk, browser: Browser) -> None:
     """Register the first company."""
-    world, transcript = desk.world, desk.transcript
-    company = world.companies["first"]
+    demo, transcript = clerk.demo, clerk.transcript
+    company = demo.companies["first"]
     transcript.scene(f"{company.name}, MST {company.tax_code}: đăng ký từ đầu đến cuối (one whole registration)")
     with transcript.step("The director pairs the computer that has the tokens"):
-        transcript.saw(pair(desk))
+        transcript.saw(pair(clerk))
     with transcript.step("Bước 1: gắn USB Token; ibhxh-agent reports the certificate"):
-        world.pc.plug_in(world.slots, PIN)
-        shown = desk.await_certificate(company)
+        demo.pc.plug_in(demo.slots)
+        shown = clerk.await_certificate(company)
         transcript.saw(f"{shown['name']}, CA {shown['issuer_name']}, serial {shown['serial']}")
         transcript.saw(f"MST {shown['tax_code']}, valid {shown['not_before']} to {shown['not_after']} UTC")
         expect(shown["tax_code"] == company.tax_code, "the company's own tax code in the certificate")
-    odoo = OdooPage(browser.page(), world.odoo_url)
+    odoo = OdooPage(browser.page(), demo.stack.url)
     with transcript.step("Bước 2: the two menus in Chromium lead to the same wizard"):
-        odoo.log_in(CLERK, world.passwords[CLERK], company.record)
+        odoo.log_in(CLERK, demo.stack.passwords[CLERK], company.record)
         odoo.open_app(HR_APP)
         odoo.choose("Hồ sơ điện tử", "Đăng ký sử dụng dịch vụ I-VAN")
         from_hr = odoo.wizard()
@@ -45,34 +45,34 @@ def play(desk: Desk, browser: Browser) -> None:
         transcript.saw(", ".join(shown.values()))
         expect(shown["certificate_tax_code"] == company.tax_code, "the company's tax code shown of the certificate")
         odoo.register(MAILBOX, PHONE, PICTURES / "wizard.png")
-        registration = desk.newest(company)
-        row = desk.await_state(registration, "to_send", "sent", "to_activate")
+        registration = clerk.newest(company)
+        row = clerk.await_state(registration, "to_send", "sent", "to_activate")
         transcript.saw(f"{row['name']}: signed on the token, the signature verified by Odoo; Email {MAILBOX}")
     with transcript.step("The signed file passes xmlsec1, another implementation than Odoo's and the agent's"):
-        transcript.saw(_xmlsec1(desk.signed_document(registration), company.certificate))
+        transcript.saw(_xmlsec1(clerk.signed_document(registration), company.certificate))
     with transcript.step("Bước 4: the I-VAN accepts and numbers the dossier; VSS's mail brings code and link"):
-        row = desk.await_state(registration, "to_activate")
+        row = clerk.await_state(registration, "to_activate")
         transcript.saw(f"dossier {row['dossier_number']}, accepted at {row['submitted_at']} UTC")
         transcript.saw(f"code {row['activation_code']}, valid until {row['activation_expires_at']} UTC")
         transcript.saw(f"link {row['activation_url']}")
         odoo.picture(PICTURES / "registration.png")
     with transcript.step("Bước 5: the portal in Chromium; the code into “Mã xác nhận”, “Hoàn tất thủ tục”"):
-        for caption, value in desk.confirm_on_portal(browser, row, PICTURES / "portal.png").items():
+        for caption, value in clerk.confirm_on_portal(browser, row, PICTURES / "portal.png").items():
             transcript.saw(f"{caption}: {value}")
     with transcript.step("VSS's confirmation mail confirms the registration in Odoo"):
-        row = desk.await_state(registration, "confirmed")
+        row = clerk.await_state(registration, "confirmed")
         transcript.saw(f"{row['name']} confirmed at {row['confirmed_at']} UTC; the code is forgotten")
         expect(not row["activation_code"], "no code kept after the confirmation")
-        status = desk.clerk.read("res.company", company.record, "l10n_vn_ibhxh_state", "l10n_vn_ibhxh_unit_code")
+        status = clerk.person.read("res.company", company.record, "l10n_vn_ibhxh_state", "l10n_vn_ibhxh_unit_code")
         expect(status["l10n_vn_ibhxh_state"] == "confirmed", "the company's status confirmed")
         transcript.saw(f"the company is confirmed; VSS's unit code is {status['l10n_vn_ibhxh_unit_code']}")
 
 
-def pair(desk: Desk) -> str:
+def pair(clerk: Clerk) -> str:
     """Pair the holder's computer; returns what the agent said."""
-    holder = desk.world.login(HOLDER)
+    holder = clerk.demo.stack.person(HOLDER)
     shown = holder.press("l10n_vn_ibhxh.agent.pairing", 0, "action_new_code")
-    return desk.world.pc.pair(desk.world.odoo_url, shown["context"]["default_code"], "Máy của giám đốc")
+    return clerk.demo.pc.pair(clerk.demo.stack.url, shown["context"]["default_code"], "Máy của giám đốc")
 
 
 def _xmlsec1(document: bytes, certificate: bytes) -> str:

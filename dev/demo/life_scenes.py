@@ -5,87 +5,87 @@ from __future__ import annotations
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
-from ..softhsm import Token
-from .browser import Browser
 from .companies import Company
-from .odoo_web import OdooError
-from .registering import MODEL, WIZARD, Desk
-from .transcript import expect, until
-from .world import PIN
+from .registering import MODEL, WIZARD, Clerk
+from .transcript import expect
+from integration.browser import Browser
+from integration.odoo_web import OdooError
+from integration.softhsm import Token
+from integration.waiting import until
 
 
-def whole_life(desk: Desk, browser: Browser) -> None:
+def whole_life(clerk: Clerk, browser: Browser) -> None:
     """One company from form 04 over two times 05 to 06."""
-    world, transcript = desk.world, desk.transcript
-    company = world.companies["life"]
+    demo, transcript = clerk.demo, clerk.transcript
+    company = demo.companies["life"]
     transcript.scene(f"{company.name}: gia hạn chứng thư số, 05/SĐ-IVAN, CE014, 06/NG-IVAN (renew, amend, stop)")
     with transcript.step("Form 04: registered and confirmed"):
-        desk.await_certificate(company)
-        registration = desk.press_register(company)
-        desk.finish(browser, registration)
+        clerk.await_certificate(company)
+        registration = clerk.press_register(company)
+        clerk.finish(browser, registration)
     with transcript.step("The certificate is renewed: the token holds two; Odoo sees the newer one and says so"):
         ends = datetime.now(timezone.utc) + timedelta(days=1095)
-        Token(world.slots, f"{company.key}-CA", PIN).add_certificate(
+        Token(demo.slots, f"{company.key}-CA").add_certificate(
             tax_code=company.tax_code, name=company.name, not_after=ends
         )
-        world.pc.plug_in(world.slots, PIN)
-        newer = until("the newer certificate", lambda: _newer(desk, registration))
+        demo.pc.plug_in(demo.slots)
+        newer = until("the newer certificate", lambda: _newer(clerk, registration))
         transcript.saw(f"{newer[1]}: not yet known to VSS")
     with transcript.step("CE014 is foreseen: stopping with the new certificate is blocked before anybody enters a PIN"):
-        wizard = _wizard(desk, company, form="06", certificate_id=newer[0], stop_reason_code="8")
+        wizard = _wizard(clerk, company, form="06", certificate_id=newer[0], stop_reason_code="8")
         try:
-            desk.clerk.press(WIZARD, wizard, "action_register")
+            clerk.person.press(WIZARD, wizard, "action_register")
             refusal = ""
         except OdooError as error:
             refusal = str(error)
         expect("CE014" in refusal, f"the warning of CE014, not: {refusal}")
         transcript.saw(refusal)
     with transcript.step("Form 05, one press: the new certificate and what changes are filled in; VSS confirms"):
-        row = _amend(desk, company, desk.clerk.press(MODEL, registration, "action_amend")["context"])
+        row = _amend(clerk, company, clerk.person.press(MODEL, registration, "action_amend")["context"])
         transcript.saw(row["change_text"])
         transcript.saw(
             f"{row['name']}, dossier {row['dossier_number']}: confirmed at {row['confirmed_at']} UTC, no code"
         )
-        known = desk.clerk.read("res.company", company.record, "l10n_vn_ibhxh_certificate_id")
+        known = clerk.person.read("res.company", company.record, "l10n_vn_ibhxh_certificate_id")
         expect(known["l10n_vn_ibhxh_certificate_id"][0] == newer[0], "the new certificate on record")
     with transcript.step("VSS has another certificate on record than Odoo thinks: form 06 is refused with CE014"):
-        world.control.change_unit(company.tax_code, fingerprint="0" * 64, serial="1234")
-        refused = _send(desk, _wizard(desk, company, form="06", stop_reason_code="8"))
-        row = desk.await_state(refused, "rejected")
+        demo.stack.control.change_unit(company.tax_code, fingerprint="0" * 64, serial="1234")
+        refused = _send(clerk, _wizard(clerk, company, form="06", stop_reason_code="8"))
+        row = clerk.await_state(refused, "rejected")
         expect(row["error_code"] == "CE014", f"CE014, not {row['error_code']}")
         transcript.saw(f"{row['name']} rejected: {row['error_code']} {row['error_message']}")
         transcript.saw(f"what to do: {row['remedy']}")
     with transcript.step("The remedy's button opens form 05; once VSS has confirmed it, form 06 goes through"):
         row = _amend(
-            desk, company, desk.clerk.press(MODEL, refused, "action_remedy")["context"], change_text="VSS yêu cầu"
+            clerk, company, clerk.person.press(MODEL, refused, "action_remedy")["context"], change_text="VSS yêu cầu"
         )
         transcript.saw(f"{row['name']} (05) confirmed at {row['confirmed_at']} UTC")
-        row = desk.await_state(_send(desk, _wizard(desk, company, form="06", stop_reason_code="8")), "confirmed")
+        row = clerk.await_state(_send(clerk, _wizard(clerk, company, form="06", stop_reason_code="8")), "confirmed")
         transcript.saw(f"{row['name']} (06) confirmed at {row['confirmed_at']} UTC")
-        status = desk.clerk.read("res.company", company.record, "l10n_vn_ibhxh_state")["l10n_vn_ibhxh_state"]
+        status = clerk.person.read("res.company", company.record, "l10n_vn_ibhxh_state")["l10n_vn_ibhxh_state"]
         expect(status == "stopped", f"the company stopped, not {status}")
         transcript.saw("the company's service is stopped")
 
 
-def _wizard(desk: Desk, company: Company, **values: Any) -> int:
-    desk.clerk.act_for(company.record)
-    return desk.clerk.create(WIZARD, company_id=company.record, **values)
+def _wizard(clerk: Clerk, company: Company, **values: Any) -> int:
+    clerk.person.act_for(company.record)
+    return clerk.person.create(WIZARD, company_id=company.record, **values)
 
 
-def _send(desk: Desk, wizard: int) -> int:
-    return int(desk.clerk.press(WIZARD, wizard, "action_register")["res_id"])
+def _send(clerk: Clerk, wizard: int) -> int:
+    return int(clerk.person.press(WIZARD, wizard, "action_register")["res_id"])
 
 
-def _amend(desk: Desk, company: Company, context: dict[str, Any], **values: Any) -> dict[str, Any]:
+def _amend(clerk: Clerk, company: Company, context: dict[str, Any], **values: Any) -> dict[str, Any]:
     """Press Đăng ký in the wizard as it opens with `context`; what the confirmed form 05 shows."""
-    wizard: int = desk.clerk.call(WIZARD, "create", [{"company_id": company.record, **values}], context=context)[0]
-    registration = _send(desk, wizard)
-    row = desk.await_state(registration, "confirmed")
-    return {**row, **desk.clerk.read(MODEL, registration, "change_text")}
+    wizard: int = clerk.person.call(WIZARD, "create", [{"company_id": company.record, **values}], context=context)[0]
+    registration = _send(clerk, wizard)
+    row = clerk.await_state(registration, "confirmed")
+    return {**row, **clerk.person.read(MODEL, registration, "change_text")}
 
 
-def _newer(desk: Desk, registration: int) -> list[Any] | None:
+def _newer(clerk: Clerk, registration: int) -> list[Any] | None:
     """What Odoo notes as the newer certificate; its scheduled action is asked to look now instead of in ten minutes."""
-    desk.follow()
-    noted: list[Any] | None = desk.clerk.read(MODEL, registration, "newer_certificate_id")["newer_certificate_id"]
+    clerk.follow()
+    noted: list[Any] | None = clerk.person.read(MODEL, registration, "newer_certificate_id")["newer_certificate_id"]
     return noted or None

@@ -9,12 +9,14 @@ from contextlib import suppress
 from ..console import Problem, say
 from ..odoo import ADMIN_LOGIN
 from . import elsewhere_scene, happy_scene, life_scenes, mail_scenes, setup_scene, trouble_scenes
-from .browser import Browser
-from .registering import Desk
+from .companies import companies
+from .demo import Demo, running
+from .registering import Clerk
 from .transcript import Transcript
-from .world import PIN, World
+from integration.browser import Browser
+from integration.stack import CLERK, HOLDER, MAILBOX
 
-SCENES: tuple[Callable[[Desk, Browser], None], ...] = (
+SCENES: tuple[Callable[[Clerk, Browser], None], ...] = (
     trouble_scenes.refused,
     mail_scenes.not_believed,
     mail_scenes.late_code,
@@ -38,60 +40,59 @@ def run(arguments: list[str]) -> int:
     # SIGTERM is like Ctrl-C: everything is stopped in order.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     transcript = Transcript()
-    with World() as world:
-        _play(world, transcript)
+    with running(companies()) as demo:
+        _play(demo, transcript)
         if transcript.failed:
             say(f"\nNOT observed: {'; '.join(transcript.failed)}")
-            say(f"Odoo's log ends with:\n{world.odoo.tail()}\nThe agent's:\n{world.pc.tail()}")
+            say(f"Odoo's log ends with:\n{demo.stack.odoo.tail()}\nThe agent's:\n{demo.pc.tail()}")
         else:
             say(f"\nAll {transcript.steps} steps were observed.")
         if "--check" not in arguments:
-            _leave_running(world)
+            _leave_running(demo)
     return 1 if transcript.failed else 0
 
 
-def _play(world: World, transcript: Transcript) -> None:
+def _play(demo: Demo, transcript: Transcript) -> None:
     """The scenes in order. The first two carry all others; of the others each stands alone."""
     try:
-        setup_scene.prepare(world, transcript)
-        desk = Desk(world, transcript, world.login(setup_scene.CLERK))
+        setup_scene.prepare(demo, transcript)
+        clerk = Clerk(demo, transcript, demo.stack.person(CLERK))
         with Browser() as browser:
-            happy_scene.play(desk, browser)
+            happy_scene.play(clerk, browser)
             for scene in SCENES:
                 try:
-                    scene(desk, browser)
+                    scene(clerk, browser)
                 except Exception:
                     # The transcript has it; the next scene has a company of its own and may still be observed.
-                    _restore(world)
-            trouble_scenes.no_secrets_in_logs(desk)
+                    _restore(demo)
+            trouble_scenes.no_secrets_in_logs(clerk)
     except Exception as error:
         if not transcript.failed:
             transcript.failed.append(f"{type(error).__name__}: {error}")
 
 
-def _restore(world: World) -> None:
+def _restore(demo: Demo) -> None:
     """After a scene that broke off: everything running and plugged in again."""
-    if not world.sandbox.running:
-        world.start_sandbox()
-    world.control.reset_clock()
-    world.control.clear_faults()
-    world.pc.plug_in(world.slots, PIN)
+    demo.stack.start_sandbox()
+    demo.stack.control.reset_clock()
+    demo.stack.control.clear_faults()
+    demo.pc.plug_in(demo.slots)
 
 
-def _leave_running(world: World) -> None:
-    yours = world.companies["yours"]
+def _leave_running(demo: Demo) -> None:
+    yours = demo.companies["yours"]
     say(f"""
 Everything is left running. Now register a second company by hand:
 
-  Odoo      {world.odoo_url}
-            {setup_scene.CLERK} / {world.passwords[setup_scene.CLERK]}   (payroll clerk: registers)
-            {setup_scene.HOLDER} / {world.passwords[setup_scene.HOLDER]}   (holds the tokens)
-            {ADMIN_LOGIN} / {world.passwords[ADMIN_LOGIN]}
-  Portal    {world.sandbox_url}/
-  Mailbox   {world.sandbox_url}/#/hop-thu   (every mail that the stand-in of VSS wrote)
+  Odoo      {demo.stack.url}
+            {CLERK} / {demo.stack.passwords[CLERK]}   (payroll clerk: registers)
+            {HOLDER} / {demo.stack.passwords[HOLDER]}   (holds the tokens)
+            {ADMIN_LOGIN} / {demo.stack.passwords[ADMIN_LOGIN]}
+  Portal    {demo.stack.sandbox_url}/
+  Mailbox   {demo.stack.sandbox_url}/#/hop-thu   (every mail that the stand-in of VSS wrote)
 
-  1. Log in as {setup_scene.CLERK} and choose the company “{yours.name}” at the top right.
-  2. iBHXH > Đăng ký GD BHXH điện tử; Email {setup_scene.MAILBOX}, any phone number; Đăng ký.
+  1. Log in as {CLERK} and choose the company “{yours.name}” at the top right.
+  2. iBHXH > Đăng ký GD BHXH điện tử; Email {MAILBOX}, any phone number; Đăng ký.
      Its token is plugged in, and the agent has the PIN already, so it signs by itself.
   3. Copy the code from the registration, open the portal's link, paste it, Hoàn tất thủ tục.
 

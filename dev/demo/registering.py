@@ -9,12 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from ..odoo import ADMIN_LOGIN
-from .browser import Browser, activate_on_portal, screenshot
 from .companies import Company
-from .odoo_web import OdooError, Person
-from .setup_scene import MAILBOX, PORTAL
-from .transcript import NotObserved, Transcript, expect, until
-from .world import World
+from .demo import Demo
+from .setup_scene import PORTAL
+from .transcript import Transcript, expect
+from integration.browser import Browser, activate_on_portal, screenshot
+from integration.odoo_web import OdooError, Person
+from integration.stack import MAILBOX
+from integration.waiting import NotObserved, until
 
 MODEL = "l10n_vn_ibhxh.registration"
 WIZARD = "l10n_vn_ibhxh.registration.wizard"
@@ -41,41 +43,41 @@ FIELDS = (
 )
 
 
-class Desk:
-    """The clerk at work on one company after the other."""
+class Clerk:
+    """The payroll clerk at work on one company after the other."""
 
-    def __init__(self, world: World, transcript: Transcript, clerk: Person) -> None:
-        self.world = world
+    def __init__(self, demo: Demo, transcript: Transcript, clerk: Person) -> None:
+        self.demo = demo
         self.transcript = transcript
-        self.clerk = clerk
+        self.person = clerk
         self.codes: set[str] = set()
         """Every activation code that was seen."""
 
     @cached_property
     def admin(self) -> Person:
         """The administrator, logged in."""
-        return self.world.login(ADMIN_LOGIN)
+        return self.demo.stack.person(ADMIN_LOGIN)
 
     def press_register(self, company: Company, **context: Any) -> int:
         """Open the wizard for a company, fill in what the person fills in, press Đăng ký; returns the registration.
 
         :param context: the wizard's defaults, as the button "register again" hands them over
         """
-        self.clerk.act_for(company.record)
+        self.person.act_for(company.record)
         values: dict[str, Any] = {"company_id": company.record}
         if not context:
             values |= {"email": MAILBOX, "phone": PHONE}
-        wizard: int = self.clerk.call(WIZARD, "create", [values], context=context)[0]
-        action = self.clerk.press(WIZARD, wizard, "action_register")
+        wizard: int = self.person.call(WIZARD, "create", [values], context=context)[0]
+        action = self.person.press(WIZARD, wizard, "action_register")
         return int(action["res_id"])
 
     def submit_elsewhere(self, company: Company, button: str = "action_register", **values: Any) -> int:
         """Fill in the wizard for what a person files at VSS's portal, press the button; returns the registration."""
-        self.clerk.act_for(company.record)
+        self.person.act_for(company.record)
         portal = self.admin.reference(PORTAL)
         common = {"company_id": company.record, "provider_id": portal, "lodging": "elsewhere"}
-        wizard = self.clerk.create(WIZARD, **{**common, "email": MAILBOX, "phone": PHONE, **values})
-        return int(self.clerk.press(WIZARD, wizard, button)["res_id"])
+        wizard = self.person.create(WIZARD, **{**common, "email": MAILBOX, "phone": PHONE, **values})
+        return int(self.person.press(WIZARD, wizard, button)["res_id"])
 
     def follow(self) -> None:
         """Ask the scheduled action to look now instead of in ten minutes."""
@@ -84,12 +86,12 @@ class Desk:
 
     def newest(self, company: Company) -> int:
         """The registration that was made last for a company."""
-        self.clerk.act_for(company.record)
-        return self.clerk.find(MODEL, ["company_id", "=", company.record])
+        self.person.act_for(company.record)
+        return self.person.find(MODEL, ["company_id", "=", company.record])
 
     def look(self, registration: int) -> dict[str, Any]:
         """What the form of a registration shows."""
-        row = self.clerk.read(MODEL, registration, *FIELDS)
+        row = self.person.read(MODEL, registration, *FIELDS)
         if row["activation_code"]:
             self.codes.add(row["activation_code"])
         return row
@@ -129,19 +131,19 @@ class Desk:
 
     def await_certificate(self, company: Company) -> dict[str, Any]:
         """Wait until Odoo shows the company's certificate as plugged in."""
-        self.clerk.act_for(company.record)
+        self.person.act_for(company.record)
 
         def probe() -> dict[str, Any] | None:
-            found = self.clerk.find("l10n_vn_ibhxh.certificate", ["company_ids", "=", company.record])
+            found = self.person.find("l10n_vn_ibhxh.certificate", ["company_ids", "=", company.record])
             fields = ("name", "issuer_name", "serial", "tax_code", "not_before", "not_after", "is_online")
-            row = self.clerk.read("l10n_vn_ibhxh.certificate", found, *fields) if found else None
+            row = self.person.read("l10n_vn_ibhxh.certificate", found, *fields) if found else None
             return row if row and row["is_online"] else None
 
         return until(f"the certificate of {company.name} in Odoo", probe)
 
     def signed_document(self, registration: int) -> bytes:
         """The signed dossier, as a person downloads it."""
-        row = self.clerk.call(MODEL, "read", [registration], ["signed_document"], context={"bin_size": False})[0]
+        row = self.person.call(MODEL, "read", [registration], ["signed_document"], context={"bin_size": False})[0]
         return base64.b64decode(row["signed_document"])
 
     def confirm_on_portal(self, browser: Browser, row: dict[str, Any], picture: Path | None = None) -> dict[str, str]:

@@ -3,43 +3,17 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TypeVar
 
 from ..console import say
-
-T = TypeVar("T")
-
-
-class NotObserved(Exception):
-    """Something that the demo has to show was not seen."""
+from integration.waiting import NotObserved
 
 
 def expect(condition: object, what: str) -> None:
     """Raise :class:`NotObserved` with `what` (what should have been seen) unless the condition holds."""
     if not condition:
         raise NotObserved(what)
-
-
-SECONDS = 180
-"""How long something may take that has to happen: less than a few on an idle machine."""
-
-
-def until(what: str, probe: Callable[[], T | None], seconds: float = SECONDS) -> T:
-    """Ask `probe` five times a second until it gives something; that is the answer.
-
-    :param what: what is waited for
-    :raises NotObserved: after `seconds`
-    """
-    end = time.monotonic() + seconds
-    while True:
-        seen = probe()
-        if seen:
-            return seen
-        if time.monotonic() > end:
-            raise NotObserved(f"{what}: not seen within {seconds:.0f} s")
-        time.sleep(0.2)
 
 
 class Transcript:

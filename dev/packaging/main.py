@@ -16,9 +16,9 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from .. import database
 from ..console import Problem, say
 from ..paths import ADDON, RUNTIME
-from ..testca import TestCA
 from . import installs, leftovers, upgrade
 from .environment import EXAMPLE, Environment, build
+from integration.ca import CertificateAuthority
 
 TRIAL = Path(__file__).with_name("trial.py")
 
@@ -98,7 +98,7 @@ def _cycle(environment: Environment, name: str, step: Callable[[str], None]) -> 
 
 def _certificate(tax_code: str) -> bytes:
     key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
-    return TestCA().issue(key.public_key(), tax_code=tax_code, name=f"TRIAL {tax_code}")
+    return CertificateAuthority().issue(key.public_key(), tax_code=tax_code, name=f"TRIAL {tax_code}")
 
 
 def _shell(environment: Environment, call: str) -> None:

@@ -19,9 +19,9 @@ from stdnum.vn import mst
 from .. import database, postgres
 from ..console import Problem
 from ..paths import ADDON, DATA
-from ..testca import TestCA
 from . import leftovers, release
 from .environment import Environment
+from integration.ca import CertificateAuthority
 
 FILL = release.FOLDER / "fill.py"
 COMPANIES = 13
@@ -103,7 +103,7 @@ def _check_from(
     key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
     pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
     codes = [code + mst.calc_check_digit(code) for code in (f"01077{number:04d}" for number in range(COMPANIES))]
-    authority = TestCA()
+    authority = CertificateAuthority()
     certificates = [authority.issue(key.public_key(), tax_code=code, name=f"TRIAL {code}") for code in codes]
     encoded = [base64.b64encode(der).decode() for der in certificates]
     try:

@@ -42,6 +42,7 @@ STEPS: tuple[Step, ...] = (
         lambda: [
             *_always(),
             str(sys.version_info[:2]),
+            *venv.IMPORTABLE,
             *_texts(
                 venv.REQUIREMENTS,
                 venv.ODOO_REQUIREMENTS,

@@ -15,6 +15,9 @@ from . import apt, odoo_tree, system_tools
 REQUIREMENTS = ROOT / "dev" / "requirements.txt"
 ODOO_REQUIREMENTS = ROOT / "dev" / "requirements-odoo.txt"
 """The part of REQUIREMENTS that Odoo itself needs."""
+IMPORTABLE = ("dev", "integration")
+"""Folders of this checkout that are packages in the environment."""
+
 ADDONS_REQUIREMENTS = ROOT / "dev" / "requirements-addons.txt"
 """Odoo addons of others."""
 
@@ -83,10 +86,10 @@ def install(_refresh: bool) -> None:
 
 
 def _link() -> None:
-    """Make `import odoo` and `import dev` work in the environment, and the addon findable under its technical name."""
+    """Make Odoo and the packages of IMPORTABLE importable, and the addon findable under its technical name."""
     ADDONS.mkdir(parents=True, exist_ok=True)
     LIB.mkdir(parents=True, exist_ok=True)
-    for link, target in ((ADDONS / ADDON, ROOT), (LIB / "dev", ROOT / "dev")):
+    for link, target in ((ADDONS / ADDON, ROOT), *((LIB / name, ROOT / name) for name in IMPORTABLE)):
         relative = os.path.relpath(target, link.parent)
         if not (link.is_symlink() and str(link.readlink()) == relative):
             link.unlink(missing_ok=True)

@@ -30,7 +30,8 @@ FOLDERS = (
     "views",
     "wizards",
 )
-"""Not tests/: they need packages that an Odoo without a developer does not have."""
+"""What of this repository is the addon: read by the wheel, Odoo's linter, the translations and the databases of tests.
+Not tests/: they need packages that an Odoo without a developer does not have."""
 
 PYPROJECT = """\
 [build-system]

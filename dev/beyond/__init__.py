@@ -1,1 +1,0 @@
-"""`./run test jobs` and `./run test hosts`: more than one machine, and the job queue that many of them share."""

@@ -1,0 +1,59 @@
+"""Two hosts on one database: each dossier goes out once, and one host goes on when the other dies."""
+
+from __future__ import annotations
+
+import threading
+
+from dev.odoo import ADMIN_LOGIN
+from integration.case import MODEL, Case
+from integration.odoo_web import Person
+from integration.stack import Stack
+from integration.waiting import until
+
+MANY = 6
+DELAY = 3
+"""Seconds for each answer of the gateway: together, longer than a worker of the second host needs to begin."""
+LONG = 25
+"""Seconds for which the gateway holds its answer back: longer than the murder takes."""
+
+
+def test_both_hosts_send_the_same_registrations_at_once(stack: Stack) -> None:
+    """Past the scheduler, which would let only one of them: whoever finds a row taken goes on with the next."""
+    admin = stack.person(ADMIN_LOGIN)
+    model = admin.find("ir.model", ["model", "=", MODEL])
+    code = "for record in records:\n    record.sudo()._try_to_send()"
+    action = admin.create("ir.actions.server", name="Send", model_id=model, state="code", code=code)
+    hosts = (admin, stack.person(ADMIN_LOGIN, stack.urls[1]))
+    with stack.switched_off("send"):
+        cases = [Case(stack) for _number in range(MANY)]
+        for case in cases:
+            case.signed()
+        stack.control.fault(endpoint="submit", kind="delay", seconds=DELAY, count=MANY)
+        context = {"active_model": MODEL, "active_ids": [case.registration for case in cases]}
+        runs = [threading.Thread(target=run, args=(host, action, context)) for host in hosts]
+        for thread in runs:
+            thread.start()
+        until("both hosts at it", lambda: len(stack.senders()) == len(hosts))
+        for thread in runs:
+            thread.join()
+        assert {case.state for case in cases}.isdisjoint({"to_send"})
+    for case in cases:
+        case.check_accepted()
+        case.retire()
+
+
+def run(host: Person, action: int, context: dict[str, object]) -> None:
+    """Run a server action at this host."""
+    host.call("ir.actions.server", "run", [action], context=context)
+
+
+def test_the_host_that_sends_is_killed(case: Case, stack: Stack) -> None:
+    stack.control.fault(endpoint="submit", when="after", kind="timeout", seconds=LONG)
+    case.signed()
+    case.await_accepted()
+    (sender,) = stack.senders()
+    sender.kill()
+    assert case.state == "to_send" and case.row()["attempted_at"]
+    stack.control.clear_faults()
+    case.check_accepted()
+    assert not sender.running, "the other host did it"
