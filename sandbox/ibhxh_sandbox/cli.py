@@ -44,7 +44,7 @@ def _arguments() -> argparse.ArgumentParser:
     parser.add_argument("--provider-name", default="I-VAN thử nghiệm", help="the client's name")
     parser.add_argument("--portal-url", help="address of the portal in mails (default: where the server listens)")
     parser.add_argument("--mail-from", default=Options.sender, help="sender of the mails")
-    parser.add_argument("--seed", type=Path, help="JSON file with units, and further I-VAN clients")
+    parser.add_argument("--seed", type=Path, help="JSON file with units, I-VAN clients and people with keys")
     parser.add_argument("--control-token-file", type=Path, help="bearer token that the control API asks for")
     parser.add_argument("--tls-certificate", type=Path, help="PEM certificate chain: serve HTTPS")
     parser.add_argument("--tls-key", type=Path, help="PEM key of --tls-certificate")
@@ -91,13 +91,22 @@ async def _serve(given: argparse.Namespace) -> None:
         )
     )
     add_units(sandbox.store, seed.get("units", []), change=False)
+    for person in seed.get("people", []):
+        sandbox.remote.add_person(**person)
     runner = web.AppRunner(make_app(sandbox), access_log=None, shutdown_timeout=1, lingering_time=2)
     await runner.setup()
     await web.SockSite(runner, listening, ssl_context=context).start()
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    ready = {"port": port, "gateway": f"{origin}{PREFIX}", "portal": f"{origin}/", "mailbox": f"{origin}/#/hop-thu"}
+    ready = {
+        "port": port,
+        "gateway": f"{origin}{PREFIX}",
+        "portal": f"{origin}/",
+        "mailbox": f"{origin}/#/hop-thu",
+        "remote": f"{origin}/remote",
+        "phone": f"{origin}/phone/",
+    }
     print(json.dumps(ready), flush=True)
     await stop.wait()
     await runner.cleanup()

@@ -17,6 +17,7 @@ from . import postman, vss_key
 from .clock import Clock, moment, stamp
 from .faults import FaultBoard
 from .office import Office
+from .remote_signing import RemoteSigning
 from .store import Row, Store
 from .units import Provider
 
@@ -70,6 +71,7 @@ class Sandbox:
         self.office = Office(self.store, self.clock, self.vss_key, portal_url=options.portal_url, sender=options.sender)
         if options.settings:
             self.office.change_settings(options.settings)
+        self.remote = RemoteSigning(self.clock.now, self.office.settings)
         self._executor = ThreadPoolExecutor(1, thread_name_prefix="office")
         self._wake = asyncio.Event()
 

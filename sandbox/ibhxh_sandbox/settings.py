@@ -14,6 +14,11 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "registered_code": ("CE006", "CE007", "IB16"),
     "elsewhere_code": ("SE006", "IC1", "CE007"),
     "notice_layout": ("signed_files", "signed_files_object", "template"),
+    "remote_person": ("phone", "confirm", "refuse"),
+    "remote_polled_by": ("transaction_id", "tran_code"),
+    "remote_waiting": ("plain", "left", "code"),
+    "remote_algorithms": ("both", "rsa", "sha256_with_rsa"),
+    "remote_confirmation": ("app", "pin"),
 }
 """The values that a setting of text may have; the first is the default."""
 
@@ -44,6 +49,18 @@ class Settings:
     """VSS's code for a unit of another I-VAN; the portal's own units are always CE044."""
     notice_layout: str = CHOICES["notice_layout"][0]
     """How notifications are signed: as really signed files are (domain.md §3), or from xmlsec's template."""
+    remote_seconds: int = 300
+    """Seconds within which a person confirms on the phone."""
+    remote_person: str = CHOICES["remote_person"][0]
+    """Who decides: somebody on the phone's page, or everybody always confirms, or refuses."""
+    remote_polled_by: str = CHOICES["remote_polled_by"][0]
+    """The id by which a transaction of the shape of VNPT's is asked about: documents and clients disagree."""
+    remote_waiting: str = CHOICES["remote_waiting"][0]
+    """How waiting is said: without signatures, by the time that is left (VNPT), by a code of its own (CA2, CSC)."""
+    remote_algorithms: str = CHOICES["remote_algorithms"][0]
+    """What a CSC key says that it signs with."""
+    remote_confirmation: str = CHOICES["remote_confirmation"][0]
+    """What a CSC key asks for: the person's confirmation in the app, or a PIN that the client would have to send."""
 
     def change(self, changes: dict[str, Any]) -> None:
         """Set some of the switches. Raises ValueError on an unknown name or value."""

@@ -6,7 +6,6 @@ from aiohttp import web
 
 from .faults import Handler, spoil
 from .problems import Problem
-from .remote_signing import RemoteSigning
 from .server import Sandbox
 from .web_control import Control
 from .web_gateway import MAX_BODY, Gateway, answer
@@ -38,14 +37,16 @@ def make_app(sandbox: Sandbox) -> web.Application:
     @web.middleware
     async def weather(request: web.Request, handler: Handler) -> web.StreamResponse:
         name = getattr(request.match_info.route, "name", None)
-        fault = sandbox.faults.take(name.partition("_")[0] if name.startswith("portal") else name) if name else None
+        # The portal's calls are one endpoint; those of remote signing are the same in each dialect.
+        endpoint = "portal" if name and name.startswith("portal") else (name or "").partition(".")[0]
+        fault = sandbox.faults.take(endpoint) if endpoint else None
         return await spoil(fault, request, handler) if fault else await handler(request)
 
     # The faults lie outside: "after" means that even an answer that is a problem has been made before it is spoilt.
     app = web.Application(middlewares=[weather, problems], client_max_size=MAX_BODY)
-    control = Control(sandbox)
-    remote = RemoteWeb(RemoteSigning(sandbox.clock.now), control.guarded)
-    for part in (Gateway(sandbox), Portal(sandbox), control, remote):
+    control, portal = Control(sandbox), Portal(sandbox)
+    remote = RemoteWeb(sandbox.remote, control.guarded, portal.phone)
+    for part in (Gateway(sandbox), portal, control, remote):
         app.add_routes(part.routes())
     app.cleanup_ctx.append(sandbox.background)
     return app

@@ -115,7 +115,8 @@ class Control:
         """The switches that are on."""
         office = self._sandbox.office
         wire = [asdict(fault) for fault in self._sandbox.faults.active]
-        return answer(wire + office.verdicts.as_json() + [fault.as_json() for fault in office.mails.faults.active])
+        mails = [fault.as_json() for fault in office.mails.faults.active]
+        return answer(wire + office.verdicts.as_json() + mails + self._sandbox.remote.faults_as_json())
 
     async def add_faults(self, request: web.Request) -> web.Response:
         """Switch one fault on."""
@@ -125,6 +126,8 @@ class Control:
             options = {name: value for name, value in body.items() if name not in ("endpoint", "kind")}
             if body.get("endpoint") == "mail":
                 self._sandbox.office.mails.faults.add(body["kind"], **options)
+            elif body.get("endpoint") == "remote":
+                self._sandbox.remote.add_fault(body["kind"], **options)
             elif (body.get("endpoint"), body.get("kind")) == ("submit", "refuse"):
                 self._sandbox.office.verdicts.active.append(Verdict(**options))
             else:
@@ -138,6 +141,7 @@ class Control:
         self._sandbox.faults.active.clear()
         self._sandbox.office.mails.faults.active.clear()
         self._sandbox.office.verdicts.active.clear()
+        self._sandbox.remote.faults.clear()
         return answer([])
 
     async def units(self, request: web.Request) -> web.Response:
@@ -178,9 +182,10 @@ class Control:
         return web.Response(body=self._sandbox.vss_key.certificate, content_type="application/x-pem-file")
 
     async def reset(self, request: web.Request) -> web.Response:
-        """Forget units, dossiers and mails, and switch all faults off; clock and settings stay."""
+        """Forget units, dossiers, mails and people with keys, and switch all faults off; clock and settings stay."""
         await json_body(request)  # no page of another site can send JSON
         await self._sandbox.run(self._sandbox.store.clear)
+        self._sandbox.remote.clear()
         return await self.clear_faults(request)
 
     def _dossier(self, row: Row, with_document: bool) -> Row:

@@ -49,6 +49,10 @@ class Portal:
         """The one page; its script shows home, an activation or the mailbox after the part behind `#`."""
         return self._static("portal.html")
 
+    async def phone(self, request: web.Request) -> web.Response:
+        """What somebody's phone shows of remote signing; who it is stands behind `#`."""
+        return self._static("phone.html")
+
     async def file(self, request: web.Request) -> web.Response:
         """Script and style."""
         return self._static(request.match_info["name"])

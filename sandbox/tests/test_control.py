@@ -161,4 +161,10 @@ def test_the_defaults_are_as_unkind_as_vss(start):
         "registered_code": "CE006",
         "elsewhere_code": "SE006",
         "notice_layout": "signed_files",
+        "remote_seconds": 300,
+        "remote_person": "phone",
+        "remote_polled_by": "transaction_id",
+        "remote_waiting": "plain",
+        "remote_algorithms": "both",
+        "remote_confirmation": "app",
     }
