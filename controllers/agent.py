@@ -240,23 +240,42 @@ class AgentController(http.Controller):
         requests = request.env["l10n_vn_ibhxh.signing.request"].sudo()
         ids = [request_id for request_id, _document in deliveries]
         found = requests.search(requests._domain_for(agent) & Domain("id", "in", ids)).grouped("id")
-        return [self._take(agent, found.get(request_id), document) for request_id, document in deliveries]
+        known = {}
+        for request_id, document in deliveries:
+            # Of several for one request the first counts; the others are answered as a second delivery is.
+            if request_id in found:
+                known.setdefault(found[request_id], document)
+        outcomes = self._take(agent, known)
+        answers = []
+        for request_id, document in deliveries:
+            signing = found.get(request_id)
+            outcome = outcomes[signing] if signing else ("not_found", None)
+            if signing and known[signing] is not document:
+                outcome = self._take(agent, {signing: document})[signing]
+            answers.append(self._answer(*outcome))
+        return answers
 
-    def _take(self, agent, signing, document):
-        """Take one of several; whatever is wrong with it, the others are not concerned."""
-        outcome, reason = "not_found", None
+    def _take(self, agent, deliveries):
+        """Take several, together where that works; whatever is wrong with one, the others are not concerned."""
+        requests = request.env["l10n_vn_ibhxh.signing.request"].sudo()
         try:
-            if signing:
-                with request.env.cr.savepoint():
-                    outcome, reason = signing._deliver(agent, document)
+            with request.env.cr.savepoint():
+                return requests._deliver_all(agent, deliveries)
         except OperationalError:
             # The transaction is over: Odoo repeats the whole call.
             raise
-        except LockError:
-            outcome = "server_error"
-        except Exception:
-            _logger.exception("Taking the signature of request %s failed", signing.id)
-            outcome = "server_error"
+        except Exception as error:
+            if len(deliveries) > 1:
+                return {
+                    signing: outcome
+                    for one in deliveries
+                    for signing, outcome in self._take(agent, {one: deliveries[one]}).items()
+                }
+            if not isinstance(error, LockError):
+                _logger.exception("Taking the signature of request %s failed", next(iter(deliveries)).id)
+            return dict.fromkeys(deliveries, ("server_error", None))
+
+    def _answer(self, outcome, reason):
         if outcome == "signed":
             return {"state": "signed"}
         message = request.env["l10n_vn_ibhxh.agent"].sudo()._error_message(outcome)

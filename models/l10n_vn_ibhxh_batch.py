@@ -10,7 +10,7 @@ from .const import LODGINGS, OPEN_STATES, standing
 FORGET_DAYS = 7
 # What a batch may give to companies that have none of their own.
 LACKED = ("provider_id", "agency_id", "email", "phone")
-CHUNK = 20
+CHUNK = 50
 COUNTS = ("ready", "blocked", "to_submit", "to_sign", "signed", "sent", "to_activate", "confirmed", "failed")
 # How far along a company is, out of 4: signed, sent, code received, confirmed.
 WEIGHTS = {"signed": 1, "sent": 2, "to_activate": 3, "confirmed": 4}
@@ -217,7 +217,7 @@ class L10n_Vn_IbhxhBatch(models.Model):
         self._check_own()
         self.sudo().lock_for_update()
         self.action_check_again()
-        if not self.line_ids.filtered(lambda line: line._is_waiting()):
+        if not self._waiting_lines(1):
             raise UserError(
                 self.env._("Every company of this batch is blocked. Resolve what is listed, then press “Check again”.")
             )
@@ -226,18 +226,18 @@ class L10n_Vn_IbhxhBatch(models.Model):
         return True
 
     def _register_some(self):
-        """Register up to `CHUNK` of the companies that wait, each by itself; return how many still wait.
+        """Register up to `CHUNK` of the companies that wait, together; return how many still wait.
 
         Those whose certificate's authority has to be asked first are left to the scheduled action: nobody waits for
         the network while rows are locked and others' work would be lost with this transaction.
         """
         self.ensure_one()
-        waiting = self.sudo().line_ids.filtered(lambda line: line._is_waiting())
-        due = waiting.certificate_id.filtered(lambda certificate: certificate._is_trust_due())
-        ready = waiting.filtered(lambda line: line.certificate_id not in due)[:CHUNK]
-        for line in ready:
-            line._register_company(self.user_id)
-        left = len(waiting) - len(ready)
+        waiting = self._waiting_lines(CHUNK)
+        due = waiting.certificate_id._trust_due()
+        ready = waiting.filtered(lambda line: line.certificate_id not in due)
+        if ready:
+            ready._register_companies(self.user_id)
+        left = len(self._waiting_lines())
         if left:
             self.env.ref("l10n_vn_ibhxh.ir_cron_l10n_vn_ibhxh_batch").sudo()._trigger()
         else:
@@ -263,13 +263,17 @@ class L10n_Vn_IbhxhBatch(models.Model):
             if not commit(1):
                 return
 
+    def _waiting_lines(self, limit=None):
+        """Return the lines (superuser) of the companies that nothing blocks and that are not registered yet."""
+        waiting = [("batch_id", "=", self.id), ("registration_id", "=", False), ("is_blocked", "=", False)]
+        return self.env["l10n_vn_ibhxh.batch.line"].sudo().search(waiting, limit=limit, order="id")
+
     def _ask_authorities(self, fetch, commit):
         """Ask about the certificates of the next companies, once each; return whether there is time left.
 
         Nothing is locked and no transaction is open while an authority is waited for, and each verdict is committed.
         """
-        waiting = self.sudo().line_ids.filtered(lambda line: line._is_waiting())
-        for certificate in waiting[:CHUNK].certificate_id.filtered(lambda certificate: certificate._is_trust_due()):
+        for certificate in self._waiting_lines(CHUNK).certificate_id._trust_due():
             question = certificate._trust_question()
             if not commit():
                 return False

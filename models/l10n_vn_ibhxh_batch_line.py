@@ -3,7 +3,9 @@ from odoo.exceptions import AccessError, UserError, ValidationError
 from odoo.fields import Domain
 from psycopg2 import IntegrityError
 
+from ..tools import preflight
 from .const import FORMS, STANDINGS, standing
+from .preflight_texts import sentence
 
 
 class L10n_Vn_IbhxhBatchLine(models.Model):
@@ -74,37 +76,53 @@ class L10n_Vn_IbhxhBatchLine(models.Model):
     def _is_to_submit(self):
         return self.registration_state == "draft" and self.registration_lodging == "elsewhere"
 
-    def _is_waiting(self):
-        return not self.registration_id and not self.is_blocked
+    def _register_companies(self, user):
+        """Register the companies of these lines of one batch as `user` does in the wizard, all together; what it would
+        object to becomes the blocker of the line that it concerns."""
+        try:
+            with self.env.cr.savepoint():
+                self._register_together(user)
+            return
+        except (AccessError, UserError, ValidationError) as error:
+            blockers = str(error)
+        except IntegrityError:
+            # Somebody was quicker since it was checked: the database allows one open registration.
+            blockers = self._under_way()
+        if len(self) == 1:
+            self.sudo().write({"blockers": blockers, "is_blocked": True})
+            return
+        half = len(self) // 2
+        for some in (self[:half], self[half:]):
+            some._register_companies(user)
 
-    def _register_company(self, user):
-        """Register the company as `user` does in the wizard; what it would object to becomes the line's blocker."""
-        self.ensure_one()
+    def _under_way(self):
+        """Return what is under way for one of the companies, in words; another transaction's may not be seen yet."""
+        other = self.company_id.sudo()._l10n_vn_ibhxh_open_registration()[:1]
+        if not other:
+            return self.env._("A registration is already in progress.")
+        return sentence(self.env, preflight.Finding("open", "blocking", "open_other", {"name": other.name}))
+
+    def _register_together(self, user):
         registrations = (
             self.env["l10n_vn_ibhxh.registration"]
             .with_user(user)
             .with_context(lang=user.lang, allowed_company_ids=self.company_id.ids)
         )
-        company = self.company_id.with_env(registrations.env)
-        proposal = company._l10n_vn_ibhxh_propose(self.batch_id._lacked())[company]
-        try:
-            with self.env.cr.savepoint():
-                registration = registrations._create_to_sign(
-                    {
-                        **registrations._convert_to_write(proposal),
-                        "company_id": company.id,
-                        "form": self.form,
-                        "certificate_id": self.certificate_id.id,
-                        "contact_name": user.name,
-                        "lodging": self.batch_id._lodging(proposal["provider_id"]),
-                    }
-                )
-                self.sudo().write({"registration_id": registration.id, "blockers": False, "is_blocked": False})
-        except (AccessError, UserError, ValidationError) as error:
-            self.sudo().write({"blockers": str(error), "is_blocked": True})
-        except IntegrityError:
-            # Somebody was quicker since it was checked: the database allows one open registration.
-            self.sudo().write({"blockers": self.env._("A registration is already in progress."), "is_blocked": True})
+        batch = self.batch_id
+        proposals = self.company_id.with_env(registrations.env)._l10n_vn_ibhxh_propose(batch._lacked())
+        rows = [
+            {
+                **registrations._convert_to_write(proposals[line.company_id]),
+                "company_id": line.company_id.id,
+                "form": line.form,
+                "certificate_id": line.certificate_id.id,
+                "contact_name": user.name,
+                "lodging": batch._lodging(proposals[line.company_id]["provider_id"]),
+            }
+            for line in self
+        ]
+        for line, registration in zip(self.sudo(), registrations._create_to_sign(rows), strict=True):
+            line.write({"registration_id": registration.id, "blockers": False, "is_blocked": False})
 
     def _submit_company(self, submitted_at):
         """Note that it was submitted elsewhere at `submitted_at` (UTC); what is objected to stays on the line."""

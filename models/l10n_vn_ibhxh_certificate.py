@@ -243,17 +243,16 @@ class L10n_Vn_IbhxhCertificate(models.Model):
         same_mode = fresh and kept.trust_findings["mode"] == self._trust_mode()
         return kept.trust_findings["findings"] if same_mode else None
 
-    def _is_trust_due(self):
-        """Whether authorities have to be asked before this certificate signs; without roots nobody is.
+    def _trust_due(self):
+        """Return those of these for which authorities have to be asked before they sign; without roots nobody is.
 
         A verdict that counts for signing a while longer is none that is due, so that whoever asked beforehand does not
         find it too old a moment later.
         """
-        return (
-            self._trust_mode() != "off"
-            and self._fresh_trust(minutes=TRUST_MINUTES / 2) is None
-            and bool(self.env["l10n_vn_ibhxh.trusted.root"].sudo().search_count([("is_root", "=", True)], limit=1))
-        )
+        roots = self.env["l10n_vn_ibhxh.trusted.root"].sudo()
+        if not self or self._trust_mode() == "off" or not roots.search_count([("is_root", "=", True)], limit=1):
+            return self.browse()
+        return self.filtered(lambda certificate: certificate._fresh_trust(minutes=TRUST_MINUTES / 2) is None)
 
     def _check_trust(self):
         """Check chain and revocation over the network and keep the findings. Never call this from a compute.

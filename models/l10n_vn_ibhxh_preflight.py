@@ -1,5 +1,6 @@
 from dataclasses import replace
 from datetime import timezone
+from typing import NamedTuple
 
 from odoo import api, fields, models
 from odoo.exceptions import ValidationError
@@ -32,6 +33,15 @@ INPUTS = (
     "corrects_id",
     "provider_check",
 )
+
+
+class Facts(NamedTuple):
+    """What the checks look up, for many records at once."""
+
+    under_way: dict
+    """`{company: its registrations that are under way}`."""
+    namesakes: dict
+    """`{company: other companies with its tax code}`."""
 
 
 class L10n_Vn_IbhxhPreflight(models.AbstractModel):
@@ -125,8 +135,10 @@ class L10n_Vn_IbhxhPreflight(models.AbstractModel):
 
     @api.depends(lambda self: self._preflight_depends())
     def _compute_preflight(self):
+        shown = self.filtered(lambda record: record._is_preflight_shown())
+        facts = shown._preflight_facts()
         for record in self:
-            findings = record._preflight_findings() if record._is_preflight_shown() else []
+            findings = record._preflight_findings(facts) if record in shown else []
             record.preflight = [record._preflight_row(finding) for finding in findings]
             record.is_blocked = preflight.worst(f for f in findings if f.level != "unasked") == "blocking"
 
@@ -148,15 +160,22 @@ class L10n_Vn_IbhxhPreflight(models.AbstractModel):
 
     # -- the checks --------------------------------------------------------------------------------------------------
 
-    def _preflight_findings(self):
+    def _preflight_facts(self):
+        """Return what has to be looked up for the checks, `Facts`: as many queries for many as for one."""
+        companies = self.company_id._origin
+        registrations = self.env["l10n_vn_ibhxh.registration"].sudo()
+        under_way = registrations.search([("company_id", "in", companies.ids), ("state", "in", OPEN_STATES)])
+        return Facts(under_way.grouped("company_id"), companies._l10n_vn_ibhxh_namesakes())
+
+    def _preflight_findings(self, facts):
         """Return all findings (`tools.preflight.Finding`) in the order in which a person should resolve them."""
         self.ensure_one()
         return [
-            *self._preflight_open(),
+            *self._preflight_open(facts),
             *self._preflight_form(),
             *self._preflight_certificate(),
             preflight.check_name(self.company_id.name or ""),
-            self._preflight_tax_code(),
+            self._preflight_tax_code(facts),
             *self._preflight_agency(),
             *self._preflight_unit_code(),
             preflight.check_email(self.email or "", self._preflight_email_repeated()),
@@ -169,12 +188,8 @@ class L10n_Vn_IbhxhPreflight(models.AbstractModel):
         """Return the e-mail as typed the second time, None when it need not be."""
         return None  # noqa: RET501 - None has a meaning here
 
-    def _preflight_open(self):
-        other = (
-            self.env["l10n_vn_ibhxh.registration"]
-            .sudo()
-            .search([("company_id", "=", self.company_id.id), ("state", "in", OPEN_STATES)], limit=2)
-        )
+    def _preflight_open(self, facts):
+        other = facts.under_way.get(self.company_id._origin, self.env["l10n_vn_ibhxh.registration"]).sudo()
         if self._name == other._name:
             other -= self._origin
         if other:
@@ -254,10 +269,10 @@ class L10n_Vn_IbhxhPreflight(models.AbstractModel):
             values = {"serial": on_record.serial, "action": "action_amend_first"}
             yield preflight.Finding("certificate", "blocking", "certificate_not_registered", values, "certificate_id")
 
-    def _preflight_tax_code(self):
+    def _preflight_tax_code(self, facts):
         """The tax code is corrected on the company, which is another page."""
         finding = preflight.check_tax_code(self.company_id.vat or "")
-        confusable = self.company_id._l10n_vn_ibhxh_confusable(self._unit_code() or False)
+        confusable = self.company_id._l10n_vn_ibhxh_confusable(self._unit_code() or False, facts.namesakes)
         if finding.level != "blocking" and confusable:
             in_tree = confusable[0].root_id == self.company_id.sudo().root_id
             code, field = ("tax_code_of_unit", "unit_code") if in_tree else ("tax_code_taken", None)
@@ -377,18 +392,25 @@ class L10n_Vn_IbhxhPreflight(models.AbstractModel):
 
     def _ask_authorities(self):
         """Check chain and revocation of the certificates whose last verdict is too old and that nothing else blocks."""
+        certificates = self.certificate_id._origin
+        due = certificates.filtered(lambda certificate: certificate._fresh_trust() is None)
+        if certificates._trust_mode() == "off" or not due:
+            return
         asked = self.filtered(
             lambda record: (
-                record.lodging != "elsewhere" and preflight.worst(record._preflight_certificate()) != "blocking"
+                record.certificate_id._origin in due
+                and record.lodging != "elsewhere"
+                and preflight.worst(record._preflight_certificate()) != "blocking"
             )
         )
-        asked.certificate_id._origin.filtered(lambda certificate: certificate._fresh_trust() is None)._check_trust()
+        asked.certificate_id._origin._check_trust()
 
     def _check_preflight(self):
         """Raise `ValidationError` naming everything that blocks; checks the certificate's chain where that is due."""
         self._ask_authorities()
+        facts = self._preflight_facts()
         for record in self:
-            findings = record._preflight_findings()
+            findings = record._preflight_findings(facts)
             rows = [record._preflight_row(finding) for finding in findings if finding.level == "blocking"]
             if rows:
                 raise ValidationError("\n".join(row["text"] for row in rows))

@@ -1,4 +1,4 @@
-from odoo import api, models
+from odoo import api, models, tools
 from odoo.exceptions import AccessError, UserError
 from odoo.fields import Command
 
@@ -28,11 +28,12 @@ class L10n_Vn_IbhxhProtected(models.AbstractModel):
     _secret_fields = frozenset()
 
     @api.model
+    @tools.ormcache(cache="stable")
     def _protected_fields(self):
         """Return the names of the fields that no person writes."""
         own = {name for name, field in self._fields.items() if MODULE in field._modules and name not in CORE_FIELDS}
         # Messages are written by posting them: a command on this field would write a history of its own.
-        return own - self._person_fields - self._creation_fields | ({"message_ids"} & self._fields.keys())
+        return frozenset(own - self._person_fields - self._creation_fields | ({"message_ids"} & self._fields.keys()))
 
     @api.model
     def default_get(self, fields):
@@ -44,45 +45,50 @@ class L10n_Vn_IbhxhProtected(models.AbstractModel):
             if field.default:
                 value = field.convert_to_cache(field.default(self), self, validate=False)
                 defaults[name] = field.convert_to_write(value, self)
-        self._check_references(defaults)
+        self._check_references([defaults])
         return defaults
 
     @api.model_create_multi
     def create(self, vals_list):
         for vals in vals_list:
             self._check_given(vals.keys() - self._creation_fields)
-            self._check_references(vals)
             self._check_required(vals, self._fields)
-        return super().create([self._complete(vals) for vals in vals_list])
+        self._check_references(vals_list)
+        return super().create(self._complete(vals_list))
 
     def write(self, vals):
         self._check_given(vals.keys())
-        self._check_references(vals)
+        self._check_references([vals])
         self._check_required(vals, vals.keys())
         return super().write(vals)
 
     def onchange(self, values, field_names, fields_spec):
         """A form's values, computed ones included, come from the browser: they are no more than what somebody says."""
-        self._check_references(values, values.keys() & self._fields.keys())
+        self._check_references([values], values.keys() & self._fields.keys())
         return super().onchange(values, field_names, fields_spec)
 
     @api.model
-    def _complete(self, vals):
-        """Return `vals` of a new record with what the model itself adds to them."""
-        return vals
+    def _complete(self, vals_list):
+        """Return the values of new records with what the model itself adds to them."""
+        return vals_list
 
     @api.model
-    def _check_references(self, vals, names=None):
+    def _check_references(self, vals_list, names=None):
         """Raise `AccessError` when a person refers to a record that they may not read.
 
         `names` are the fields to look at, those that people give by default.
         """
         if self.env.su:
             return
-        for name in vals.keys() & (self._person_fields | self._creation_fields) if names is None else names:
+        names = self._person_fields | self._creation_fields if names is None else names
+        referred = {}
+        for name in names & self._fields.keys():
             field = self._fields[name]
             if field.relational and MODULE in field._modules:
-                self.env[field.comodel_name].browse(_referred_ids(vals[name])).check_access("read")
+                ids = referred.setdefault(field.comodel_name, set())
+                ids.update(*(_referred_ids(vals[name]) for vals in vals_list if name in vals))
+        for model, ids in referred.items():
+            self.env[model].browse(ids).check_access("read")
 
     @api.model
     def _check_required(self, vals, names):

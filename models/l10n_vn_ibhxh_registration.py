@@ -5,6 +5,7 @@ from datetime import timedelta
 from odoo import api, fields, models
 from odoo.exceptions import AccessError, UserError, ValidationError
 from odoo.fields import Domain
+from odoo.tools import SQL
 
 from ..tools import contact, dossier, vss_mail
 from . import reminders
@@ -32,6 +33,18 @@ FORM_FIELDS = {
 }  # fmt: skip
 # What the dossier that is signed says of the company; a draft has no dossier yet.
 DOSSIER_FIELDS = ("tax_code", "company_name")
+
+
+# Only the program can put an instance of this class into a context.
+HISTORY_KEY = "l10n_vn_ibhxh_history"
+
+
+class History:
+    """Tells `write` that the caller writes the history down, for many registrations at once."""
+
+
+def _without(vals, name):
+    return {key: value for key, value in vals.items() if key != name}
 
 
 class L10n_Vn_IbhxhRegistration(models.Model):
@@ -420,42 +433,83 @@ class L10n_Vn_IbhxhRegistration(models.Model):
                     "A dossier that was handed over for signing cannot be changed. Take it back first, then correct it."
                 )
             )
-        names = [name for name in LOGGED if name in vals]
-        before = {registration: registration._logged_texts(names) for registration in self} if names else {}
+        is_logged_later = isinstance(self.env.context.get(HISTORY_KEY), History)
+        names = [] if is_logged_later else [name for name in LOGGED if name in vals]
+        before = self._logged_texts(names) if names else {}
         result = super().write({**vals, **self._normalise(vals)})
         self._log_changes(before, names)
         return result
 
+    def _write_each(self, vals, own):
+        """Write `vals`, and of `own`, `{registration: values}`, what is each one's; the history in one piece.
+
+        No chatter speaks of it, so neither may hold what it tracks, but for what `_log_move` tells.
+        """
+        names = [name for name in LOGGED if name in vals or any(name in values for values in own.values())]
+        before = self._logged_texts(names)
+        records = self.with_context(mail_notrack=True, **{HISTORY_KEY: History()})
+        if vals:
+            records.write(vals)
+        for record in records.with_context(tracking_disable=True):
+            if record in own:
+                record.write(own[record])
+        self._log_changes(before, names)
+
     def _logged_texts(self, names):
-        """Return `{name: text}` of these fields, in English, False where there is nothing."""
-        registration = self.sudo().with_context(lang="en_US", bin_size=True)
-        texts = {}
-        for name in names:
-            field, value = self._fields[name], registration[name]
-            if field.type == "selection":
-                value = dict(field._description_selection(registration.env)).get(value, value)
-            elif field.type == "many2one":
-                value = value.display_name
-            texts[name] = str(value) if value else False
+        """Return `{registration: {name: text}}` of these fields, in English, False where there is nothing."""
+        registrations = self.sudo().with_context(lang="en_US", bin_size=True)
+        labels = {
+            name: dict(self._fields[name]._description_selection(registrations.env))
+            for name in names
+            if self._fields[name].type == "selection"
+        }
+        texts = {registration: {} for registration in self}
+        for registration, found in zip(registrations, texts.values(), strict=True):
+            for name in names:
+                value = registration[name]
+                if name in labels:
+                    value = labels[name].get(value, value)
+                elif self._fields[name].type == "many2one":
+                    value = value.display_name
+                found[name] = str(value) if value else False
         return texts
 
     def _log_changes(self, before, names):
         """Write down what differs from `before`, `{registration: texts}`."""
+        if not names:
+            return
         user = self.env.user
+        after = self.browse().union(*before)._logged_texts(names)
         line = {"changed_at": fields.Datetime.now(), "changed_by": f"{user.name} <{user.login}>"}
         lines = [
             {**line, "registration_id": registration.id, "company_id": registration.company_id.id, "field": name}
             | {"old": old.get(name), "new": new}
             for registration, old in before.items()
-            for name, new in registration._logged_texts(names).items()
+            for name, new in after[registration].items()
             if new != old.get(name, False)
         ]
         self.env["l10n_vn_ibhxh.registration.log"].sudo().create(lines)
 
     @api.model
-    def _complete(self, vals):
-        name = vals.get("name") or self.env["ir.sequence"].next_by_code(self._name)
-        return {**super()._complete(vals), **({"name": name} if name else {})}
+    def _complete(self, vals_list):
+        unnamed = [vals for vals in vals_list if not vals.get("name")]
+        names = iter(self._next_names([vals.get("company_id") or self.env.company.id for vals in unnamed]))
+        vals_list = [vals if vals.get("name") else {**vals, "name": next(names)} for vals in vals_list]
+        return super()._complete([vals if vals["name"] else _without(vals, "name") for vals in vals_list])
+
+    @api.model
+    def _next_names(self, company_ids):
+        """Return the name of a new registration for each of these companies, False where no sequence gives one."""
+        sequence = self.env["ir.sequence"].sudo().search([("code", "=", self._name)])
+        is_plain = len(sequence) == 1 and sequence.implementation == "standard" and not sequence.use_date_range
+        if len(company_ids) == 1 or not is_plain or sequence.company_id:
+            sequences = self.env["ir.sequence"]
+            return [sequences.with_company(company_id).next_by_code(self._name) for company_id in company_ids]
+        # As Odoo draws one, all at once.
+        numbers = self.env.execute_query(
+            SQL("SELECT nextval(%s) FROM generate_series(1, %s)", f"ir_sequence_{sequence.id:03d}", len(company_ids))
+        )
+        return [sequence.get_next_char(number) for number in numbers]
 
     @api.model
     def _normalise(self, vals):
@@ -478,24 +532,26 @@ class L10n_Vn_IbhxhRegistration(models.Model):
             )
 
     @api.model
-    def _create_to_sign(self, vals):
-        """Create a registration with `vals`, have the token's holder asked to sign it, and return it; what is submitted
+    def _create_to_sign(self, vals_list):
+        """Create registrations, have the tokens' holders asked to sign them, and return them; what is submitted
         elsewhere stays a draft until a person says that it was.
 
-        Raises `ValidationError` naming everything that blocks it, as the wizard shows it.
+        The move that follows is their first message. Raises `ValidationError` naming everything that blocks one of
+        them, as the wizard shows it.
         """
-        draft = self.new(vals)
-        if draft.form == "05" and not draft.change_text:
-            vals = {**vals, "change_text": "\n".join(draft.company_id._l10n_vn_ibhxh_changes(draft))}
-            draft.change_text = vals["change_text"]
-        draft._check_preflight()
-        registration = self.create(vals)
-        registration._follow_certificate(registration.company_id.l10n_vn_ibhxh_certificate_id)
-        if registration.lodging == "elsewhere":
-            registration.company_id.sudo()._l10n_vn_ibhxh_update_state()
-        else:
-            registration.action_request_signature()
-        return registration
+        for vals in vals_list:
+            if vals["form"] == "05" and not vals.get("change_text"):
+                draft = self.new(vals)
+                vals["change_text"] = "\n".join(draft.company_id._l10n_vn_ibhxh_changes(draft))
+        registrations = self.with_context(mail_create_nolog=len(vals_list) > 1).create(vals_list)
+        registrations = registrations.with_env(self.env)
+        for registration in registrations.filtered(lambda r: r.form == "05"):
+            registration._follow_certificate(registration.company_id.l10n_vn_ibhxh_certificate_id)
+        elsewhere = registrations.filtered(lambda r: r.lodging == "elsewhere")
+        elsewhere._check_preflight()
+        elsewhere.company_id.sudo()._l10n_vn_ibhxh_update_state()
+        (registrations - elsewhere).action_request_signature()
+        return registrations
 
     def _follow_wizard(self, wizard):
         """Note what only the wizard knows: the certificate on record, the refusal it corrects, what follows."""
@@ -520,11 +576,11 @@ class L10n_Vn_IbhxhRegistration(models.Model):
 
     # -- state machine -------------------------------------------------------------------------------------------------
 
-    def _move(self, state, **vals):
+    def _move(self, state, own=None, **vals):
         """Move to `state` under the row lock, writing `vals` with it; the only place that writes `state`.
 
-        Raises `UserError` when the table of transitions does not allow the move, `LockError` when somebody else is
-        at the record.
+        `own` are further values of each, `{registration: values}`, none that the chatter tracks. Raises `UserError`
+        when the table of transitions does not allow the move, `LockError` when somebody else is at the record.
         """
         self.lock_for_update()
         for registration in self:
@@ -545,11 +601,12 @@ class L10n_Vn_IbhxhRegistration(models.Model):
         if state == "draft":
             vals.update(dict.fromkeys(DOSSIER_FIELDS, False))
         records = self.sudo()
+        own = own or {}
         if len(records) > 1:
             records._log_move(state)
-            records.with_context(mail_notrack=True).write({"state": state, **vals})
+            records._write_each({"state": state, **vals}, own)
         else:
-            records.write({"state": state, **vals})
+            records.write({"state": state, **vals, **own.get(records, {})})
         self.company_id.sudo()._l10n_vn_ibhxh_update_state()
         self._notify_page()
 
@@ -630,8 +687,6 @@ class L10n_Vn_IbhxhRegistration(models.Model):
     def action_request_signature(self):
         """Check, also what only the network can tell of the certificate; build the dossier anew and have it signed."""
         self.check_access("write")
-        # All at once: the time that silent authorities cost is bounded for all of them together.
-        self.filtered(lambda registration: registration.state == "draft")._ask_authorities()
         for registration in self:
             if registration.lodging == "elsewhere":
                 raise UserError(
@@ -640,50 +695,67 @@ class L10n_Vn_IbhxhRegistration(models.Model):
                         name=registration.name,
                     )
                 )
-            if registration.state == "draft":
-                registration._check_complete()
-                registration._check_preflight()
-            document = registration._build_document()
-            content = dossier.read(document)[1]
-            registration._move(
-                "to_sign",
-                document=base64.b64encode(document),
-                tax_code=content.tax_code,
-                company_name=content.subject_name,
-                signed_document=False,
-                error_code=False,
-                error_message=False,
-            )
-            registration.sudo().signing_request_id = self.env["l10n_vn_ibhxh.signing.request"]._request(
-                registration, document, registration.certificate_id, registration._signing_title()
-            )
-        return True
-
-    def _signing_title(self):
-        self.ensure_one()
-        official = self.env["l10n_vn_ibhxh.form"].sudo()._get(self.form, today_in_vietnam())
-        return f"{official.number or self.form} · {self.company_name or self.company_id.name}"
-
-    def _on_signed(self, signed_document):
-        """Called by the signing service once `signed_document` (bytes) has been verified."""
-        self.ensure_one()
-        self.lock_for_update()
-        if self.state != "to_sign":
-            self._message_log(
-                body=self.env._("The signature arrived after the request was cancelled and was discarded.")
-            )
-            return
-        request = self.signing_request_id.sudo()
+        drafts = self.filtered(lambda registration: registration.state == "draft")
+        for registration in drafts:
+            registration._check_complete()
+        # All at once: the time that silent authorities cost is bounded for all of them together.
+        drafts._check_preflight()
+        documents = {registration: registration._build_document() for registration in self}
+        contents = {registration: dossier.read(document)[1] for registration, document in documents.items()}
         self._move(
-            "to_send",
-            signed_document=base64.b64encode(signed_document),
-            signed_at=request.signed_at,
-            signed_by_id=request.signed_by_id.id,
-            signed_on=request.signed_on,
+            "to_sign",
+            {
+                registration: {
+                    "document": base64.b64encode(documents[registration]),
+                    "tax_code": content.tax_code,
+                    "company_name": content.subject_name,
+                }
+                for registration, content in contents.items()
+            },
+            signed_document=False,
             error_code=False,
             error_message=False,
         )
-        if self.can_submit:
+        titles = self._signing_titles()
+        requests = self.env["l10n_vn_ibhxh.signing.request"]._request_all(
+            self, {r: (documents[r], r.certificate_id, titles[r]) for r in self}
+        )
+        self.sudo()._write_each({}, {r: {"signing_request_id": requests[r].id} for r in self})
+        return True
+
+    def _signing_titles(self):
+        """Return `{registration: what the token's holder reads over its document}`."""
+        forms, today = self.env["l10n_vn_ibhxh.form"].sudo(), today_in_vietnam()
+        numbers = {form: forms._get(form, today).number or form for form in set(self.mapped("form"))}
+        return {r: f"{numbers[r.form]} · {r.company_name or r.company_id.name}" for r in self}
+
+    def _on_signed(self, signed_document):
+        """Called by the signing service once `signed_document` (bytes) has been verified."""
+        self._on_all_signed({self: signed_document})
+
+    @api.model
+    def _on_all_signed(self, signed):
+        """Called by the signing service once several documents, `{registration: bytes}`, have been verified."""
+        registrations = self.union(*signed)
+        registrations.lock_for_update()
+        waiting = registrations.filtered(lambda registration: registration.state == "to_sign")
+        for registration in registrations - waiting:
+            registration._message_log(
+                body=registration.env._("The signature arrived after the request was cancelled and was discarded.")
+            )
+        if not waiting:
+            return
+        own = {}
+        for registration in waiting:
+            request = registration.signing_request_id.sudo()
+            own[registration] = {
+                "signed_document": base64.b64encode(signed[registration]),
+                "signed_at": request.signed_at,
+                "signed_by_id": request.signed_by_id.id,
+                "signed_on": request.signed_on,
+            }
+        waiting._move("to_send", own, error_code=False, error_message=False)
+        if any(registration.can_submit for registration in waiting):
             self.env.ref("l10n_vn_ibhxh.ir_cron_l10n_vn_ibhxh_send")._trigger()
 
     def _on_sign_failed(self, code, message):

@@ -101,20 +101,31 @@ class L10n_Vn_IbhxhSigningRequest(models.Model):
         the record's company. Asked again for the same record and document it returns the open request.
         """
         record.ensure_one()
-        record.check_access("write")
-        company = record.company_id
-        certificate._check_usable_for(company)
-        digest = hashlib.sha256(document).hexdigest()
+        return self._request_all(record, {record: (document, certificate, title)})[record]
+
+    @api.model
+    def _request_all(self, records, wanted):
+        """Do what `_request` does for many records of one model; return `{record: request}`.
+
+        :param wanted: `{record: (document, certificate, title)}`
+        """
+        records.check_access("write")
         requests = self.sudo()
         waiting = requests.search(
-            [("res_model", "=", record._name), ("res_id", "=", record.id), ("state", "in", ("pending", "claimed"))]
-        )
-        same = waiting.filtered(lambda r: r.sha256 == digest and r.certificate_id == certificate)
-        (waiting - same)._cancel()
-        if same:
-            return same
-        request = requests.create(
-            {
+            [("res_model", "=", records._name), ("res_id", "in", records.ids), ("state", "in", ("pending", "claimed"))]
+        ).grouped("res_id")
+        found, rows, replaced = {}, {}, requests.browse()
+        for record, (document, certificate, title) in wanted.items():
+            company = record.company_id
+            certificate._check_usable_for(company)
+            digest = hashlib.sha256(document).hexdigest()
+            own = waiting.get(record.id, requests.browse())
+            same = own.filtered(lambda r, of=digest, by=certificate: r.sha256 == of and r.certificate_id == by)
+            replaced += own - same
+            if same:
+                found[record] = same
+                continue
+            rows[record] = {
                 "title": title,
                 "res_model": record._name,
                 "res_id": record.id,
@@ -124,9 +135,10 @@ class L10n_Vn_IbhxhSigningRequest(models.Model):
                 "document": base64.b64encode(document),
                 "sha256": digest,
             }
-        )
-        request._holders()._ring()
-        return request
+        replaced._cancel()
+        created = requests.create(list(rows.values()))
+        created._holders()._ring()
+        return found | dict(zip(rows, created, strict=True))
 
     def _cancel(self):
         """Withdraw what is not signed yet; a computer that works on it learns so when it delivers."""
@@ -160,9 +172,11 @@ class L10n_Vn_IbhxhSigningRequest(models.Model):
     def _holders(self):
         """Return the computers that may sign these requests."""
         agents = self.env["l10n_vn_ibhxh.agent"]
-        for request in self.sudo():
-            agents |= request.certificate_id.agent_ids.filtered(
-                lambda agent, company=request.company_id: not agent.revoked and company in agent.user_id.company_ids
+        for certificate, requests in self.sudo().grouped("certificate_id").items():
+            agents |= certificate.agent_ids.filtered(
+                lambda agent, companies=requests.company_id: (
+                    not agent.revoked and bool(companies & agent.user_id.company_ids)
+                )
             )
         return agents
 
@@ -232,23 +246,44 @@ class L10n_Vn_IbhxhSigningRequest(models.Model):
         whose lease lapsed is taken as long as nobody else holds the lease: it is exactly what was asked for.
         """
         self.ensure_one()
-        # Before the row is locked: what the agent sent is not to decide how long others wait. Neither the document nor
-        # the certificate of a request ever changes.
-        refusal = self._refusal(signed)
-        self.lock_for_update()
-        if self.state == "signed":
-            same = base64.b64decode(self.signed_document) == signed
-            return ("signed" if same else "already_done"), None
-        lapsed = self.state == "pending" and self.agent_id == agent
-        if not (self._held_by(agent) or lapsed):
-            return "lease_lost", None
-        if refusal:
-            self._fail("invalid_signature", str(refusal))
-            return "rejected", refusal.code
+        return self._deliver_all(agent, {self: signed})[self]
+
+    @api.model
+    def _deliver_all(self, agent, delivered):
+        """Take signed documents, `{request: bytes}`, from `agent`; return `{request: what _deliver returns}`.
+
+        Each is judged by itself; what follows from those that are taken follows for all of them, or for none. Raises
+        `LockError` when somebody else is at one of them.
+        """
+        requests = self.union(*delivered)
+        # Before the rows are locked: what the agent sent is not to decide how long others wait. Neither the document
+        # nor the certificate of a request ever changes.
+        refusals = {request: request._refusal(signed) for request, signed in delivered.items()}
+        requests.lock_for_update()
+        outcomes, taken = {}, self.browse()
+        for request, signed in delivered.items():
+            is_lapsed = request.state == "pending" and request.agent_id == agent
+            if request.state == "signed":
+                is_same = base64.b64decode(request.signed_document) == signed
+                outcomes[request] = ("signed" if is_same else "already_done"), None
+            elif not (request._held_by(agent) or is_lapsed):
+                outcomes[request] = "lease_lost", None
+            elif refusals[request]:
+                request._fail("invalid_signature", str(refusals[request]))
+                outcomes[request] = "rejected", refusals[request].code
+            else:
+                taken += request
+                outcomes[request] = "signed", None
+        taken._take(agent, delivered)
+        return outcomes
+
+    def _take(self, agent, delivered):
+        """Keep these signatures of `agent`, among those `delivered`, and tell the records that asked."""
+        for request in self:
+            request.signed_document = base64.b64encode(delivered[request])
         self.write(
             {
                 "state": "signed",
-                "signed_document": base64.b64encode(signed),
                 "signed_at": fields.Datetime.now(),
                 "signed_by_id": agent.user_id.id,
                 "signed_on": agent.name,
@@ -258,9 +293,18 @@ class L10n_Vn_IbhxhSigningRequest(models.Model):
                 "error_message": False,
             }
         )
-        self._record()._on_signed(signed)
+        for (model, user), requests in self.grouped(lambda request: (request.res_model, request.user_id)).items():
+            records = requests._records()
+            signed = {
+                record: delivered[request]
+                for record, request in zip(records.with_context(lang=user.lang), requests, strict=True)
+            }
+            if hasattr(self.env[model], "_on_all_signed"):
+                records._on_all_signed(signed)
+                continue
+            for record, document in signed.items():
+                record.with_company(record.company_id)._on_signed(document)
         self._notify_records()
-        return "signed", None
 
     def _refusal(self, signed):
         """Return the `SignatureError` that speaks against a signed document (bytes), or None."""
@@ -297,10 +341,14 @@ class L10n_Vn_IbhxhSigningRequest(models.Model):
     def _record(self):
         """Return the record that asked, in the language and company of the person who asked for it."""
         self.ensure_one()
-        record = self.env[self.res_model].sudo().browse(self.res_id).exists()
-        if not record:
+        return self._records().with_context(lang=self.user_id.lang).with_company(self.company_id)
+
+    def _records(self):
+        """Return the records, of one model, that asked."""
+        records = self.env[self[:1].res_model].sudo().browse(self.mapped("res_id"))
+        if len(records.exists()) < len(records):
             raise UserError(self.env._("The record that asked for this signature is gone."))
-        return record.with_context(lang=self.user_id.lang).with_company(self.company_id)
+        return records
 
     def _notify_records(self):
         """Tell every open page that may show one of the records that something moved. The message is numbers only."""

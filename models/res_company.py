@@ -154,19 +154,23 @@ class ResCompany(models.Model):
         if companies:
             certificates.search(domain)._update_companies()
 
-    def _l10n_vn_ibhxh_confusable(self, unit_code):
+    def _l10n_vn_ibhxh_namesakes(self):
+        """Return `{company: other companies with its tax code}`, as superuser."""
+        companies = self.sudo()._origin
+        codes = [code for code in companies.mapped("l10n_vn_ibhxh_tax_code") if code]
+        same = companies.search([("l10n_vn_ibhxh_tax_code", "in", codes)]).grouped("l10n_vn_ibhxh_tax_code")
+        return {c: same.get(c.l10n_vn_ibhxh_tax_code, companies.browse()) - c for c in companies}
+
+    def _l10n_vn_ibhxh_confusable(self, unit_code, namesakes):
         """Return the companies (superuser) that VSS's answers to this one could be taken for, by tax and unit code.
 
         A tax code belongs to one company. Units of one company tree may share it where their unit codes differ; those
         that are not with VSS, as branches that Odoo needs for other things, are in nobody's way.
+
+        :param namesakes: see `_l10n_vn_ibhxh_namesakes`
         """
         company = self.sudo()._origin
-        if not company.l10n_vn_ibhxh_tax_code:
-            return company.browse()
-        same = company.search(
-            [("l10n_vn_ibhxh_tax_code", "=", company.l10n_vn_ibhxh_tax_code), ("id", "!=", company.id)]
-        )
-        return same.filtered(
+        return namesakes.get(company, company.browse()).filtered(
             lambda other: other.root_id != company.root_id or unit_code in other._l10n_vn_ibhxh_unit_codes_at_vss()
         )
 

@@ -174,7 +174,7 @@ class TestBatch(ManyCompanies):
         batch = self._batch(self.companies[:2])
         line = self._line(batch, self.companies[0])
         made = self.env["l10n_vn_ibhxh.registration"].create({"company_id": line.company_id.id})
-        line._register_company(self.user)
+        line._register_companies(self.user)
         self.assertFalse(line.registration_id)
         self.assertIn(made.name, line.problem)
 

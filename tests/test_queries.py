@@ -1,11 +1,15 @@
+import base64
 from contextlib import contextmanager
 
 from odoo.tests import Form, tagged
 
 from .companies import ManyRows, tax_code
+from .samples import signing
 
 WIZARD = "l10n_vn_ibhxh.registration.wizard"
 REGISTRATION = "l10n_vn_ibhxh.registration"
+# Statements that one company more costs in a batch, by step.
+MOST_FOR_ONE_MORE = {"prepared": 1, "signed": 1, "sent": 20}
 
 
 @tagged("post_install_l10n", "post_install", "-at_install")
@@ -107,3 +111,37 @@ class TestQueries(ManyRows):
                 live = env[agents._name].get_live(self.company.id)
             self.assertGreaterEqual(len(live["computers"][0]["certificates"]), len(some))
         self._assert_constant(counts, 20)
+
+    def test_j_a_batch_is_registered_signed_and_sent_together(self):
+        """What a company more costs, each in the whole: rows of its own, and no statement for looking things up."""
+        counts = {"prepared": [], "signed": [], "sent": []}
+        companies = self._new_companies(50)
+        codes = tuple(f"MST:{company.vat}" for company in companies)
+        der = self._new_certificate(
+            uids=codes, not_before=self.certificate.not_before, not_after=self.certificate.not_after
+        )
+        self._plug_in(self.agent, der)
+        for some in (companies[:10], companies[10:]):
+            batch = self._as_user(some)["l10n_vn_ibhxh.batch"]._from_companies(some)
+            with self._counted(counts["prepared"]):
+                batch.action_register()
+            registrations = batch.line_ids.registration_id
+            self.assertEqual(registrations.mapped("state"), ["to_sign"] * len(some))
+            self.assertEqual(len(set(registrations.mapped("name"))), len(some))
+            for registration in registrations:
+                self.assertEqual(len(registration.message_ids), 1, "the move is all that there is to say")
+            requests = self._claim_all(der)
+            signed = {request: signing.sign(base64.b64decode(request.document), der) for request in requests}
+            with self._counted(counts["signed"]):
+                outcomes = requests._deliver_all(self.agent, signed)
+            self.assertEqual(set(outcomes.values()), {("signed", None)})
+            with self._counted(counts["sent"]):
+                self._send()
+            self.assertEqual(set(registrations.mapped("state")), {"sent"})
+        for step, most in MOST_FOR_ONE_MORE.items():
+            few, many = counts[step]
+            self.assertLessEqual((many - few) / 30, most, f"{step}: {few} for 10, {many} for 40")
+
+    def _claim_all(self, der):
+        requests = self.env["l10n_vn_ibhxh.signing.request"].sudo()
+        return requests._claim(self.agent, [self._plug_in(self.agent, der).fingerprint], 500)

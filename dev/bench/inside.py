@@ -6,17 +6,20 @@ The result is printed as one line of JSON after `MARK`, because Odoo logs to the
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import psycopg2.errors
 
 from .. import database, odoo
 from ..console import Problem
-from ..paths import PYTHON
+from ..packaging import release
+from ..paths import ADDON, ADDONS, LOGS, PYTHON, RUNTIME
 
 MARK = "RESULT "
 SOURCE = "bench_source"
@@ -33,16 +36,54 @@ def clean() -> None:
     database.drop(SOURCE)
 
 
-def run(task: str, *arguments: Any) -> dict[str, Any]:
+def prepare_release(version: str) -> None:
+    """Make the database that each task of an earlier release gets a copy of, and unpack that release."""
+    folder = _folder(version)
+    shutil.rmtree(folder, ignore_errors=True)
+    release.unpack(release.kept()[version], folder)
+    name = _source(version)
+    database.fresh(name, install=False)
+    config = odoo.write_config(name, **_options(version))
+    log = LOGS / f"init-{name}.log"
+    log.unlink(missing_ok=True)
+    if odoo.run("-c", str(config), "-i", ADDON, "--stop-after-init", "--no-http", log=log):
+        raise Problem(f"Release {version} could not be installed.", f"See {log}")
+
+
+def clean_release(version: str) -> None:
+    """Drop what `prepare_release` made."""
+    database.drop(_source(version))
+    shutil.rmtree(_folder(version), ignore_errors=True)
+
+
+def _folder(version: str) -> Path:
+    return RUNTIME / "bench-releases" / version
+
+
+def _source(version: str) -> str:
+    return f"{SOURCE}_{version.replace('.', '_')}" if version else SOURCE
+
+
+def _options(version: str) -> dict[str, str]:
+    """Entries of Odoo's configuration, so that it runs this release ("" for the checkout)."""
+    if not version:
+        return {}
+    core = [path for path in odoo.addons_path().split(",") if path != str(ADDONS)]
+    return {"addons_path": ",".join([*core, str(_folder(version))])}
+
+
+def run(task: str, *arguments: Any, version: str = "") -> dict[str, Any]:
     """Run a task on a copy of the source database; returns what it measured.
 
+    :param version: an earlier release that runs instead of this checkout's addon, see `prepare_release`
     :raises Problem: with the end of its output
     """
     name = f"bench_{task}"
-    database.copy(SOURCE, name)
+    database.copy(_source(version), name)
+    config = odoo.write_config(name, **_options(version))
     try:
         done = subprocess.run(
-            [str(PYTHON), "-m", "dev.bench.inside", task, str(odoo.write_config(name)), json.dumps(arguments)],
+            [str(PYTHON), "-m", "dev.bench.inside", task, str(config), json.dumps(arguments)],
             env=odoo.environment(),
             capture_output=True,
             text=True,
@@ -81,9 +122,13 @@ def main(task: str, config: str, arguments: list[Any]) -> None:
     tools.config.parse_config(["-c", config, "--log-level=critical"], setup_logging=True)
     initialize_sys_path()
 
-    from . import follow, mails
+    from . import follow, mails, registering
 
-    tasks: dict[str, Callable[..., dict[str, Any]]] = {"follow": follow.measure, "mails": mails.measure}
+    tasks: dict[str, Callable[..., dict[str, Any]]] = {
+        "follow": follow.measure,
+        "mails": mails.measure,
+        "registering": registering.measure,
+    }
     registry = Registry(tools.config["db_name"][0])
     with registry.cursor() as cr:
         result = tasks[task](api.Environment(cr, SUPERUSER_ID, {}), *arguments)
