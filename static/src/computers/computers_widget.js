@@ -14,6 +14,8 @@ const MOST_UNUSABLE = 2;
 /**
  * Which computers are on and which certificates are plugged in right now, for the company of the record.
  *
+ * One line says which computer will sign, or what is wrong; all computers with their tokens unfold below it.
+ *
  * Computers that come, tokens that are plugged in or pulled out and requests that a computer takes are told over the
  * bus. Silence cannot be told, so the server says when each computer will count as silent, and the widget looks again
  * at that moment.
@@ -25,7 +27,7 @@ export class ComputersWidget extends Component {
     setup() {
         this.orm = useService("orm");
         this.action = useService("action");
-        this.state = useState({ computers: [] });
+        this.state = useState({ computers: [], isUnfolded: false });
         useLiveReload({
             types: ["l10n_vn_ibhxh/tokens", "l10n_vn_ibhxh/signing"],
             reload: () => this.refresh(),
@@ -93,14 +95,28 @@ export class ComputersWidget extends Component {
         return this.action.doAction("l10n_vn_ibhxh.action_pair_computer");
     }
 
-    get isOnline() {
-        return this.state.computers.some((computer) => computer.online);
+    /** The computer that the line is about: the one that is being used, else the one that is nearest to signing. */
+    get main() {
+        const { computers } = this.state;
+        return (
+            computers.find((computer) => computer.online && computer.asking) ||
+            computers.find((computer) => computer.online && this.usable(computer)) ||
+            computers.find((computer) => computer.online) ||
+            computers[0]
+        );
     }
 
-    get hasUsable() {
-        return this.state.computers.some(
-            (computer) => computer.online && computer.certificates.some((certificate) => certificate.usable),
-        );
+    /** The first certificate on a computer that can sign for the company. */
+    usable(computer) {
+        return computer.certificates.find((certificate) => certificate.usable);
+    }
+
+    get isWrong() {
+        return !this.main?.online || !(this.main.asking || this.usable(this.main));
+    }
+
+    toggle() {
+        this.state.isUnfolded = !this.state.isUnfolded;
     }
 
     /** The certificates to show one by one: those that can sign, and the others as long as they are few. */

@@ -2,6 +2,7 @@ import { registry } from "@web/core/registry";
 import { FormController } from "@web/views/form/form_controller";
 import { formView } from "@web/views/form/form_view";
 
+import { MenuButtonsArchParser, menuButtonItems } from "../forms/menu_buttons";
 import { useLiveReload } from "./use_live_reload";
 
 /** A form that follows its record while it moves on the server. What a person is typing is never overwritten. */
@@ -38,6 +39,10 @@ export class LiveFormController extends FormController {
         }
     }
 
+    getStaticActionMenuItems() {
+        return { ...super.getStaticActionMenuItems(), ...menuButtonItems(this) };
+    }
+
     async discard() {
         await super.discard(...arguments);
         if (this.hasMissedChange && !this.env.inDialog) {
@@ -46,4 +51,8 @@ export class LiveFormController extends FormController {
     }
 }
 
-registry.category("views").add("l10n_vn_ibhxh_live_form", { ...formView, Controller: LiveFormController });
+registry.category("views").add("l10n_vn_ibhxh_live_form", {
+    ...formView,
+    ArchParser: MenuButtonsArchParser,
+    Controller: LiveFormController,
+});

@@ -12,9 +12,11 @@ const ICONS = {
     passed: "fa-check-circle text-success",
 };
 
+const MATTERS = ["blocking", "warning"];
+
 /**
  * The checks before signing: what blocks first, each with a link to the input or the action that resolves it.
- * Checks that passed are folded away.
+ * Checks that passed, and those that need the network and were not made yet, are folded away.
  */
 export class PreflightField extends Component {
     static template = "l10n_vn_ibhxh.PreflightField";
@@ -23,7 +25,7 @@ export class PreflightField extends Component {
     setup() {
         this.orm = useService("orm");
         this.action = useService("action");
-        this.state = useState({ checking: false, showPassed: false });
+        this.state = useState({ checking: false, isUnfolded: false });
     }
 
     get rows() {
@@ -32,11 +34,23 @@ export class PreflightField extends Component {
     }
 
     get shown() {
-        return this.state.showPassed ? this.rows : this.rows.filter((row) => row.level !== "passed");
+        return this.state.isUnfolded ? this.rows : this.rows.filter((row) => MATTERS.includes(row.level));
     }
 
-    get passedCount() {
-        return this.rows.filter((row) => row.level === "passed").length;
+    get isBlocked() {
+        return this.rows.some((row) => row.level === "blocking");
+    }
+
+    get isClear() {
+        return !this.rows.some((row) => MATTERS.includes(row.level));
+    }
+
+    get foldedCount() {
+        return this.rows.filter((row) => !MATTERS.includes(row.level)).length;
+    }
+
+    toggle() {
+        this.state.isUnfolded = !this.state.isUnfolded;
     }
 
     icon(row) {
@@ -55,7 +69,8 @@ export class PreflightField extends Component {
     /** Put the cursor into the input that resolves a finding. */
     focus(row) {
         const scope = this.rootElement();
-        const holder = scope.querySelector(`.o_field_widget[name="${row.field}"]`);
+        const holder = scope.querySelector(`.o_field_widget[name="${row.field}"]:not(summary *)`);
+        holder?.closest("details")?.setAttribute("open", "");
         const input = holder?.querySelector("input, textarea, select, [tabindex]") || holder;
         input?.scrollIntoView({ block: "center" });
         input?.focus();

@@ -98,7 +98,7 @@ add("l10n_vn_ibhxh_first_time", {
         cue("code"),
         isState("to_activate"),
         { content: "The code is there", trigger: "[name='activation_code']:contains('BV2VLHCKRA')" },
-        { content: "It can be copied", trigger: "[name='activation_code'] .o_clipboard_button" },
+        { content: "It can be copied", trigger: "[name='activation_code'] .o_l10n_vn_ibhxh_open_portal" },
         { content: "The portal's link is there", trigger: "[name='activation_url'] a[href*='kich-hoat']" },
         { content: "The countdown runs", trigger: ".o_l10n_vn_ibhxh_countdown_clock:contains(/^23:5\\d:\\d\\d$/)" },
         cue("confirm"),

@@ -5,8 +5,10 @@ import { ComputersWidget } from "@l10n_vn_ibhxh/computers/computers_widget";
 import { defineIbhxhModels, PATIENT, tell } from "./ibhxh_test_helpers";
 
 const WIDGET = ".o_l10n_vn_ibhxh_computers";
-const COMPUTER = `${WIDGET} .o_l10n_vn_ibhxh_computer`;
+const LINE = `${WIDGET} .o_l10n_vn_ibhxh_computer`;
 const PLUGGED = `${WIDGET} .o_l10n_vn_ibhxh_plugged`;
+const UNFOLD = `${WIDGET} .o_l10n_vn_ibhxh_unfold`;
+const COMPUTER = `${WIDGET} li`;
 
 defineIbhxhModels();
 
@@ -69,6 +71,36 @@ test("without a computer it says what to do, and the button pairs one", async ()
     expect.verifySteps(["l10n_vn_ibhxh.action_pair_computer"]);
 });
 
+test("one line names the computer that will sign, the others unfold", async () => {
+    await open(
+        computer({ id: 2, name: "PC-KHO", online: false }),
+        computer({ id: 3, name: "PC-LE-TAN" }),
+        computer({ certificates: [token(1)] }),
+    );
+    expect(LINE).toHaveText("PC-KETOAN");
+    expect(LINE).toHaveAttribute("data-online");
+    expect(PLUGGED).toHaveText("Token 1 · VNPT-CA · 03/02/2027");
+    expect(`${WIDGET} .alert-warning`).toHaveCount(0);
+    expect(COMPUTER).toHaveCount(0);
+    expect(UNFOLD).toHaveText("All computers (3)");
+    await contains(UNFOLD).click();
+    expect(COMPUTER).toHaveCount(3);
+    expect(UNFOLD).toHaveAttribute("aria-expanded", "true");
+});
+
+test("one line says what is wrong", async () => {
+    const answer = await open(computer({ online: false }));
+    expect(`${WIDGET} .alert-warning [role='status']`).toHaveText(/is off \(last seen: 1 hour ago\). Switch it on/);
+    answer.computers = [
+        computer({ online: false }),
+        computer({ id: 2, name: "PC-KHO", certificates: [token(1, { usable: false })] }),
+    ];
+    await tell("tokens");
+    expect(await waitFor(`${WIDGET} .o_l10n_vn_ibhxh_no_token`, PATIENT)).toHaveText(/no valid token of this company/);
+    expect(LINE).toHaveText("PC-KHO");
+    await expect.waitForSteps(["get_live 1", "read"], PATIENT);
+});
+
 test("computers and tokens, with what cannot sign told apart", async () => {
     await open(
         computer({
@@ -80,15 +112,16 @@ test("computers and tokens, with what cannot sign told apart", async () => {
         }),
         computer({ id: 2, name: "PC-KHO", online: false }),
     );
+    await contains(UNFOLD).click();
     expect(WIDGET).toHaveAttribute("aria-label", "Computers and tokens");
     expect(WIDGET).toHaveAttribute("aria-live", "polite");
     expect(`${WIDGET} [role='status']`).toHaveCount(0);
     expect(`${COMPUTER}[data-name='PC-KETOAN'] .badge`).toHaveText("online");
     expect(`${COMPUTER}[data-name='PC-KHO'] .badge`).toHaveText("offline");
     expect(`${COMPUTER}[data-name='PC-KHO']`).toHaveText(/Last seen: 1 hour ago/);
-    expect(`${PLUGGED}:eq(0)`).toHaveText("Token 1 · VNPT-CA · 03/02/2027");
-    expect(`${PLUGGED}:eq(1)`).toHaveText(/expired: renew it/);
-    expect(`${PLUGGED}:eq(2)`).toHaveText(/of tax code 0101243150, not for this company/);
+    expect(`${COMPUTER} .small:eq(0)`).toHaveText("Token 1 · VNPT-CA · 03/02/2027");
+    expect(`${COMPUTER} .small:eq(1)`).toHaveText(/expired: renew it/);
+    expect(`${COMPUTER} .small:eq(2)`).toHaveText(/of tax code 0101243150, not for this company/);
     expect(`${WIDGET} i.fa:not([aria-hidden='true'])`).toHaveCount(0, { message: "no icon is read aloud" });
 });
 
@@ -96,6 +129,7 @@ test("many tokens of other companies are only counted", async () => {
     const others = [2, 3, 4].map((id) => token(id, { usable: false }));
     await open(computer({ certificates: [token(1), ...others] }));
     expect(PLUGGED).toHaveCount(1);
+    await contains(UNFOLD).click();
     expect(COMPUTER).toHaveText(/and 3 certificates of other tax codes/);
 });
 

@@ -20,6 +20,7 @@ export class Registration extends models.Model {
     });
     is_shown = fields.Boolean({ default: true });
     email = fields.Char();
+    unit_code = fields.Char();
     company_id = fields.Many2one({ relation: "res.company" });
     activation_expires_at = fields.Datetime();
     activation_seconds_left = fields.Integer();

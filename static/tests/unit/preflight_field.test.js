@@ -19,24 +19,38 @@ async function open(...rows) {
         resId: 1,
         arch: `<form>
             <field name="email" /><field name="name" />
+            <details>
+                <summary><field name="unit_code" readonly="1" /></summary>
+                <div><field name="unit_code" /></div>
+            </details>
             <field name="preflight" widget="l10n_vn_ibhxh_preflight" />
         </form>`,
     });
 }
 
-test("what blocks comes first, what passed is folded away", async () => {
+test("what blocks comes first, what needs nobody is folded away", async () => {
     await open(row("passed"), row("unasked"), row("warning"), row("blocking"));
-    expect(queryAllTexts(ROW)).toEqual(["It is blocking.", "It is warning.", "It is unasked."]);
+    expect(queryAllTexts(ROW)).toEqual(["It is blocking.", "It is warning."]);
+    expect(`${CHECKS} strong`).toHaveText("Correct first");
     const fold = `${CHECKS} button[aria-expanded]`;
-    expect(fold).toHaveText("1 passed");
+    expect(fold).toHaveText("2 more checks");
     expect(fold).toHaveAttribute("aria-expanded", "false");
     await contains(fold).click();
     expect(fold).toHaveAttribute("aria-expanded", "true");
-    expect(`${ROW}:last`).toHaveText("It is passed.");
+    expect(queryAllTexts(ROW)).toEqual(["It is blocking.", "It is warning.", "It is unasked.", "It is passed."]);
+});
+
+test("when nothing is wrong, one line says so", async () => {
+    await open(row("passed"), row("unasked"));
+    expect(`${CHECKS} .o_l10n_vn_ibhxh_clear`).toHaveText("No problems found.");
+    expect(ROW).toHaveCount(0);
+    await contains(`${CHECKS} button[aria-expanded]`).click();
+    expect(ROW).toHaveCount(2);
 });
 
 test("each level has a name for those who do not see its colour", async () => {
     await open(row("unasked"), row("warning"), row("blocking"));
+    await contains(`${CHECKS} button[aria-expanded]`).click();
     expect(`${ROW} i[role='img']`).toHaveCount(3);
     expect(queryAllAttributes(`${ROW} i`, "aria-label")).toEqual(["Blocks signing", "Please check", "Not asked yet"]);
     expect(CHECKS).toHaveAttribute("aria-live", "polite");
@@ -52,6 +66,14 @@ test("the cursor goes to the input that resolves a finding", async () => {
     expect(`${ROW} button`).toHaveCount(1);
     await contains(`${ROW} button`).click();
     expect(".o_field_widget[name='email'] input").toBeFocused();
+});
+
+test("an input that is folded away is unfolded first", async () => {
+    await open(row("blocking", { field: "unit_code" }));
+    expect("details").not.toHaveAttribute("open");
+    await contains(`${ROW} button`).click();
+    expect("details").toHaveAttribute("open");
+    expect("details > div .o_field_widget[name='unit_code'] input").toBeFocused();
 });
 
 test("an action that resolves it is asked from the server and done, after saving", async () => {
