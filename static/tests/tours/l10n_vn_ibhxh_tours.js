@@ -69,7 +69,7 @@ add("l10n_vn_ibhxh_first_time", {
         openMenu("l10n_vn_ibhxh_menu_register"),
         {
             content: "No computer is paired: pair one",
-            trigger: ".modal .o_l10n_vn_ibhxh_no_computer button",
+            trigger: ".modal .o_l10n_vn_ibhxh_pair",
             run: "click",
         },
         { content: "The password is asked for", trigger: ".modal [name='password'] input", run: "edit ketoan123" },
