@@ -40,7 +40,7 @@ def running(odoo: FakeOdoo, folder: Path, hsm: softhsm.SoftHsm, *options: str) -
     reading, writing = os.pipe()
     os.write(writing, softhsm.PIN.encode())
     os.close(writing)
-    command = [*base, "run", "--pin-fd", str(reading), "--no-tray", *options]
+    command = [*base, "run", "--pin-fd", str(reading), *options]
     process = subprocess.Popen(command, pass_fds=(reading,), env=hsm.environment, stderr=subprocess.DEVNULL)
     os.close(reading)
     try:

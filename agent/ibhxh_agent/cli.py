@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import importlib
 import io
 import logging
 import sys
@@ -11,6 +12,7 @@ from pathlib import Path
 
 from ibhxh_agent import __version__
 from ibhxh_agent.children import CHILD_FLAG
+from ibhxh_agent.config import SCHEME
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -20,8 +22,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if given[:1] == [CHILD_FLAG]:
         return _child(given[1:])
     # Not at the top: a child must start fast, and a token child must not import what it does not need.
-    import truststore
-
     from ibhxh_agent.errors import AgentError
     from ibhxh_agent.hardening import forbid_memory_dumps
     from ibhxh_agent.texts import use_language
@@ -29,12 +29,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     forbid_memory_dumps()
     # Commands tell their findings themselves; only `run` keeps a log.
     logging.getLogger().addHandler(logging.NullHandler())
-    options = _parser().parse_args(given)
-    use_language(options.lang)
-    # TLS is verified with the trust store of the operating system, where a company puts its own CA.
-    truststore.inject_into_ssl()
+    options = _parser().parse_args(_with_command(given))
+    use_language(options.lang or _kept_language(options.config_dir))
+    module, name = options.command.split(".")
+    if module == "commands":  # the program with the icon stays small: it talks to no server
+        import truststore
+
+        # TLS is verified with the trust store of the operating system, where a company puts its own CA.
+        truststore.inject_into_ssl()
     try:
-        return int(options.command(options))
+        return int(getattr(importlib.import_module(f"ibhxh_agent.{module}"), name)(options))
     except AgentError as error:
         print(error.message, file=sys.stderr)
         return 3 if error.code in ("invalid_key", "revoked", "wrong_device") else 1
@@ -49,6 +53,27 @@ def _write_utf_8() -> None:
             stream.reconfigure(encoding="utf-8", errors="replace")
 
 
+def _with_command(given: Sequence[str]) -> list[str]:
+    """A double click gives no argument, and a browser gives a link alone."""
+    if len(given) == 1 and given[0].lower().startswith(f"{SCHEME}:"):
+        return ["link", given[0]]
+    if given:
+        return list(given)
+    from ibhxh_agent.prompt.choose import can_show_windows
+
+    return ["open"] if can_show_windows() else []
+
+
+def _kept_language(folder: Path | None) -> str:
+    from ibhxh_agent.config import Folder
+    from ibhxh_agent.errors import AgentError
+
+    try:
+        return Folder(folder).load().language
+    except AgentError:  # told by the command, when it needs the settings
+        return "vi"
+
+
 def _child(arguments: Sequence[str]) -> int:
     if list(arguments) == ["token"]:
         from ibhxh_agent.tokens import worker
@@ -60,11 +85,20 @@ def _child(arguments: Sequence[str]) -> int:
 
         window_child.main()
         return 0
+    if list(arguments) == ["panel"]:
+        from ibhxh_agent import panel_child
+
+        panel_child.main()
+        return 0
+    if list(arguments) == ["agent"]:
+        from ibhxh_agent import agent_child
+
+        agent_child.main()
+        return 0
     return 2
 
 
 def _parser() -> argparse.ArgumentParser:
-    from ibhxh_agent import commands
     from ibhxh_agent.prompt.choose import KINDS
 
     parser = argparse.ArgumentParser(
@@ -76,15 +110,19 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--library", action="append", default=[], help="chỉ dùng thư viện PKCS#11 này (use only this one)"
     )
-    parser.add_argument("--lang", choices=("vi", "en"), default="vi", help="ngôn ngữ (language)")
+    parser.add_argument("--lang", choices=("vi", "en"), help="ngôn ngữ (language)")
     subparsers = parser.add_subparsers(required=True, metavar="LỆNH")
+
+    link = subparsers.add_parser("link", help="mở liên kết ghép máy của Odoo (open Odoo's pairing link)")
+    link.add_argument("link", metavar="ibhxh-agent://…")
+    link.set_defaults(command="app.open_link")
 
     pair = subparsers.add_parser("pair", help="ghép máy này với Odoo (pair with Odoo)")
     pair.add_argument("--server", required=True, help="https://…")
     pair.add_argument("--database", default="", help="tên cơ sở dữ liệu, nếu máy chủ có nhiều (database name)")
     pair.add_argument("--name", default="", help="tên máy hiện trong Odoo (name shown in Odoo)")
     pair.add_argument("--code", help="mã ghép máy; không có thì hỏi (asked for when missing)")
-    pair.set_defaults(command=commands.pair)
+    pair.set_defaults(command="commands.pair")
 
     run = subparsers.add_parser("run", help="chờ và ký (wait and sign)")
     run.add_argument("--once", action="store_true", help="một lượt rồi thoát (one round, then exit)")
@@ -97,22 +135,25 @@ def _parser() -> argparse.ArgumentParser:
     )
     run.add_argument("--poll-interval", type=float, metavar="GIÂY", help="giây giữa hai lần hỏi máy chủ (seconds)")
     run.add_argument("--no-doorbell", action="store_true", help="chỉ hỏi định kỳ, không dùng chuông (polling only)")
-    run.add_argument("--no-tray", dest="tray", action="store_false", help="không hiện biểu tượng (no tray icon)")
-    run.set_defaults(command=commands.run)
+    run.set_defaults(command="commands.run")
 
     status = subparsers.add_parser("status", help="agent đang chạy và kết nối không (is it running and connected)")
     status.add_argument("--json", action="store_true")
-    status.set_defaults(command=commands.status)
+    status.set_defaults(command="commands.status")
 
     certificates = subparsers.add_parser("certificates", help="chứng thư trên các token (certificates on the tokens)")
     certificates.add_argument("--json", action="store_true")
-    certificates.set_defaults(command=commands.certificates)
+    certificates.set_defaults(command="commands.certificates")
 
     for name, command, help_text in (
-        ("doctor", commands.examine, "kiểm tra và chỉ cách sửa (diagnose)"),
-        ("self-test", commands.self_test, "thử từng phần của chương trình (try each part of this program)"),
-        ("install", commands.install, "tự chạy khi đăng nhập (start at login)"),
-        ("uninstall", commands.uninstall, "không tự chạy nữa (no longer start at login)"),
+        ("open", "app.open_program", "mở cửa sổ (show the window; also without a command)"),
+        ("start", "app.start", "chạy với biểu tượng cạnh đồng hồ (run with an icon beside the clock)"),
+        ("stop", "app.stop", "dừng chương trình đang chạy (end the program that runs)"),
+        ("self-test", "commands.self_test", "thử từng phần của chương trình (try each part of this program)"),
+        ("forget", "commands.forget", "xóa kết nối, cấu hình và nhật ký (remove pairing, settings and logs)"),
+        ("doctor", "commands.examine", "kiểm tra và chỉ cách sửa (diagnose)"),
+        ("install", "commands.install", "tự chạy khi đăng nhập (start at login)"),
+        ("uninstall", "commands.uninstall", "không tự chạy nữa (no longer start at login)"),
     ):
         subparsers.add_parser(name, help=help_text).set_defaults(command=command)
     return parser

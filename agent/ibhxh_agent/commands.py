@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import argparse
 import json
-import logging
 import os
-import platform
 import queue
 import signal
 import sys
 import threading
 from contextlib import ExitStack
-from dataclasses import replace
 
-from ibhxh_agent import autostart, doctor, instance, selftest
+from ibhxh_agent import autostart, doctor, instance, pairing, selftest
 from ibhxh_agent.batch import BatchSigner
-from ibhxh_agent.client import Client, Credentials, Server, Unreachable
+from ibhxh_agent.client import Client, Credentials, Server
 from ibhxh_agent.config import Folder, Pairing
 from ibhxh_agent.doorbell import Doorbell
 from ibhxh_agent.errors import AgentError
@@ -25,44 +22,22 @@ from ibhxh_agent.outbox import Leases, Outbox
 from ibhxh_agent.prompt.base import Prompt
 from ibhxh_agent.prompt.choose import choose_prompt
 from ibhxh_agent.prompt.terminal import TerminalPrompt
-from ibhxh_agent.runner import Agent, State
+from ibhxh_agent.runner import Agent
 from ibhxh_agent.secretstore import SecretStore
 from ibhxh_agent.texts import text
 from ibhxh_agent.tokens.setup import candidates, token_manager
-from ibhxh_agent.tray import Tray
 from ibhxh_agent.untrusted import harmless
 from ibhxh_agent.updates import Updates
-
-log = logging.getLogger(__name__)
 
 
 def pair(options: argparse.Namespace) -> int:
     """Exchange the one-time code for a key and store it."""
-    server = Server.parse(options.server)
+    server = Server.parse(options.server)  # before anything is asked
     code = options.code or input(text("ask_code") + " ")
-    name = options.name or platform.node()
-    try:
-        answer = Client(server, options.database).pair(code.strip(), name)
-    except Unreachable as error:
-        if error.code == "not_protocol" and not options.database:
-            raise AgentError(error.code, text("pair_database", server=server.base)) from error
-        raise
-    folder = Folder(options.config_dir)
-    settings = folder.load()
-    store = SecretStore(folder)
-    if settings.pairing is not None:
-        store.delete(settings.pairing.agent)
-    store.set(str(answer["agent"]), str(answer["key"]))
-    pairing = Pairing(
-        server=server.base,
-        database=str(options.database or answer.get("database") or ""),
-        agent=str(answer["agent"]),
-        name=name,
-        user=str(answer.get("user") or ""),
-        expires_at=str(answer["expires_at"]),
+    made = pairing.pair(
+        Folder(options.config_dir), server.base, options.database, code, options.name or pairing.computer_name()
     )
-    folder.save(replace(settings, pairing=pairing))
-    print(text("paired", **vars(pairing)))
+    print(text("paired", **vars(made)))
     return 0
 
 
@@ -102,12 +77,12 @@ def certificates(options: argparse.Namespace) -> int:
 def status(options: argparse.Namespace) -> int:
     """Say whether the agent runs and is connected; 0 = both."""
     folder = Folder(options.config_dir)
-    pairing = folder.paired()
+    paired = folder.paired()
     running, state = instance.is_running(folder), instance.read_state(folder)
     if options.json:
-        print(json.dumps({"server": pairing.server, "running": running, **state}, indent=2))
+        print(json.dumps({"server": paired.server, "running": running, **state}, indent=2))
     else:
-        print(text("status_paired", **vars(pairing)))
+        print(text("status_paired", **vars(paired)))
         print(text("status_running" if running else "status_stopped"))
         if running and state:
             bell = text("on" if state.get("doorbell") else "off")
@@ -144,7 +119,7 @@ def install(options: argparse.Namespace) -> int:
         arguments += ["--config-dir", str(options.config_dir.absolute())]
     for library in options.library:
         arguments += ["--library", library]
-    command = autostart.start_command([*arguments, "--lang", options.lang, "run"])
+    command = autostart.start_command([*arguments, "start"])
     place = autostart.change(lambda: autostart.autostart().install(command))
     print(text("installed", place=place))
     return 0
@@ -160,11 +135,7 @@ def uninstall(options: argparse.Namespace) -> int:
 def run(options: argparse.Namespace) -> int:
     """Wait and sign until told to end."""
     folder = Folder(options.config_dir)
-    pairing = folder.paired()
-    store = SecretStore(folder)
-    key = store.get(pairing.agent)
-    if not key:
-        raise AgentError("not_paired", text("not_paired"))
+    paired, store, key = paired_with_key(folder)
     with ExitStack() as stack:
         stack.enter_context(instance.only_instance(folder))
         ending = threading.Event()
@@ -174,26 +145,45 @@ def run(options: argparse.Namespace) -> int:
         stack.callback(prompt.close)
         # A terminal that asks shows nothing else: log lines would come between the question and its answer.
         start_logging(folder.log_file, terminal=not isinstance(prompt, TerminalPrompt))
-        agent = _agent(stack, options, folder, pairing, store, key, prompt)
+        agent = assemble(stack, options, folder, paired, store, key, prompt)
         agent.stopping = ending
         if options.once:
             agent.once()
             return 0
-        _run_until_told(agent, folder, tray=options.tray)
+        _run_until_told(agent, folder)
     return 0
 
 
-def _agent(
+def forget(options: argparse.Namespace) -> int:
+    """Remove what is kept of the pairing, logs included."""
+    pairing.forget(Folder(options.config_dir))
+    return 0
+
+
+def paired_with_key(folder: Folder) -> tuple[Pairing, SecretStore, str]:
+    """The pairing, and the key from the store.
+
+    :raises AgentError: ``not_paired``, one of them is missing
+    """
+    paired = folder.paired()
+    store = SecretStore(folder)
+    key = store.get(paired.agent)
+    if not key:
+        raise AgentError("not_paired", text("not_paired"))
+    return paired, store, key
+
+
+def assemble(
     stack: ExitStack,
     options: argparse.Namespace,
     folder: Folder,
-    pairing: Pairing,
+    paired: Pairing,
     store: SecretStore,
     key: str,
     prompt: Prompt,
 ) -> Agent:
     """Put the parts together; ``stack`` takes them apart again."""
-    client = Client(Server.parse(pairing.server), pairing.database, Credentials(key, pairing.agent))
+    client = Client(Server.parse(paired.server), paired.database, Credentials(key, paired.agent))
     stack.callback(client.close)
     listening: list[Agent] = []
     settings = folder.load()
@@ -203,7 +193,7 @@ def _agent(
     stack.callback(outbox.stop)
     stack.callback(outbox.wait_empty, 5)
     stack.callback(leases.stop)
-    signer = BatchSigner(manager, prompt, outbox, leases, pairing.server)
+    signer = BatchSigner(manager, prompt, outbox, leases, paired.server)
 
     def ring() -> None:
         for agent in listening:
@@ -211,7 +201,7 @@ def _agent(
 
     doorbell = None
     if not options.once and not options.no_doorbell:
-        doorbell = Doorbell(client.server, pairing.database, ring)
+        doorbell = Doorbell(client.server, paired.database, ring)
         stack.callback(doorbell.stop)
     agent = Agent(
         client, manager, signer, outbox, folder, store, doorbell=doorbell, poll_interval=options.poll_interval
@@ -223,7 +213,7 @@ def _agent(
     return agent
 
 
-def _run_until_told(agent: Agent, folder: Folder, *, tray: bool) -> None:
+def _run_until_told(agent: Agent, folder: Folder) -> None:
     def stop() -> None:
         agent.stopping.set()
         agent.wake.set()
@@ -239,28 +229,5 @@ def _run_until_told(agent: Agent, folder: Folder, *, tray: bool) -> None:
     threading.Thread(target=await_signal, name="signals", daemon=True).start()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda received, _frame: told.put(received))
-    icon = Tray.create(stop) if tray else None
-
-    def tell(state: State) -> None:
-        instance.write_state(folder, state)
-        if icon is not None:
-            icon.show(state)
-
-    agent.on_state = tell
-    if icon is None:
-        agent.run()
-        return
-    problems: list[BaseException] = []
-
-    def beside() -> None:
-        try:
-            agent.run()
-        except BaseException as error:  # raised again in the main thread, where it is told
-            log.error("the agent ended: %s", type(error).__name__, exc_info=not isinstance(error, AgentError))
-            problems.append(error)
-        finally:
-            icon.stop()
-
-    icon.run(beside)
-    if problems:
-        raise problems[0]
+    agent.on_state = lambda state: instance.write_state(folder, state)
+    agent.run()

@@ -20,6 +20,8 @@ APP = "ibhxh-agent"
 REPLACE_SECONDS = 2.0
 #: Windows: ERROR_ACCESS_DENIED, ERROR_SHARING_VIOLATION, ERROR_LOCK_VIOLATION (winerror.h).
 _IN_USE = frozenset({5, 32, 33})
+#: Of the links that Odoo opens this program with.
+SCHEME = "ibhxh-agent"
 
 
 @dataclass(frozen=True)
@@ -43,10 +45,12 @@ class Settings:
     """What is kept between runs. No secret is in here.
 
     :param libraries: PKCS#11 libraries or folders that the user added
+    :param language: ``vi`` or ``en``, of the windows
     """
 
     pairing: Pairing | None = None
     libraries: list[str] = field(default_factory=list)
+    language: str = "vi"
 
 
 class Folder:
@@ -65,6 +69,11 @@ class Folder:
         """The rotating log."""
         return self.path / "agent.log"
 
+    @property
+    def program_log_file(self) -> Path:
+        """The log of the program that shows icon and windows; two processes cannot rotate one file."""
+        return self.path / "program.log"
+
     def load(self) -> Settings:
         """The settings, or fresh ones where there are none.
 
@@ -78,7 +87,8 @@ class Folder:
             raise AgentError("bad_settings", text("bad_settings", path=self.settings_file)) from error
         try:
             pairing = Pairing(**raw["pairing"]) if raw.get("pairing") else None
-            return Settings(pairing=pairing, libraries=[str(entry) for entry in raw.get("libraries", [])])
+            libraries = [str(entry) for entry in raw.get("libraries", [])]
+            return Settings(pairing=pairing, libraries=libraries, language=str(raw.get("language", "vi")))
         except (AttributeError, TypeError) as error:
             raise AgentError("bad_settings", text("bad_settings", path=self.settings_file)) from error
 

@@ -56,7 +56,7 @@ def start_logging(path: Path, *, terminal: bool) -> None:
     logging.captureWarnings(True)
     threading.excepthook = _log_thread
     # Their messages quote addresses and data; ours say what is needed.
-    for name in ("urllib3", "websocket", "signxml", "filelock", "keyring", "PIL"):
+    for name in ("urllib3", "websocket", "signxml", "filelock", "keyring", "PIL", "pystray"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
 
 

@@ -71,11 +71,12 @@ def _window() -> None:
     import tkinter
 
     _import("ibhxh_agent.prompt.window_child")
+    _import("ibhxh_agent.panel_child")
     tkinter.Tk().destroy()
 
 
 def _tray() -> None:
     from ibhxh_agent.tray import Tray
 
-    if Tray.create(lambda: None) is None:
+    if Tray.create(lambda _action: None) is None:
         raise RuntimeError("no icon")

@@ -418,6 +418,93 @@ _TEXTS: dict[str, tuple[str, str]] = {
         "The update that was downloaded differs from the one that the developers signed and is not installed. Try "
         "again; if the problem persists, inform your Odoo administrator.",
     ),
+    "window_show_pin": ("&Hiện mã PIN", "S&how the PIN"),
+    "window_caps_lock": ("Caps Lock đang bật.", "Caps Lock is on."),
+    "window_input_method": (
+        "Bộ gõ tiếng Việt đã đổi chữ bạn gõ, nên chưa gửi PIN cho token. Tắt bộ gõ (chuyển sang E) rồi nhập lại, "
+        "hoặc bấm "
+        "Hiện mã PIN để tự kiểm tra.",
+        "A Vietnamese input method changed what you typed, so no PIN was sent to the token. Switch it off and type "
+        "again, "
+        "or show the PIN and check it yourself.",
+    ),
+    "toast": (
+        "{count} tờ khai chờ ký. Bấm vào đây để xem và ký.",
+        "{count} forms wait to be signed. Click to see them.",
+    ),
+    "tray_open": ("Mở ibhxh-agent", "Open ibhxh-agent"),
+    "tray_check": ("Kiểm tra", "Check"),
+    "tray_logs": ("Mở nhật ký", "Open the log"),
+    "tray_pair": ("Ghép lại…", "Pair again…"),
+    "program_starting": ("Đang kết nối…", "Connecting…"),
+    "program_unpaired": ("Máy này chưa ghép với Odoo.", "This computer is not paired with Odoo yet."),
+    "program_crash": (
+        "Agent dừng đột ngột và đang được khởi động lại.",
+        "The agent stopped unexpectedly and is being restarted.",
+    ),
+    "program_many_crashes": (
+        "Agent dừng đột ngột nhiều lần. Bấm Kiểm tra, hoặc gửi nhật ký cho người hỗ trợ.",
+        "The agent keeps stopping unexpectedly. Press Check, or send the log to your support.",
+    ),
+    "still_running": (
+        "Chương trình chưa dừng. Chọn Thoát ở biểu tượng cạnh đồng hồ rồi thử lại.",
+        "The program has not ended. Choose Quit at the icon beside the clock, then try again.",
+    ),
+    "bad_link": (
+        "Liên kết ghép máy này không hợp lệ nên không được dùng. Mở lại Ghép máy tính trong Odoo rồi bấm Ghép máy này.",
+        "This pairing link is not valid and was not used. Open Pair a computer in Odoo again, then press Pair this "
+        "computer.",
+    ),
+    "panel_title": ("ibhxh-agent: ký tờ khai BHXH bằng USB token", "ibhxh-agent: signs BHXH forms with your USB token"),
+    "panel_version": ("Phiên bản", "Version"),
+    "panel_user": ("Người dùng Odoo", "Odoo user"),
+    "panel_computer": ("Máy này", "This computer"),
+    "panel_computer_name": ("Tên máy hiện trong Odoo", "Name shown in Odoo"),
+    "panel_key_until": ("Kết nối có hiệu lực đến", "Connection valid until"),
+    "panel_check": ("&Kiểm tra", "&Check"),
+    "panel_copy": ("&Chép báo cáo", "C&opy report"),
+    "panel_logs": ("&Nhật ký", "&Log"),
+    "panel_pair": ("Ghé&p máy…", "&Pair…"),
+    "panel_pair_again": ("Ghé&p lại…", "&Pair again…"),
+    "panel_language": ("&English", "Ti&ếng Việt"),
+    "pair_title": ("Ghép máy này với Odoo", "Pair this computer with Odoo"),
+    "pair_how": (
+        "Trong Odoo, mở iBHXH > Token > Máy tính của tôi, bấm Ghép máy tính, rồi bấm Ghép máy này. Nếu Odoo mở trên "
+        "máy "
+        "khác, nhập địa chỉ và mã ghép máy vào đây.",
+        "In Odoo, open iBHXH > Tokens > My computers, press Pair a computer, then Pair this computer. If Odoo is "
+        "open on "
+        "another computer, enter its address and the pairing code here.",
+    ),
+    "pair_server": ("Địa chỉ Odoo (https://…)", "Address of Odoo (https://…)"),
+    "pair_code": ("Mã ghép máy (XXXX-XXXX)", "Pairing code (XXXX-XXXX)"),
+    "pair_database_name": ("Cơ sở dữ liệu (nếu có nhiều)", "Database (if there are several)"),
+    "pair_do": ("&Ghép", "&Pair"),
+    "pair_cancel": ("Để &sau", "&Later"),
+    "pair_incomplete": ("Nhập địa chỉ Odoo và mã ghép máy.", "Enter the address of Odoo and the pairing code."),
+    "pair_working": ("Đang ghép máy…", "Pairing…"),
+    "pair_not_kept": (
+        "Không lưu được kết nối ({detail}). Kiểm tra dung lượng đĩa và quyền của thư mục cấu hình rồi ghép lại.",
+        "The connection could not be stored ({detail}). Check free space and the settings folder, then pair again.",
+    ),
+    "pair_done": ("✔ Đã ghép với {server}, người dùng {user}.", "✔ Paired with {server}, user {user}."),
+    "pair_replaces": (
+        "Máy này đang ghép với {server} (người dùng {user}). Ghép tiếp sẽ thay thế kết nối đó.",
+        "This computer is paired with {server} (user {user}). Pairing now replaces that connection.",
+    ),
+    "link_question": ("Ghép máy này với {server}?", "Pair this computer with {server}?"),
+    "link_question_user": ("Ghép máy này với {server} cho {user}?", "Pair this computer with {server} for {user}?"),
+    "link_database": ("Cơ sở dữ liệu", "Database"),
+    "link_user": ("Người dùng (theo trang web)", "User (says the web page)"),
+    "link_advice": (
+        "Chỉ đồng ý khi chính bạn vừa bấm Ghép máy này trong Odoo ở địa chỉ trên. Máy chủ này sẽ gửi tờ khai đến đây "
+        "để bạn "
+        "xem và ký; mỗi lần ký vẫn cần PIN của bạn.",
+        "Agree only if you have just pressed Pair this computer in the Odoo at this address. That server will send "
+        "forms "
+        "here for you to see and sign; each signature still needs your PIN.",
+    ),
+    "link_no": ("&Không", "&No"),
     "no_certificates": ("Không thấy chứng thư số nào có MST.", "No certificate with a tax code was found."),
 }
 

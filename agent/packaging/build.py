@@ -21,7 +21,7 @@ def build(output: Path) -> Path:
     command = [sys.executable, "-m", "PyInstaller", "--noconfirm", "--log-level", "WARN"]
     command += ["--distpath", str(output / "dist"), "--workpath", str(output / "build")]
     subprocess.run([*command, str(ROOT / "packaging" / "ibhxh-agent.spec")], check=True)
-    name = "ibhxh-agent.exe" if sys.platform == "win32" else "ibhxh-agent"
+    name = "ibhxh-agent-cli.exe" if sys.platform == "win32" else "ibhxh-agent"
     return output / "dist" / "ibhxh-agent" / name
 
 

@@ -124,7 +124,7 @@ def test_s11_a_false_server_cannot_paint_over_the_question(paired, hsm, first_ce
     paired.faults += [("requests/9", 422, error)]
     config = str(tmp_path / "config")
     command = [sys.executable, "-m", "ibhxh_agent", "--config-dir", config, "--library", softhsm.LIBRARY]
-    terminal = Terminal([*command, "run", "--once", "--prompt", "terminal", "--no-tray"])
+    terminal = Terminal([*command, "run", "--once", "--prompt", "terminal"])
     terminal.type("k\n1234\n")  # typed before the question is there: no answer to it
     terminal.read_until("Enter = để sau:")
     paired.wait_for(lambda: any(path.startswith("requests/9") for path in paired.paths()))

@@ -173,7 +173,7 @@ def test_a_signal_ends_the_agent_wherever_it_comes(tmp_path):
 
     agent = SimpleNamespace(wake=threading.Event(), stopping=threading.Event(), run=run)
     try:
-        commands._run_until_told(agent, Folder(tmp_path), tray=False)
+        commands._run_until_told(agent, Folder(tmp_path))
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

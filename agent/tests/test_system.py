@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import os
 import plistlib
+import queue
 import subprocess
 import sys
 from contextlib import contextmanager
 from types import SimpleNamespace
 
 import pytest
+from display import virtual_screen
 
 from ibhxh_agent import autostart, hardening, secretstore
 from ibhxh_agent.autostart import LaunchAgent, WindowsRunKey, XdgAutostart
 from ibhxh_agent.config import Folder, Settings
 from ibhxh_agent.errors import AgentError
-from ibhxh_agent.runner import State
+from ibhxh_agent.icon import Colour
 from ibhxh_agent.secretstore import SecretStore
-from ibhxh_agent.tray import Tray
+from ibhxh_agent.tray import Tray, shortened
 
 COMMAND = ["/opt/my agent/ibhxh-agent", "--config-dir", "/home/a b/100%", "run"]
 
@@ -202,36 +205,117 @@ class FakeTrayModule:
     def Menu(self, *items):
         return items
 
-    def MenuItem(self, label, action, enabled=True):
-        return SimpleNamespace(label=label, action=action, enabled=enabled)
+    def MenuItem(self, label, action, enabled=True, default=False):
+        return SimpleNamespace(label=label, action=action, enabled=enabled, default=default)
 
-    def Icon(self, _name, picture, title, menu):
-        icon = SimpleNamespace(icon=picture, title=title, menu=menu, visible=False)
-        icon.update_menu = lambda: self.shown.append(icon.title)
-        icon.run = lambda setup: setup(icon)
-        icon.stop = lambda: self.shown.append("stopped")
-        self.icon = icon
+    @property
+    def Icon(self):
+        def icon(_name, picture, title, menu):
+            made = SimpleNamespace(icon=picture, title=title, menu=menu)
+            made.update_menu = lambda: self.shown.append(made.title)
+            made.run = lambda: self.shown.append("ran")
+            made.stop = lambda: self.shown.append("stopped")
+            made._message_handlers = {}
+            self.icon = made
+            return made
+
         return icon
 
 
-def test_the_tray_shows_the_state_and_quits():
+@pytest.fixture
+def tray_parts():
     from PIL import Image, ImageDraw
 
-    module, quits, ran = FakeTrayModule(), [], []
-    tray = Tray(lambda: quits.append(True), module, Image, ImageDraw)
+    return FakeTrayModule(), Image, ImageDraw
+
+
+def test_the_tray_shows_the_state_and_offers_what_the_program_does(tray_parts):
+    module, actions = tray_parts[0], []
+    tray = Tray(actions.append, *tray_parts)
     grey = module.icon.icon
-    tray.show(State(online=True, certificates=2))
-    assert "Đã kết nối, 2 chứng thư" in module.icon.title and module.icon.icon is not grey
-    tray.show(State(online=False, message="Không kết nối được"))
-    assert module.shown[-1] == "ibhxh-agent: Không kết nối được"
-    state, leave = module.icon.menu
-    assert state.label(None) == "Không kết nối được" and state.enabled is False
-    leave.action()
-    tray.run(lambda: ran.append(True))
-    tray.stop()
-    assert quits == [True] and ran == [True] and module.shown[-1] == "stopped"
+    tray.show(Colour.GREEN, "Đã kết nối, 2 chứng thư")
+    assert module.shown == ["ibhxh-agent: Đã kết nối, 2 chứng thư"] and module.icon.icon is not grey
+    tray.show(Colour.GREY, "Không kết nối được")
+    state, *items = module.icon.menu
+    assert state.label(None) == "Không kết nối được" and state.enabled is False and module.icon.icon is grey
+    assert [item.label(None) for item in items] == ["Mở ibhxh-agent", "Kiểm tra", "Mở nhật ký", "Ghép lại…", "Thoát"]
+    for item in items:
+        item.action(module.icon, item)
+    assert actions == ["open", "check", "logs", "pair", "quit"] and [item.default for item in items].count(True) == 1
+    tray.run(lambda: actions.append("worked"))
+    assert actions[-1] == "worked" and module.shown[-1] == "stopped"
+
+
+def test_w3_a_long_sentence_fits_the_tip_of_a_windows_icon(tray_parts):
+    """szTip of NOTIFYICONDATAW holds 128 UTF-16 units with the final zero; a letter outside the BMP takes two."""
+    tray = Tray(lambda _action: None, *tray_parts)
+    tray.show(Colour.RED, "Chứng chỉ TLS 𝟙" + "𝟘" * 200)
+    title = tray_parts[0].icon.title
+    assert len(title.encode("utf-16-le")) <= 2 * 127 and title.endswith("…")
+    assert shortened("á" * 127, 127) == "á" * 127
+
+
+def test_w3_trouble_of_a_desktop_with_its_icon_never_ends_the_program(tray_parts, caplog):
+    module, worked = tray_parts[0], []
+
+    def fails(*_given):
+        raise ValueError("string too long (142, maximum length 128)")
+
+    tray = Tray(lambda _action: None, *tray_parts)
+    module.icon.update_menu = module.icon.run = module.icon.stop = fails
+
+    def work():
+        tray.show(Colour.GREEN, "x")
+        worked.append(True)
+
+    tray.run(work)
+    assert worked == [True] and "the icon was not changed" in caplog.text
+
+
+def test_w3_an_error_beside_the_icon_reaches_the_caller(tray_parts):
+    tray = Tray(lambda _action: None, *tray_parts)
+
+    def work():
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        tray.run(work)
+    with pytest.raises(ZeroDivisionError):
+        tray_parts[0].icon.run = lambda setup: setup(tray_parts[0].icon)
+        tray._run_in_main_thread(work)
+
+
+def test_the_icon_on_a_real_x11_shows_vietnamese_without_harm(tray_parts, tmp_path):
+    """pystray writes the title as Latin-1 there, and a desktop may have no place for icons at all."""
+    with virtual_screen() as display:
+        script = (
+            "from ibhxh_agent.tray import Tray; from ibhxh_agent.icon import Colour; seen = []\n"
+            "tray = Tray.create(lambda action: None)\n"
+            "tray.run(lambda: (tray.show(Colour.RED, 'Đã bị từ chối'), seen.append(1)))\n"
+            "assert seen and tray\n"
+        )
+        environment = {**os.environ, "DISPLAY": display, "PYSTRAY_BACKEND": "xorg"}
+        done = subprocess.run(
+            [sys.executable, "-c", script], env=environment, capture_output=True, text=True, timeout=60
+        )
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_notification_of_a_desktop_is_clicked(tray_parts, tmp_path, monkeypatch):
+    """notify-send of libnotify 0.8 waits, and prints the name of the action that was chosen."""
+    program = tmp_path / "notify-send"
+    program.write_text('#!/bin/sh\nprintf "%s\\n" "$@" > "$0.said"\necho default\n')
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    actions: queue.Queue[str] = queue.Queue()
+    tray = Tray(actions.put, *tray_parts)
+    assert tray.notify("3 tờ khai chờ ký") is True
+    assert actions.get(timeout=30) == "toast"
+    assert "3 tờ khai chờ ký" in (tmp_path / "notify-send.said").read_text().splitlines()
+    monkeypatch.setenv("PATH", str(tmp_path / "nothing"))
+    assert tray.notify("x") is False
 
 
 def test_without_a_tray_the_agent_goes_on(monkeypatch):
     monkeypatch.setitem(sys.modules, "pystray", None)
-    assert Tray.create(lambda: None) is None
+    assert Tray.create(lambda _action: None) is None

@@ -13,6 +13,7 @@ from forms import form
 from ibhxh_agent import document
 from ibhxh_agent.certificate import TokenCertificate
 from ibhxh_agent.prompt import window_child
+from ibhxh_agent.prompt.announced import AnnouncedPrompt
 from ibhxh_agent.prompt.base import Decision, Item, Question
 from ibhxh_agent.prompt.window import WindowPrompt
 from ibhxh_agent.prompt.wire import question_message
@@ -331,6 +332,89 @@ def test_s13_no_button_is_pressed_by_return_and_tab_does_not_lead_to_the_pin(win
         shown.root.update()
         visited.add(following)
     assert shown._entry not in visited and len(visited) >= 3
+
+
+@pytest.mark.parametrize("pieces", ["aâ1", ["a", "\b", "â", "\b", "aa", "1"], "đ", "PIN-bí"])
+def test_w13_a_pin_that_an_input_method_changed_is_not_sent_unless_the_person_sees_it(window, certificate, pieces):
+    """A try costs one of few. "aaa" is ASCII again at the end, and still not what was typed."""
+
+    def enter(shown):
+        for piece in pieces:
+            if piece == "\b":
+                shown._entry.delete(len(shown._entry.get()) - 1)
+            else:
+                shown._entry.insert("end", piece)
+
+    shown, pipe = window(question(certificate))
+    enter(shown)
+    shown._decide("sign")
+    assert pipe.sent == [] and shown._entry.get() == "" and "Bộ gõ tiếng Việt" in shown._typing.cget("text")
+    shown._entry.insert("end", "7319")
+    shown._decide("sign")
+    assert pipe.sent == [({"decision": "sign"}, b"7319")]
+    shown, pipe = window(question(certificate))
+    enter(shown)
+    shown._visible.set(True)
+    shown._show_or_hide()
+    assert shown._entry.cget("show") == ""
+    shown._decide("sign")
+    assert [message for message, _ in pipe.sent] == [{"decision": "sign"}]
+
+
+def test_caps_lock_is_told(window, certificate):
+    shown, _ = window(question(certificate))
+    shown._to_pin()
+    shown.root.update()
+    shown._entry.event_generate("<Key>", keysym="A", state=0x2)
+    assert shown._typing.cget("text") == "Caps Lock đang bật."
+    shown._entry.event_generate("<Key>", keysym="a", state=0)
+    assert shown._typing.cget("text") == ""
+
+
+@pytest.mark.parametrize("opened", [True, False])
+def test_only_a_window_that_the_person_opened_has_the_keyboard(display, certificate, opened):
+    asked = question_message(question(certificate), language="vi", opened=opened)
+    shown = window_child.PinWindow(FakePipe(), asked, Now())
+    settle(shown)
+    try:
+        assert (shown.root.focus_get() is shown._entry) is opened and shown.deaf
+    finally:
+        shown.root.destroy()
+
+
+def test_a_notification_is_clicked_first_and_its_window_comes_then(display, certificate):
+    announced, clicked = [], threading.Event()
+
+    class Announced(AnnouncedPrompt):
+        def _await_person(self, asked):
+            self.open_soon = threading.Timer(0.3, lambda: (clicked.set(), self.open(by_person=True)))
+            self.open_soon.start()
+            return super()._await_person(asked)
+
+    prompt = Announced(announced.append, click_patience=60)
+    answers = []
+    thread = threading.Thread(target=lambda: answers.append(prompt.ask(question(certificate, count=3))))
+    thread.start()
+    keyboard = Keyboard(os.environ["DISPLAY"])
+    keyboard.wait_for_window()
+    assert clicked.is_set() and announced == [3]
+    for _ in range(20):
+        keyboard.wait_for_window()
+        keyboard.type("7319")  # the field has the keyboard already
+        keyboard.press("Return")
+        thread.join(2 * window_child.DEAF_MS / 1000)
+        if answers:
+            break
+    assert answers[0].decision is Decision.SIGN and announced == [3, 0]
+    prompt.close()
+
+
+@pytest.mark.parametrize("values", [{"part": 2, "parts": 2}, {}])
+def test_a_missed_notification_and_the_next_part_open_by_themselves(display, certificate, values):
+    announced = []
+    prompt = AnnouncedPrompt(announced.append, click_patience=0.1)
+    assert prompt._await_person(question(certificate, **values)) is False
+    assert announced == ([] if values else [1])
 
 
 def test_the_typed_pin_leaves_the_entry_at_once(window, certificate):

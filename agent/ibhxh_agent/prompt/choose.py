@@ -37,12 +37,17 @@ def choose_prompt(
             return DescriptorPrompt(read_pin(pin_descriptor), tokens)
         except OSError as error:
             raise AgentError("bad_descriptor", text("bad_descriptor")) from error
-    display = has_display(platform, os.environ if environment is None else environment)
-    if kind != "terminal" and display and importlib.util.find_spec("tkinter") is not None:
+    if kind != "terminal" and can_show_windows(platform, environment):
         return WindowPrompt(stopping)
     if kind != "window" and sys.stdin is not None and sys.stdin.isatty():
         return TerminalPrompt(stopping=stopping)
     raise AgentError("no_prompt", text("no_prompt"))
+
+
+def can_show_windows(platform: str = sys.platform, environment: Mapping[str, str] | None = None) -> bool:
+    """There is a display, and the package for windows."""
+    display = has_display(platform, os.environ if environment is None else environment)
+    return display and importlib.util.find_spec("tkinter") is not None
 
 
 def has_display(platform: str, environment: Mapping[str, str]) -> bool:

@@ -46,10 +46,13 @@ class WindowPrompt:
     def ask(self, question: Question) -> Answer:
         """Open a window and wait for the person, at most :data:`PATIENCE`."""
         self.close()
+        opened = self._await_person(question)
+        if self._stopping():
+            return Answer(Decision.LATER)
         until = self._monotonic() + self._patience
         self._child = Child("window")
         try:
-            self._child.send(question_message(question, language=language()))
+            self._child.send(question_message(question, language=language(), opened=opened))
             while not self._stopping() and self._monotonic() < until:
                 received = self._child.poll(0.5)
                 if received is not None:
@@ -63,6 +66,10 @@ class WindowPrompt:
             log.warning("the PIN window ended: %s", error)
         self.close()
         return Answer(Decision.LATER)
+
+    def _await_person(self, question: Question) -> bool:
+        """Wait for who opens the window; true = a person does, and the window may have the keyboard."""
+        return False
 
     def progress(self, done: int, total: int) -> bool:
         """Move the bar; a window that is gone (closed or crashed) means stop."""

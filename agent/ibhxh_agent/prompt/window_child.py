@@ -3,7 +3,11 @@
 It comes up while somebody may be typing or clicking in another program. So it is deaf at first, for :data:`DEAF_MS` and
 until keys and mouse rest; it does not take the keyboard; the PIN is typed only where a person put the cursor, with a
 click or Alt and the underlined letter (Tab does not lead there); and Return does something there only, once a PIN is
-typed. Everything else than a deliberate Sign or Refuse is "later".
+typed. Everything else than a deliberate Sign or Refuse is "later". Only where the person opened it, by a click on the
+notification, the PIN's field has the keyboard from the start.
+
+A Vietnamese input method rewrites what is typed ("aa1" becomes "â1"). A letter that is not ASCII, at any moment, tells
+so: then nothing is sent, unless the person made the PIN visible and sees that it is right.
 
 Tk 8.6 does not speak to screen readers; ``ibhxh-agent run --prompt terminal`` does, through the terminal.
 """
@@ -15,10 +19,10 @@ import time
 import tkinter as tk
 from collections.abc import Callable, Iterable
 from functools import partial
-from tkinter import font as tkfont
 from tkinter import ttk
 from typing import Any
 
+from ibhxh_agent import look
 from ibhxh_agent.children import ParentPipe
 from ibhxh_agent.hardening import forbid_memory_dumps
 from ibhxh_agent.secret import Secret
@@ -35,6 +39,9 @@ _COLUMNS, _LEAST_LINES, _DETAIL_LINES = 92, 4, 4
 _AROUND = 100
 #: Columns of the list of a batch at most; what the selected document has of its own is shown whole below it.
 _MOST_COLUMNS = 5
+#: What the PIN's characters look like, and the modifier of a key that is pressed with Caps Lock on, in every
+#: system's Tk.
+_HIDDEN, _CAPS_LOCK = "•", 0x2
 #: Shows where a value has a line break of its own; no field may hold this character.
 _LINE_BREAK = "\u21b5"
 
@@ -53,13 +60,11 @@ class PinWindow:
         self._answered = False
         self._unseen: set[tk.Text] = set()
         self._entry: ttk.Entry | None = None
-        self.root = tk.Tk(className="ibhxh-agent")
-        self.root.title(text("ask_title"))
-        self.root.resizable(False, False)
-        self._bold = tkfont.nametofont("TkDefaultFont").copy()
-        self._bold.configure(weight="bold")
-        self._style()
-        self._frame = ttk.Frame(self.root, padding=16)
+        self._foreign = False
+        self.root = look.new_window(text("ask_title"))
+        self._bold = look.bold(self.root)
+        self._wrap = self._px(_WRAP)
+        self._frame = ttk.Frame(self.root, padding=self._px(16))
         self._frame.grid()
         self._frame.columnconfigure(1, weight=1)
         self._build()
@@ -93,17 +98,14 @@ class PinWindow:
 
     # -- what is shown ------------------------------------------------------------------------------------------------
 
-    def _style(self) -> None:
-        style = ttk.Style(self.root)
-        # Windows and macOS have their own look; elsewhere "clam" shows which button has the focus.
-        if style.theme_use() == "default":
-            style.theme_use("clam")
+    def _px(self, pixels: int) -> int:
+        return look.scaled(self.root, pixels)
 
     def _build(self) -> None:
         question = self._question
         row = self._line(0, text("ask_headline"), font=self._bold)
         for warning in question["warnings"]:
-            row = self._line(row, f"⚠ {warning}", font=self._bold, foreground="#a40000")
+            row = self._line(row, f"⚠ {warning}", font=self._bold, foreground=look.WARNING_COLOUR)
         for note in question["notes"]:
             row = self._line(row, note)
         row = self._facts(row, question["facts"])
@@ -117,7 +119,7 @@ class PinWindow:
         row += 1
         if batch:
             row = self._list(row, question["own"])
-        self._hint = ttk.Label(self._frame, foreground="#a40000", wraplength=_WRAP)
+        self._hint = ttk.Label(self._frame, foreground=look.WARNING_COLOUR, wraplength=self._wrap)
         self._hint.grid(row=row, columnspan=2, sticky="w")
         row = self._pin(row + 1)
         self._buttons(row)
@@ -131,14 +133,14 @@ class PinWindow:
         shown.configure(height=min(_lines(shown), most))
 
     def _line(self, row: int, content: str, **options: Any) -> int:
-        label = ttk.Label(self._frame, text=content, wraplength=_WRAP, **options)
+        label = ttk.Label(self._frame, text=content, wraplength=self._wrap, **options)
         label.grid(row=row, columnspan=2, sticky="w", pady=(0, 6))
         return row + 1
 
     def _facts(self, row: int, facts: _Rows) -> int:
         for name, value, _note in facts:
             ttk.Label(self._frame, text=f"{name}:").grid(row=row, column=0, sticky="nw", padx=(0, 12), pady=1)
-            ttk.Label(self._frame, text=value, wraplength=_WRAP - 140, font=self._bold).grid(
+            ttk.Label(self._frame, text=value, wraplength=self._wrap - self._px(140), font=self._bold).grid(
                 row=row, column=1, sticky="w", pady=1
             )
             row += 1
@@ -185,7 +187,9 @@ class PinWindow:
         names = [name for name, _, _ in documents[0]][:_MOST_COLUMNS]
         table = ttk.Treeview(holder, columns=["#", *names], show="headings", height=min(5, len(documents)))
         table.configure(selectmode="browse", takefocus=True)
-        for name, width in zip(["#", *names], [50, *[max(120, 640 // max(len(names), 1))] * len(names)], strict=True):
+        for name, width in zip(
+            ["#", *names], [self._px(50), *[self._px(max(120, 640 // max(len(names), 1)))] * len(names)], strict=True
+        ):
             table.heading(name, text=name)
             table.column(name, width=width, anchor="w")
         for number, rows in enumerate(documents):
@@ -212,13 +216,42 @@ class PinWindow:
         at, name = written.index("&"), written.replace("&", "")
         label = ttk.Label(self._frame, text=name, underline=at, font=self._bold)
         label.grid(row=row, column=0, sticky="w", pady=(12, 4))
-        self._entry = ttk.Entry(self._frame, show="•", width=28, takefocus=False)
-        self._entry.grid(row=row, column=1, sticky="w", pady=(12, 4))
+        field = ttk.Frame(self._frame)
+        field.grid(row=row, column=1, sticky="w", pady=(12, 4))
+        self._entry = ttk.Entry(field, show=_HIDDEN, width=28, takefocus=False)
+        self._entry.configure(validate="key", validatecommand=(self.root.register(self._typed), "%S"))
+        self._entry.grid(row=0, column=0)
+        self._eye(field)
         # A click there, or the shortcut, is what a person does who looks at this window.
         self._entry.bind("<Button-1>", lambda _event: self._to_pin())
         self.root.bind(f"<Alt-{name[at].lower()}>", lambda _event: self._to_pin())
         self._entry.bind("<Return>", lambda _event: self._decide("sign"))
-        return row + 1
+        self._entry.bind("<Key>", self._warn_of_caps_lock)
+        self._typing = ttk.Label(self._frame, foreground=look.WARNING_COLOUR, wraplength=self._wrap)
+        self._typing.grid(row=row + 1, columnspan=2, sticky="w")
+        return row + 2
+
+    def _eye(self, field: ttk.Frame) -> None:
+        written = text("window_show_pin")
+        at, name = written.index("&"), written.replace("&", "")
+        self._visible = tk.BooleanVar(self.root, False)
+        eye = ttk.Checkbutton(field, text=name, underline=at, variable=self._visible, command=self._show_or_hide)
+        eye.grid(row=0, column=1, padx=(12, 0))
+        self.root.bind(f"<Alt-{name[at].lower()}>", lambda _event: eye.invoke())
+
+    def _show_or_hide(self) -> None:
+        if self._entry is not None:
+            self._entry.configure(show="" if self._visible.get() else _HIDDEN)
+
+    def _typed(self, inserted: str) -> bool:
+        """Remember that an input method is at work; what it wrote may become ASCII again ("aaa" becomes "aa")."""
+        if not inserted.isascii():
+            self._foreign = True
+        return True
+
+    def _warn_of_caps_lock(self, event: tk.Event[tk.Misc]) -> None:
+        locked = isinstance(event.state, int) and bool(event.state & _CAPS_LOCK)
+        self._typing.configure(text=text("window_caps_lock") if locked else "")
 
     def _to_pin(self) -> None:
         if self._entry is not None:
@@ -232,25 +265,18 @@ class PinWindow:
         self.root.bind("<Escape>", lambda _event: self._leave())
 
     def _button(self, column: int, key: str, command: Callable[[], None]) -> ttk.Button:
-        # "&" marks the letter for Alt, as in Windows. The focused button is pressed with the space bar.
-        label = text(key)
-        at, name = label.index("&"), label.replace("&", "")
-        button = ttk.Button(self._bar, text=name, underline=at, command=command)
+        button = look.button(self._bar, column, text(key), command)
         if key in ("window_later", "window_close"):
             button.configure(default="active")
-        button.grid(row=0, column=column, padx=4)
-        self.root.bind(f"<Alt-{name[at].lower()}>", lambda _event: command())
         return button
 
     def _show_in_front(self) -> None:
         """Above other windows, but without the keyboard: that stays where the person types."""
-        self.root.update_idletasks()
-        width, height = self.root.winfo_reqwidth(), self.root.winfo_reqheight()
-        left = (self.root.winfo_screenwidth() - width) // 2
-        top = (self.root.winfo_screenheight() - height) // 3
-        self.root.geometry(f"+{max(left, 0)}+{max(top, 0)}")
+        look.centre(self.root)
         self.root.attributes("-topmost", True)
         self.root.lift()
+        if self._question["opened"]:
+            self._to_pin()
 
     # -- what the person does -----------------------------------------------------------------------------------------
 
@@ -275,6 +301,12 @@ class PinWindow:
                 if not self._entry.get():
                     self.root.bell()
                     return
+                if self._foreign and not self._visible.get():
+                    self._entry.delete(0, "end")
+                    self._foreign = False
+                    self._typing.configure(text=text("window_input_method"))
+                    self.root.bell()
+                    return
                 secret = Secret(bytearray(self._entry.get().encode()))
                 self._entry.delete(0, "end")
         self._answered = True
@@ -290,9 +322,9 @@ class PinWindow:
         for child in self._frame.winfo_children():
             child.destroy()
         self._entry = None
-        self._status = ttk.Label(self._frame, text=text("window_signing"), font=self._bold, wraplength=_WRAP)
+        self._status = ttk.Label(self._frame, text=text("window_signing"), font=self._bold, wraplength=self._wrap)
         self._status.grid(row=0, sticky="w")
-        self._progress = ttk.Progressbar(self._frame, length=420, maximum=self._question["count"])
+        self._progress = ttk.Progressbar(self._frame, length=self._px(420), maximum=self._question["count"])
         self._progress.grid(row=1, sticky="ew", pady=12)
         self._bar = ttk.Frame(self._frame)
         self._bar.grid(row=2, sticky="e")

@@ -9,11 +9,13 @@ from ibhxh_agent.document import Row
 from ibhxh_agent.prompt.base import Question
 
 
-def question_message(question: Question, *, language: str) -> dict[str, Any]:
+def question_message(question: Question, *, language: str, opened: bool = False) -> dict[str, Any]:
     """Everything that the window shows, as text; the window itself knows nothing of certificates or servers.
 
     ``shared`` are the rows that all documents have in common (with one document: all of them), ``own`` those that
     differ, one list for each document of a batch.
+
+    :param opened: the person opened the window, which may then take the keyboard
     """
     batch = len(question.items) > 1
     return {
@@ -26,6 +28,7 @@ def question_message(question: Question, *, language: str) -> dict[str, Any]:
         "shared": _rows(question.shared()),
         "own": [_rows(rows) for rows in question.own()] if batch else [],
         "pin_pad": question.pin_pad,
+        "opened": opened,
     }
 
 

@@ -1,0 +1,151 @@
+"""One program for each settings folder, and how a second one hands it a link or an order.
+
+A named pipe on Windows, a Unix socket elsewhere: no port is open that a web page could reach. Both sides prove that
+they can read a key in the settings folder (0600), and only JSON is exchanged, never pickled objects.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import os
+import secrets
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from multiprocessing import AuthenticationError
+from multiprocessing.connection import Client, Listener
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from ibhxh_agent.config import Folder, write_private
+from ibhxh_agent.untrusted import loads
+
+log = logging.getLogger(__name__)
+
+#: Bytes of a message at most.
+_LONGEST = 4096
+#: Seconds that a message may take to arrive.
+_PATIENCE = 5.0
+#: Bytes of a Unix socket's address at most, on every system.
+_SOCKET_PATH = 100
+#: What reading the other side's bytes may raise.
+_FAILURES = (OSError, EOFError, ValueError, AuthenticationError)
+
+
+@contextmanager
+def only_one(folder: Folder, on_message: Callable[[dict[str, Any]], None]) -> Iterator[bool]:
+    """Be the one program with these settings, and listen; ``False`` = another one is.
+
+    :param on_message: called in a thread of its own with each message of another process
+    """
+    folder.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    lock = _lock(folder)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        yield False
+        return
+    try:
+        listener = _listen(folder)
+        threading.Thread(target=_serve, args=(listener, on_message), name="activation", daemon=True).start()
+        try:
+            yield True
+        finally:
+            listener.close()
+    finally:
+        lock.release()
+
+
+def send(folder: Folder, message: dict[str, Any], seconds: float = 10.0) -> bool:
+    """Hand a message to the program that runs, which may have started a moment ago; ``False`` = none took it."""
+    until = time.monotonic() + seconds
+    while not (taken := _send_once(folder, message)) and is_running(folder) and time.monotonic() < until:
+        time.sleep(0.1)
+    return taken
+
+
+def _send_once(folder: Folder, message: dict[str, Any]) -> bool:
+    try:
+        key = bytes.fromhex(_key_file(folder).read_text(encoding="ascii"))
+        with Client(_address(folder), authkey=key) as connection:
+            connection.send_bytes(json.dumps(message).encode())
+            return connection.poll(_PATIENCE) and connection.recv_bytes(_LONGEST) == b"ok"
+    except _FAILURES:
+        return False
+
+
+def is_running(folder: Folder) -> bool:
+    """A program with these settings runs now."""
+    if not folder.path.is_dir():
+        return False
+    lock = _lock(folder)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        return True
+    lock.release()
+    return False
+
+
+def wait_ended(folder: Folder, seconds: float) -> bool:
+    """Wait until no program with these settings runs; ``False`` = it still does."""
+    until = time.monotonic() + seconds
+    while is_running(folder):
+        if time.monotonic() > until:
+            return False
+        time.sleep(0.1)
+    return True
+
+
+def _listen(folder: Folder) -> Listener:
+    key = secrets.token_bytes(32)
+    write_private(_key_file(folder), key.hex())
+    address = _address(folder)
+    if sys.platform != "win32":
+        with suppress(FileNotFoundError):  # of a program that was killed: this one holds the lock
+            os.unlink(address)
+    listener = Listener(address, authkey=key)
+    if sys.platform != "win32":
+        os.chmod(address, 0o600)
+    return listener
+
+
+def _serve(listener: Listener, on_message: Callable[[dict[str, Any]], None]) -> None:
+    while True:
+        try:
+            with listener.accept() as connection:
+                if not connection.poll(_PATIENCE):
+                    continue
+                message = loads(connection.recv_bytes(_LONGEST))
+                if isinstance(message, dict):
+                    on_message(message)
+                    connection.send_bytes(b"ok")
+        except _FAILURES as error:
+            if isinstance(error, OSError) and getattr(listener, "_listener", None) is None:
+                return  # closed: the program ends
+            log.info("a message was not taken: %s", type(error).__name__)
+
+
+def _lock(folder: Folder) -> FileLock:
+    return FileLock(folder.path / "program.lock")
+
+
+def _key_file(folder: Folder) -> Path:
+    return folder.path / "program.key"
+
+
+def _address(folder: Folder) -> str:
+    name = hashlib.sha256(str(folder.path.absolute()).encode()).hexdigest()[:32]
+    if sys.platform == "win32":
+        return rf"\\.\pipe\ibhxh-agent-{name}"
+    path = str(folder.path.absolute() / "program.socket")
+    if len(path.encode()) <= _SOCKET_PATH:
+        return path
+    return f"{os.environ.get('XDG_RUNTIME_DIR') or tempfile.gettempdir()}/ibhxh-agent-{name}"

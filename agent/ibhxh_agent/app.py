@@ -1,0 +1,385 @@
+"""The program with icon and windows: what a double click, the start at login and Odoo's link start.
+
+It keeps the agent going, which is a child process: a crash is told, logged and followed by a new start. The window is
+another child, there only while it is open. So this process stays small, loads no library of a token, talks to no
+server, and has little that could crash.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import queue
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from ibhxh_agent import activation
+from ibhxh_agent.backoff import Backoff
+from ibhxh_agent.children import Child, ChildError
+from ibhxh_agent.config import Folder
+from ibhxh_agent.errors import AgentError
+from ibhxh_agent.icon import Colour
+from ibhxh_agent.logs import start_logging
+from ibhxh_agent.texts import language, text, use_language
+from ibhxh_agent.tray import Tray
+
+log = logging.getLogger(__name__)
+
+#: Seconds that the agent may take to end: its deliveries are waited for.
+STOP_SECONDS = 15.0
+#: Seconds without a crash after which the next one counts as the first again.
+_STEADY_SECONDS = 600.0
+#: Crashes in a row after which a person is asked to look.
+_MANY_CRASHES = 3
+#: Seconds between two looks whether an agent in a terminal still has the settings.
+_BUSY_SECONDS = 30.0
+#: Seconds that a quiet child is waited for at once.
+_QUIET_SECONDS = 3600.0
+
+
+@dataclass(frozen=True)
+class Status:
+    """How the agent is.
+
+    :param line: one sentence
+    :param paired: false: the window asks for pairing
+    """
+
+    colour: Colour
+    line: str
+    paired: bool = True
+
+    def message(self) -> dict[str, Any]:
+        """For the window's process."""
+        return {**asdict(self), "colour": self.colour.name, "op": "status"}
+
+
+def open_program(options: argparse.Namespace) -> int:
+    """Show icon and window; a program that runs already shows its window instead."""
+    return _main(Folder(options.config_dir), options.library, {"op": "open"})
+
+
+def start(options: argparse.Namespace) -> int:
+    """Show the icon only, as at login."""
+    return _main(Folder(options.config_dir), options.library, {"op": "start"})
+
+
+def open_link(options: argparse.Namespace) -> int:
+    """Ask the person what a web page's link asks for."""
+    return _main(Folder(options.config_dir), options.library, {"op": "link", "link": options.link})
+
+
+def stop(options: argparse.Namespace) -> int:
+    """End the program that runs; 0 = none runs any more.
+
+    :raises AgentError: ``still_running``
+    """
+    folder = Folder(options.config_dir)
+    activation.send(folder, {"op": "stop"})
+    if not activation.wait_ended(folder, STOP_SECONDS + 5):
+        raise AgentError("still_running", text("still_running"))
+    return 0
+
+
+def _main(folder: Folder, libraries: Sequence[str], first: dict[str, Any]) -> int:
+    events: queue.Queue[tuple[str, Any]] = queue.Queue()
+    with activation.only_one(folder, lambda message: events.put(("message", message))) as only:
+        if not only:
+            if activation.send(folder, first):
+                return 0
+            raise AgentError("already_running", text("already_running"))
+        start_logging(folder.program_log_file, terminal=False)
+        events.put(("message", first))
+        program = Program(folder, libraries, events)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            # A signal may come while this queue's lock is held: only another thread may put something there.
+            signal.signal(number, lambda _number, _frame: threading.Thread(target=program.quit).start())
+        program.run()
+    return 0
+
+
+class Program:
+    """Icon, window and agent.
+
+    Everything that happens comes through one queue and is dealt with in one thread.
+
+    :param events: ``message`` of another process, ``action`` of the icon, ``agent`` and ``panel`` with what their
+        processes sent (``None`` = it ended)
+    """
+
+    def __init__(self, folder: Folder, libraries: Sequence[str], events: queue.Queue[tuple[str, Any]]) -> None:
+        self._folder = folder
+        self._libraries = list(libraries)
+        self._events = events
+        self._tray: Tray | None = None
+        self._agent: Child | None = None
+        self._panel: Child | None = None
+        self._backoff = Backoff(first=2.0, longest=300.0)
+        self._crashes = 0
+        self._started = 0.0
+        self._start_at: float | None = None
+        self._waiting = 0
+        self._ending = False
+        self._status = Status(Colour.GREY, text("program_starting"))
+
+    def run(self) -> None:
+        """Until somebody quits. Wants the main thread."""
+        self._tray = Tray.create(lambda action: self._events.put(("action", action)))
+        if self._tray is None:
+            self._work()
+        else:
+            self._tray.run(self._work)
+
+    def quit(self) -> None:
+        """End; from any thread."""
+        self._events.put(("action", "quit"))
+
+    def _work(self) -> None:
+        try:
+            self._start_agent()
+            while not self._ending:
+                kind, content = self._next_event()
+                getattr(self, f"_on_{kind}")(content)
+        finally:
+            self._close_panel()
+            self._stop_agent()
+
+    def _next_event(self) -> tuple[str, Any]:
+        if self._start_at is None:
+            return self._events.get()
+        try:
+            return self._events.get(timeout=max(0.0, self._start_at - time.monotonic()))
+        except queue.Empty:
+            return "due", None
+
+    # -- what happens -------------------------------------------------------------------------------------------------
+
+    def _on_due(self, _nothing: None) -> None:
+        self._start_agent()
+
+    def _on_message(self, message: dict[str, Any]) -> None:
+        """Of a second process, which any program of this person can start: it may open windows, and end this one."""
+        operation = message.get("op")
+        if operation == "stop":
+            self._ending = True
+        elif operation == "link":
+            self._show_panel("link", link=str(message.get("link", "")))
+        elif operation == "open":
+            self._open()
+        elif operation == "start" and not self._status.paired:
+            self._show_panel("pair")
+
+    def _on_action(self, action: str) -> None:
+        if action == "quit":
+            self._ending = True
+        elif action == "toast" or (action == "open" and self._waiting):
+            self._show_question()
+        elif action == "open":
+            self._open()
+        elif action == "logs":
+            self._open_log()
+        else:
+            self._show_panel(action)
+
+    def _on_agent(self, content: tuple[Child, dict[str, Any] | None]) -> None:
+        child, message = content
+        if child is not self._agent:
+            return
+        if message is None:
+            self._crashed()
+        elif message.get("op") == "state":
+            self._show_state(message)
+        elif message.get("op") == "waiting":
+            self._announce(int(message.get("count", 0)))
+        elif message.get("op") == "ended":
+            self._ended(str(message.get("code", "")), str(message.get("message", "")))
+
+    def _on_panel(self, content: tuple[Child, dict[str, Any] | None]) -> None:
+        child, message = content
+        if child is not self._panel:
+            return
+        if message is None:
+            self._panel = None
+        elif message.get("do") == "pause":
+            # Two processes must not write the pairing, and the old one must not be used while the new one is made.
+            self._stop_agent()
+            self._tell_panel({"op": "paused"})
+        elif message.get("do") == "resume":
+            self._start_agent()
+        elif message.get("do") == "logs":
+            self._open_log()
+        elif message.get("do") == "language":
+            self._use_kept_language()
+
+    # -- the agent ----------------------------------------------------------------------------------------------------
+
+    def _start_agent(self) -> None:
+        self._start_at = None
+        self._stop_agent()
+        try:
+            paired = self._folder.load().pairing is not None
+        except AgentError as error:
+            self._show(Status(Colour.RED, error.message, paired=False))
+            return
+        if not paired:
+            self._show(Status(Colour.GREY, text("program_unpaired"), paired=False))
+            return
+        self._show(Status(Colour.GREY, text("program_starting")))
+        self._started = time.monotonic()
+        self._agent = self._start_child("agent", {"folder": str(self._folder.path), "libraries": self._libraries})
+        if self._agent is None:
+            self._crashed()
+
+    def _stop_agent(self) -> None:
+        child, self._agent = self._agent, None
+        self._announce(0)
+        if child is None:
+            return
+        until = time.monotonic() + STOP_SECONDS
+        with suppress(ChildError):
+            child.send({"op": "stop"})
+        while child.alive and time.monotonic() < until:
+            time.sleep(0.05)
+        child.kill()
+
+    def _crashed(self) -> None:
+        self._agent = None
+        self._announce(0)
+        if time.monotonic() - self._started > _STEADY_SECONDS:
+            self._backoff.reset()
+            self._crashes = 0
+        self._crashes += 1
+        wait = self._backoff.next()
+        log.error("the agent's process ended (%d in a row); again in %.0f s", self._crashes, wait)
+        many = self._crashes >= _MANY_CRASHES
+        self._show(
+            Status(Colour.RED if many else Colour.GREY, text("program_many_crashes" if many else "program_crash"))
+        )
+        self._start_at = time.monotonic() + wait
+
+    def _ended(self, code: str, message: str) -> None:
+        """By itself, for a reason that it gives: starting it again would end the same way."""
+        child, self._agent = self._agent, None
+        self._announce(0)
+        if child is not None:
+            child.finish(2)
+        log.warning("the agent ended: %s", code)
+        if code == "already_running":
+            self._show(Status(Colour.GREY, message))
+            self._start_at = time.monotonic() + _BUSY_SECONDS
+            return
+        self._show(Status(Colour.RED, message, paired=code != "not_paired"))
+        if self._tray is not None:
+            self._tray.notify(message)
+
+    def _show_state(self, state: dict[str, Any]) -> None:
+        if state.get("outdated"):
+            self._show(Status(Colour.RED, str(state["outdated"])))
+        elif not state.get("online"):
+            self._show(Status(Colour.GREY, str(state.get("message") or text("program_starting"))))
+        elif state.get("clock_warning"):
+            self._show(Status(Colour.RED, str(state["clock_warning"])))
+        else:
+            self._show(Status(Colour.GREEN, text("tray_online", certificates=state.get("certificates", 0))))
+
+    def _announce(self, count: int) -> None:
+        """So many documents wait for the person; where nobody can click a notification the question comes at once."""
+        before, self._waiting = self._waiting, count
+        if not count:
+            if before and self._tray is not None:
+                self._tray.forget_notification()
+        elif self._tray is None or not self._tray.notify(text("toast", count=count)):
+            self._tell_agent({"op": "open", "by_person": False})
+
+    def _show_question(self) -> None:
+        self._tell_agent({"op": "open", "by_person": True})
+
+    def _tell_agent(self, message: dict[str, Any]) -> None:
+        if self._agent is not None:
+            with suppress(ChildError):  # its end arrives as an event
+                self._agent.send(message)
+
+    # -- the window ---------------------------------------------------------------------------------------------------
+
+    def _open(self) -> None:
+        self._show_panel("open" if self._status.paired else "pair")
+
+    def _show_panel(self, page: str, link: str = "") -> None:
+        request = {"page": page, "link": link}
+        if self._panel is not None and self._tell_panel({"op": "page", **request}):
+            return
+        start = {"folder": str(self._folder.path), "libraries": self._libraries, "status": self._status.message()}
+        self._panel = self._start_child("panel", {**start, **request})
+
+    def _tell_panel(self, message: dict[str, Any]) -> bool:
+        if self._panel is None:
+            return False
+        try:
+            self._panel.send(message)
+        except ChildError:
+            self._panel = None
+            return False
+        return True
+
+    def _close_panel(self) -> None:
+        if self._panel is not None:
+            self._panel.finish(1)
+            self._panel = None
+
+    def _use_kept_language(self) -> None:
+        with suppress(AgentError):
+            use_language(self._folder.load().language)
+        self._start_agent()
+
+    # -- all of them --------------------------------------------------------------------------------------------------
+
+    def _show(self, status: Status) -> None:
+        if status == self._status:
+            return
+        self._status = status
+        if self._tray is not None:
+            self._tray.show(status.colour, status.line)
+        self._tell_panel(status.message())
+
+    def _start_child(self, kind: str, message: dict[str, Any]) -> Child | None:
+        try:
+            child = Child(kind)
+            child.send({"op": "start", "language": language(), **message})
+        except (OSError, ChildError):
+            log.exception("%s cannot be started", kind)
+            return None
+        threading.Thread(target=self._listen, args=(kind, child), name=f"from-{kind}", daemon=True).start()
+        return child
+
+    def _listen(self, kind: str, child: Child) -> None:
+        try:
+            while True:
+                received = child.poll(_QUIET_SECONDS)
+                if received is not None:
+                    self._events.put((kind, (child, received[0])))
+        except ChildError:
+            self._events.put((kind, (child, None)))
+
+    def _open_log(self) -> None:
+        path = self._folder.log_file
+        open_file(path if path.exists() else self._folder.program_log_file)
+
+
+def open_file(path: Path, platform: str = sys.platform) -> None:
+    """Show a text file in the person's own program for it; where there is none, nothing happens."""
+    with suppress(OSError):
+        if platform == "win32":
+            # .log may be tied to nothing; Notepad is there.
+            notepad = Path(os.environ.get("SYSTEMROOT", r"C:\Windows")) / "notepad.exe"
+            subprocess.Popen([str(notepad), str(path)])
+        else:
+            subprocess.Popen(["open" if platform == "darwin" else "xdg-open", str(path)])
