@@ -52,11 +52,13 @@ class Status:
 
     :param line: one sentence
     :param paired: false: the window asks for pairing
+    :param update: the newer version that can be installed
     """
 
     colour: Colour
     line: str
     paired: bool = True
+    update: str = ""
 
     def message(self) -> dict[str, Any]:
         """For the window's process."""
@@ -134,10 +136,14 @@ class Program:
     def run(self) -> None:
         """Until somebody quits. Wants the main thread."""
         self._tray = Tray.create(lambda action: self._events.put(("action", action)))
-        if self._tray is None:
-            self._work()
-        else:
-            self._tray.run(self._work)
+        try:
+            if self._tray is None:
+                self._work()
+            else:
+                self._tray.run(self._work)
+        except BaseException as error:
+            log.exception("the program ended: %s", type(error).__name__)
+            raise
 
     def quit(self) -> None:
         """End; from any thread."""
@@ -283,13 +289,14 @@ class Program:
 
     def _show_state(self, state: dict[str, Any]) -> None:
         if state.get("outdated"):
-            self._show(Status(Colour.RED, str(state["outdated"])))
+            colour, line = Colour.RED, str(state["outdated"])
         elif not state.get("online"):
-            self._show(Status(Colour.GREY, str(state.get("message") or text("program_starting"))))
+            colour, line = Colour.GREY, str(state.get("message") or text("program_starting"))
         elif state.get("clock_warning"):
-            self._show(Status(Colour.RED, str(state["clock_warning"])))
+            colour, line = Colour.RED, str(state["clock_warning"])
         else:
-            self._show(Status(Colour.GREEN, text("tray_online", certificates=state.get("certificates", 0))))
+            colour, line = Colour.GREEN, text("tray_online", certificates=state.get("certificates", 0))
+        self._show(Status(colour, line, update=str(state.get("update", ""))))
 
     def _announce(self, count: int) -> None:
         """So many documents wait for the person; where nobody can click a notification the question comes at once."""

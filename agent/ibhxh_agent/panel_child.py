@@ -15,12 +15,14 @@ import tkinter as tk
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from tkinter import ttk
 from typing import Any
 
-from ibhxh_agent import __version__, doctor, links, look, pairing
+from ibhxh_agent import __version__, commands, doctor, links, look, pairing, updates
 from ibhxh_agent.children import ParentPipe
+from ibhxh_agent.client import Client, Credentials, Server
 from ibhxh_agent.config import Folder, Pairing
 from ibhxh_agent.errors import AgentError
 from ibhxh_agent.hardening import forbid_memory_dumps
@@ -112,6 +114,41 @@ class Panel:
         look.button(bar, 4, text("panel_language"), self._change_language)
         look.button(bar, 5, text("window_close"), self._close).focus_set()
         self._copy.state(["disabled"])
+        self._offer_update()
+
+    def _offer_update(self) -> None:
+        """A newer version, which is fetched and installed when the person presses this and never before."""
+        version = str(self._status.get("update") or "")
+        if version:
+            offer = ttk.Frame(self._frame)
+            offer.grid(row=_NOTICE_ROW, columnspan=2, sticky="w", pady=(0, self._px(8)))
+            self._update_line = ttk.Label(offer, text=text("panel_update", version=version))
+            self._update_line.grid(row=0, column=0, padx=(0, self._px(8)))
+            self._update_button = ttk.Frame(offer)
+            self._update_button.grid(row=0, column=1)
+            look.button(self._update_button, 0, text("panel_update_do"), self._install_update)
+
+    def _install_update(self) -> None:
+        self._update_button.destroy()
+        line = self._update_line
+
+        def tell(message: str) -> None:
+            self._from_threads.put(lambda: _change(line, message))
+
+        def work() -> None:
+            try:
+                paired, _store, key = commands.paired_with_key(self._folder)
+                client = Client(Server.parse(paired.server), paired.database, Credentials(key, paired.agent))
+                fetched = partial(text, "panel_update_fetching")
+                updates.Updates(self._folder, client).install(
+                    lambda here, whole: tell(fetched(percent=100 * here // whole))
+                )
+            except (AgentError, OSError) as error:
+                tell(str(error))
+            else:
+                tell(text("panel_update_started"))
+
+        threading.Thread(target=work, name="update", daemon=True).start()
 
     def _headline(self) -> None:
         top = ttk.Frame(self._frame)
@@ -378,12 +415,19 @@ class Panel:
             self.show(str(message["page"]), str(message["link"]))
             self._to_front()
         elif message.get("op") == "status":
-            self._status = message
+            offered, self._status = self._status.get("update"), message
             if self._shows_state:
                 self._show_status()
+                if message.get("update") and not offered:
+                    self._offer_update()
         elif message.get("op") == "paused" and self._on_paused is not None:
             go, self._on_paused = self._on_paused, None
             go()
+
+
+def _change(line: ttk.Label, content: str) -> None:
+    if line.winfo_exists():
+        line.configure(text=content)
 
 
 def _day(moment: str) -> str:

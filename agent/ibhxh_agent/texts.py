@@ -462,11 +462,18 @@ _TEXTS: dict[str, tuple[str, str]] = {
     "panel_computer_name": ("Tên máy hiện trong Odoo", "Name shown in Odoo"),
     "panel_key_until": ("Kết nối có hiệu lực đến", "Connection valid until"),
     "panel_check": ("&Kiểm tra", "&Check"),
-    "panel_copy": ("&Chép báo cáo", "C&opy report"),
+    "panel_copy": ("Chép &báo cáo", "C&opy report"),
     "panel_logs": ("&Nhật ký", "&Log"),
     "panel_pair": ("Ghé&p máy…", "&Pair…"),
     "panel_pair_again": ("Ghé&p lại…", "&Pair again…"),
     "panel_language": ("&English", "Ti&ếng Việt"),
+    "panel_update": ("Có phiên bản mới {version}.", "Version {version} is available."),
+    "panel_update_do": ("&Cài ngay", "&Update now"),
+    "panel_update_fetching": ("Đang tải bản cập nhật: {percent} %", "Fetching the update: {percent} %"),
+    "panel_update_started": (
+        "Đang cài bản cập nhật. Chương trình sẽ tự mở lại.",
+        "The update is being installed. The program opens again by itself.",
+    ),
     "pair_title": ("Ghép máy này với Odoo", "Pair this computer with Odoo"),
     "pair_how": (
         "Trong Odoo, mở iBHXH > Token > Máy tính của tôi, bấm Ghép máy tính, rồi bấm Ghép máy này. Nếu Odoo mở trên "

@@ -73,7 +73,7 @@ class Tray:
         self._line = line
         try:
             self._icon.icon = self._pictures[colour]
-            self._icon.title = shortened(f"ibhxh-agent: {line}", _TIP) if self._has_unicode else "ibhxh-agent"
+            self._icon.title = tip(line) if self._has_unicode else "ibhxh-agent"
             self._icon.update_menu()
         except Exception:  # whatever a desktop and pystray's code for it raise: the agent goes on
             log.exception("the icon was not changed")
@@ -172,8 +172,8 @@ class Tray:
     def _hear_windows(self) -> None:
         """Two messages of Windows that pystray does not know: the notification's click, the end of the session."""
         handlers = self._icon._message_handlers
-        win32 = importlib.import_module("pystray._util.win32")
-        notified = handlers[win32.WM_NOTIFY]
+        notified = self._icon._on_notify
+        code = next(code for code, handler in handlers.items() if handler == notified)
 
         def on_notify(wparam: int, lparam: int) -> Any:
             if lparam == _NIN_BALLOONUSERCLICK:
@@ -181,7 +181,7 @@ class Tray:
                 return 0
             return notified(wparam, lparam)
 
-        handlers[win32.WM_NOTIFY] = on_notify
+        handlers[code] = on_notify
         handlers[_WM_ENDSESSION] = lambda ending, _why: self._on_action("quit") if ending else None
 
     @staticmethod
@@ -190,6 +190,11 @@ class Tray:
         import ctypes
 
         ctypes.windll.user32.AllowSetForegroundWindow(_ASFW_ANY)  # type: ignore[attr-defined,unused-ignore]
+
+
+def tip(line: str) -> str:
+    """What Windows shows when the mouse rests on the icon."""
+    return shortened(f"ibhxh-agent: {line}", _TIP)
 
 
 def shortened(line: str, units: int) -> str:

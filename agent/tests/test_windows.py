@@ -8,18 +8,17 @@ from __future__ import annotations
 import io
 import logging
 import os
+import queue
 import re
 import subprocess
 import sys
-import threading
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 import softhsm
 from forms import form
 
-from ibhxh_agent import cli, commands, config, instance, selftest
+from ibhxh_agent import app, cli, config, instance, selftest
 from ibhxh_agent.config import Folder, Settings
 from ibhxh_agent.runner import State
 from ibhxh_agent.tokens.discovery import Places, find_libraries
@@ -122,33 +121,25 @@ def test_w3_the_tip_of_a_windows_icon_is_short():
     from ibhxh_agent import tray
 
     for message in (LONG, "x" * 500, "😀" * 100):
-        title = tray.tip(State(message=message))
+        title = tray.tip(message)
         assert len(title.encode("utf-16-le")) // 2 <= 127 and title.endswith("…")
         title.encode("utf-8")  # no half of a pair
-    assert tray.tip(State(message="Mất mạng")) == "ibhxh-agent: Mất mạng"
+    assert tray.tip("Mất mạng") == "ibhxh-agent: Mất mạng"
 
 
 @pytest.mark.parametrize("error", [ValueError("string too long (142, maximum length 128)"), SystemExit(7)])
-def test_w3_an_agent_that_ends_beside_its_icon_says_why(tmp_path, monkeypatch, caplog, error):
+def test_w3_a_program_that_ends_beside_its_icon_says_why(tmp_path, monkeypatch, caplog, error):
     class Icon:
         def run(self, beside):
-            thread = threading.Thread(target=beside)
-            thread.start()
-            thread.join()
+            beside()
 
-        def stop(self):
-            """Nothing to take away."""
-
-        def show(self, _state):
-            """Nothing to show."""
-
-    def run():
+    def work(_program):
         raise error
 
-    monkeypatch.setattr(commands.Tray, "create", lambda *_arguments, **_options: Icon())
-    agent = SimpleNamespace(wake=threading.Event(), stopping=threading.Event(), run=run)
+    monkeypatch.setattr(app.Tray, "create", lambda _action: Icon())
+    monkeypatch.setattr(app.Program, "_work", work)
     with caplog.at_level(logging.ERROR), pytest.raises(type(error)):
-        commands._run_until_told(agent, Folder(tmp_path), tray=True)
+        app.Program(Folder(tmp_path), [], queue.Queue()).run()
     assert type(error).__name__ in caplog.text
 
 
@@ -183,7 +174,7 @@ def test_w4_a_missing_icon_is_an_error_on_windows(monkeypatch, caplog, platform)
     monkeypatch.setattr(tray.sys, "platform", platform)
     monkeypatch.setitem(sys.modules, "pystray", None)
     with caplog.at_level(logging.INFO):
-        assert tray.Tray.create(lambda: None) is None
+        assert tray.Tray.create(lambda _action: None) is None
     assert [record.levelname for record in caplog.records] == ["ERROR" if platform == "win32" else "INFO"]
 
 
