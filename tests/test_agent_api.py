@@ -1,44 +1,14 @@
 import base64
-import json
 
 from odoo import fields
 from odoo.tests import tagged
 
-from ..controllers.agent import wrong_codes
-from ..wizards.l10n_vn_ibhxh_agent_pairing import L10n_Vn_IbhxhAgentPairing
-from .common import IbhxhCommon
-from .patience import PatientHttpCase
+from .agent_calls import AgentCalls
 from .samples import signing
-
-PREFIX = "/l10n_vn_ibhxh/agent/v1"
 
 
 @tagged("post_install_l10n", "post_install", "-at_install")
-class TestAgentApi(IbhxhCommon, PatientHttpCase):
-    frozen_at = None
-
-    def setUp(self):
-        super().setUp()
-        wrong_codes.clear()
-
-    def _code(self, user=None):
-        """Make a pairing code for `user`, as the button does once the password was confirmed."""
-        pairing = self.env["l10n_vn_ibhxh.agent.pairing"].with_user(user or self.user)
-        action = L10n_Vn_IbhxhAgentPairing.action_new_code.__wrapped__(pairing)
-        return action["context"]["default_code"]
-
-    def _call(self, path, body=None, key=None, agent=None, raw=None):
-        headers = {"Content-Type": "application/json"}
-        if key:
-            headers["Authorization"] = f"Bearer {key}"
-        if agent:
-            headers["X-Ibhxh-Agent"] = agent
-        self.env.flush_all()
-        data = raw if raw is not None else json.dumps(body or {}).encode()
-        response = self.url_open(f"{PREFIX}/{path}", data=data, headers=headers)
-        self.env.invalidate_all()
-        return response
-
+class TestAgentApi(AgentCalls):
     def _pair(self):
         body = {"code": self._code(), "name": "PC-MOI", "os": "Windows 11", "version": "1.0.0"}
         answer = self._call("pair", body)

@@ -10,13 +10,10 @@ from odoo.http import Request
 from odoo.tests import tagged
 from odoo.tools import mute_logger
 
-from ..controllers.agent import wrong_codes
-from ..wizards.l10n_vn_ibhxh_agent_pairing import ALPHABET, CODE_LENGTH, L10n_Vn_IbhxhAgentPairing
-from .common import IbhxhCommon
-from .patience import PatientHttpCase
+from ..wizards.l10n_vn_ibhxh_agent_pairing import ALPHABET, CODE_LENGTH
+from .agent_calls import PREFIX, AgentCalls
 from .samples import signing
 
-PREFIX = "/l10n_vn_ibhxh/agent/v1"
 ROUTES = (
     *("pair", "heartbeat", "requests/claim", "requests/signed"),
     *("requests/1/renew", "requests/1/signed", "requests/1/failed", "key"),
@@ -51,30 +48,7 @@ TOKENS = st.lists(
 BODIES = st.dictionaries(st.sampled_from(NAMES), VALUES, max_size=5) | st.fixed_dictionaries({"tokens": TOKENS})
 
 
-class AttackCase(IbhxhCommon, PatientHttpCase):
-    frozen_at = None
-
-    def setUp(self):
-        super().setUp()
-        # These tests are about much else, and make many mistakes from one address.
-        wrong_codes.clear()
-
-    def _code(self, user=None):
-        pairing = self.env["l10n_vn_ibhxh.agent.pairing"].with_user(user or self.user)
-        return L10n_Vn_IbhxhAgentPairing.action_new_code.__wrapped__(pairing)["context"]["default_code"]
-
-    def _call(self, path, body=None, *, raw=None, key=None, agent=None, **headers):
-        headers["Content-Type"] = "application/json"
-        if key is not None:
-            headers["Authorization"] = f"Bearer {key}"
-        if agent is not None:
-            headers["X-Ibhxh-Agent"] = agent
-        self.env.flush_all()
-        data = raw if raw is not None else json.dumps(body or {}).encode()
-        response = self.url_open(f"{PREFIX}/{path}", data=data, headers=headers)
-        self.env.invalidate_all()
-        return response
-
+class AttackCase(AgentCalls):
     def _pair(self, user=None):
         answer = self._call("pair", {"code": self._code(user), "name": "PC"}).json()
         return {"key": answer["key"], "agent": answer["agent"]}

@@ -174,20 +174,7 @@ class TestReport(IbhxhCommon):
 
     def test_printing_gives_way_to_what_has_to_leave(self):
         registration = self._sent()
-        other = self.env["res.company"].create(
-            {
-                "name": "Đơn vị B",
-                "parent_id": self.company.id,
-                "vat": self.company.vat,
-                "l10n_vn_ibhxh_unit_code": "TZH491L",
-            }
-        )
-        other.write({"l10n_vn_ibhxh_provider_id": self.provider.id, "l10n_vn_ibhxh_agency_id": self.agency.id})
-        self.user.company_ids += other
-        self.certificate._update_companies()
-        wizard = self._wizard(company_id=other.id, email="b@example.com", phone="0912345678")
-        waiting = registration.browse(wizard.action_register()["res_id"])
-        self._sign(waiting)
+        waiting = self._signed_second()
         triggers = self.env["ir.cron.trigger"].sudo()
         cron = self.env.ref("l10n_vn_ibhxh.ir_cron_l10n_vn_ibhxh_print")
         self._run("print")

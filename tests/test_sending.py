@@ -109,24 +109,6 @@ class TestSending(IbhxhCommon):
         self.assertEqual(self.registration.state, "sent")
         self.assertFalse(self.registration.error_message)
 
-    def _signed_second(self):
-        """Return the signed registration of another unit of the company, with the same certificate."""
-        other = self.env["res.company"].create(
-            {
-                "name": "Đơn vị B",
-                "parent_id": self.company.id,
-                "vat": self.company.vat,
-                "l10n_vn_ibhxh_unit_code": "TZH491L",
-            }
-        )
-        other.write({"l10n_vn_ibhxh_provider_id": self.provider.id, "l10n_vn_ibhxh_agency_id": self.agency.id})
-        self.user.company_ids += other
-        self.certificate._update_companies()
-        wizard = self._wizard(company_id=other.id, email="b@example.com", phone="0912345678")
-        second = self.env["l10n_vn_ibhxh.registration"].browse(wizard.action_register()["res_id"])
-        self._sign(second)
-        return second
-
     def test_several_are_sent_once_each_and_log_it_each(self):
         both = (self.registration | self._signed_second()).sudo()
         self._send()
