@@ -54,6 +54,7 @@
         "views/l10n_vn_ibhxh_batch_views.xml",
         "views/l10n_vn_ibhxh_certificate_views.xml",
         "views/l10n_vn_ibhxh_agent_views.xml",
+        "views/l10n_vn_ibhxh_agent_release_views.xml",
         "views/l10n_vn_ibhxh_mail_views.xml",
         "views/l10n_vn_ibhxh_provider_views.xml",
         "views/l10n_vn_ibhxh_agency_views.xml",

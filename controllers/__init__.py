@@ -1,1 +1,1 @@
-from . import agent, proof
+from . import agent, installer, proof

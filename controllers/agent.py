@@ -7,10 +7,12 @@ from functools import wraps
 from odoo import http
 from odoo.exceptions import LockError
 from odoo.fields import Domain
-from odoo.http import request
+from odoo.http import Response, request
 from psycopg2 import OperationalError
 
 from ..models.const import MAX_DELIVERIES
+from ..models.diagnosis_texts import DIAGNOSES, MAX_DETAIL, MAX_ENTRIES
+from ..tools.one_line import one_line
 from ..tools.throttle import Throttle, source
 
 _logger = logging.getLogger(__name__)
@@ -28,6 +30,7 @@ wrong_codes = Throttle(10, 600)
 STATUS = {
     "bad_request": 400,
     "invalid_code": 403,
+    "no_release": 404,
     "not_found": 404,
     "already_done": 409,
     "lease_lost": 409,
@@ -67,7 +70,7 @@ def endpoint(function):
             return _error(error.code, **error.details)
         except LockError:
             return _error("server_error")
-        return request.make_json_response(answer)
+        return answer if isinstance(answer, Response) else request.make_json_response(answer)
 
     return handler
 
@@ -152,6 +155,20 @@ def _tokens(body):
     ]
 
 
+def _diagnosis(body):
+    """Return why the computer cannot sign: known codes only, each with a detail in one line, or None."""
+    entries = body.get("diagnosis")
+    if entries is None:
+        return None
+    if not isinstance(entries, list) or len(entries) > MAX_ENTRIES or not all(isinstance(one, dict) for one in entries):
+        raise ProtocolError("bad_request")
+    return [
+        {"code": code, "detail": one_line(_text(entry, "detail", MAX_DETAIL))}
+        for entry in entries
+        if (code := _text(entry, "code", 32)) in DIAGNOSES
+    ]
+
+
 class AgentController(http.Controller):
     """Protocol v1 between Odoo and `ibhxh-agent` (docs/agent-protocol.md). The agent calls, Odoo answers."""
 
@@ -196,7 +213,30 @@ class AgentController(http.Controller):
     @endpoint
     def heartbeat(self, agent, body):
         ders = [_base64(value, MAX_CERTIFICATE_BYTES) for value in _strings(body, "certificates", MAX_CERTIFICATES)]
-        return agent._heartbeat(ders, _tokens(body), _text(body, "version", 32))
+        platform = _text(body, "platform", 32)
+        return agent._heartbeat(ders, _tokens(body), _text(body, "version", 32), platform, _diagnosis(body))
+
+    @http.route(f"{PREFIX}/release", **ROUTE)
+    @endpoint
+    def signed_release(self, agent, body):
+        """Hand out what the makers of the agent signed about a program, or about the list of token drivers."""
+        kind, platform = _text(body, "kind", 16), _text(body, "platform", 32)
+        if kind not in ("program", "libraries"):
+            raise ProtocolError("bad_request")
+        release = request.env["l10n_vn_ibhxh.agent.release"]._find(kind, platform)
+        if not release:
+            raise ProtocolError("no_release")
+        return {"document": release._bytes("document").decode()}
+
+    @http.route(f"{PREFIX}/release/installer", **ROUTE)
+    @endpoint
+    def installer(self, agent, body):
+        """Stream the installer of a version that the heartbeat named."""
+        platform, version = _text(body, "platform", 32), _text(body, "version", 32)
+        release = request.env["l10n_vn_ibhxh.agent.release"]._find("program", platform, version)
+        if not release:
+            raise ProtocolError("no_release")
+        return release._stream().get_response(as_attachment=True)
 
     @http.route(f"{PREFIX}/requests/claim", **ROUTE)
     @endpoint

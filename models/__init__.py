@@ -21,6 +21,7 @@ from . import (
     ir_http,
     l10n_vn_ibhxh_agency,
     l10n_vn_ibhxh_agent,
+    l10n_vn_ibhxh_agent_release,
     l10n_vn_ibhxh_batch,
     l10n_vn_ibhxh_batch_line,
     l10n_vn_ibhxh_certificate,

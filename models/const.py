@@ -128,6 +128,8 @@ AGENT_KEY_SCOPE = "l10n_vn_ibhxh.agent"
 ONLINE_SECONDS = 90
 # Signed documents in one call; their rows stay locked until the last of them is verified.
 MAX_DELIVERIES = 20
+# An installer that is kept in Odoo; today's has about 30 MB. Odoo's own limit for uploads is 128 MB.
+MAX_INSTALLER_BYTES = 100 * 2**20
 
 # -- mails and notifications -------------------------------------------------------------------------------------------
 
@@ -146,6 +148,9 @@ MAIL_DOMAINS = "l10n_vn_ibhxh.mail_sender_domains"
 MAIL_SERVER = "l10n_vn_ibhxh.mail_authentication_server"
 # Days for which the bytes of settled mails are kept.
 MAIL_DAYS = ("l10n_vn_ibhxh.mail_days", 180)
+# Where people download the program for their computers as long as none is in Odoo.
+AGENT_DOWNLOAD_URL = "l10n_vn_ibhxh.agent_download_url"
+AGENT_DOWNLOAD_SHA256 = "l10n_vn_ibhxh.agent_download_sha256"
 TRUST_PARAMETER = "l10n_vn_ibhxh.vss_certificates"
 # Name of the parameter, its default; 0 or an empty list switches the reminder off.
 CODE_HOURS = ("l10n_vn_ibhxh.remind_code_hours", 6)

@@ -8,6 +8,8 @@ from odoo.fields import Command
 from odoo.tools.translate import LazyTranslate
 from psycopg2 import OperationalError
 
+from ..tools.versions import version_key
+from . import diagnosis_texts
 from .const import AGENT_KEY_SCOPE, MAX_DELIVERIES, ONLINE_SECONDS
 
 _logger = logging.getLogger(__name__)
@@ -28,6 +30,7 @@ ERRORS = {
     "revoked": _lt("This computer was revoked in Odoo. Pair it again if that was a mistake."),
     "invalid_code": _lt("The pairing code is wrong or older than 10 minutes. Make a new one in Odoo."),
     "throttled": _lt("Too many wrong codes came from this address. Wait ten minutes, then try again."),
+    "no_release": _lt("Odoo has no such release of the program."),
     "not_found": _lt("There is no such signing request for this computer."),
     "lease_lost": _lt("Another computer has taken this signing request, or it was withdrawn."),
     "already_done": _lt("This document is already signed. Nothing more needs to be done."),
@@ -88,6 +91,9 @@ class L10n_Vn_IbhxhAgent(models.Model):
         string="Certificates plugged in", compute="_compute_present_certificate_count"
     )
     tokens = fields.Json(readonly=True, help="Tokens plugged in at the last contact: label, model, PIN flags.")
+    has_reported = fields.Boolean(readonly=True, export_string_translation=False)
+    diagnosis = fields.Json(readonly=True, help="Why no token can be used, in codes; empty when all is well.")
+    diagnosis_text = fields.Text(string="What is missing", compute="_compute_diagnosis_text")
     key_hash = fields.Char(readonly=True, copy=False, groups=fields.NO_ACCESS, export_string_translation=False)
     next_key_hash = fields.Char(readonly=True, copy=False, groups=fields.NO_ACCESS, export_string_translation=False)
     key_name = fields.Char(readonly=True, copy=False, groups=fields.NO_ACCESS, export_string_translation=False)
@@ -107,7 +113,7 @@ class L10n_Vn_IbhxhAgent(models.Model):
     @api.depends("version")
     def _compute_is_outdated(self):
         for agent in self:
-            agent.is_outdated = _version_key(agent.version) < _version_key(MINIMUM_VERSION)
+            agent.is_outdated = version_key(agent.version) < version_key(MINIMUM_VERSION)
 
     @api.depends("is_online", "is_outdated", "revoked")
     def _compute_status(self):
@@ -118,6 +124,17 @@ class L10n_Vn_IbhxhAgent(models.Model):
                 agent.status = "outdated" if agent.is_outdated else "online"
             else:
                 agent.status = "offline"
+
+    @api.depends("diagnosis", "is_online")
+    @api.depends_context("lang")
+    def _compute_diagnosis_text(self):
+        for agent in self:
+            agent.diagnosis_text = "\n".join(agent._diagnosis_sentences()) or False
+
+    def _diagnosis_sentences(self):
+        """Return what stands in the way of signing on this computer, by what it said last; nothing while it is off."""
+        self.ensure_one()
+        return diagnosis_texts.sentences(self.env, self.diagnosis) if self.is_online else []
 
     @api.depends("present_certificate_ids")
     def _compute_present_certificate_count(self):
@@ -147,7 +164,6 @@ class L10n_Vn_IbhxhAgent(models.Model):
         if not pairing:
             return None
         user = pairing.user_id
-        pairing.unlink()
         agent = self.sudo().create(
             {
                 "name": (name or user.name)[:64],
@@ -167,6 +183,7 @@ class L10n_Vn_IbhxhAgent(models.Model):
                 "last_seen_at": fields.Datetime.now(),
             }
         )
+        pairing._pair_with(agent)
         agent._notify_people()
         return agent, key
 
@@ -245,8 +262,12 @@ class L10n_Vn_IbhxhAgent(models.Model):
 
     # -- contact -----------------------------------------------------------------------------------------------------
 
-    def _heartbeat(self, ders, tokens, version):
-        """Take note of what is plugged in and return the answer of the protocol (times in seconds)."""
+    def _heartbeat(self, ders, tokens, version, platform="", diagnosis=None):
+        """Take note of what is plugged in and return the answer of the protocol (times in seconds).
+
+        `platform` is what installers are offered for, empty when the agent does not say. `diagnosis` is a list of
+        `{code, detail}` with codes of `diagnosis_texts.DIAGNOSES`, None when the agent does not say.
+        """
         self.ensure_one()
         agent = self.sudo()
         certificates = self.env["l10n_vn_ibhxh.certificate"]._from_der(ders, agent.user_id)
@@ -255,6 +276,11 @@ class L10n_Vn_IbhxhAgent(models.Model):
             vals["version"] = version[:32]
         if tokens != agent.tokens:
             vals["tokens"] = tokens
+        has_news = (diagnosis or False) != (agent.diagnosis or False)
+        if not agent.has_reported:
+            vals["has_reported"] = has_news = True
+        if has_news:
+            vals["diagnosis"] = diagnosis
         new = certificates - agent.certificate_ids
         moved = certificates != agent.present_certificate_ids
         was_online = agent.is_online
@@ -264,9 +290,10 @@ class L10n_Vn_IbhxhAgent(models.Model):
             vals["certificate_ids"] = [Command.link(certificate.id) for certificate in new]
         agent.write(vals)
         new._update_companies()
-        if moved or not was_online:
+        if moved or has_news or not was_online:
             agent._notify_people()
         pending = self.env["l10n_vn_ibhxh.signing.request"].sudo()._count_for(agent)
+        releases = self.env["l10n_vn_ibhxh.agent.release"].sudo()
         return {
             "poll_after": POLL_BUSY_SECONDS if pending else POLL_IDLE_SECONDS,
             "doorbell": agent.doorbell,
@@ -275,6 +302,8 @@ class L10n_Vn_IbhxhAgent(models.Model):
             "outdated": agent.is_outdated,
             "minimum_version": MINIMUM_VERSION,
             "deliveries": MAX_DELIVERIES,
+            "update": releases._update_for(platform, version or agent.version),
+            "libraries": releases._libraries_version(),
             "renew_key": bool(
                 agent.key_expires_at and agent.key_expires_at < fields.Datetime.now() + timedelta(days=KEY_RENEW_DAYS)
             ),
@@ -371,8 +400,3 @@ class L10n_Vn_IbhxhAgent(models.Model):
 
 def _sha256(text):
     return hashlib.sha256(text.encode()).hexdigest()
-
-
-def _version_key(version):
-    # Not every character that is a digit in Unicode is one for int(): ² is not.
-    return tuple(int(part) if part.isascii() and part.isdigit() else 0 for part in (version or "0").split("."))

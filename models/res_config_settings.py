@@ -4,7 +4,10 @@ import re
 from odoo import api, fields, models
 from odoo.exceptions import AccessError, UserError, ValidationError
 
+from ..tools.agent_release import SHA256
 from .const import (
+    AGENT_DOWNLOAD_SHA256,
+    AGENT_DOWNLOAD_URL,
     ANSWER_OFF,
     CERTIFICATE_DAYS,
     CODE_HOURS,
@@ -17,12 +20,15 @@ from .const import (
 )
 
 DOMAIN = re.compile(r"(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]{2,63}")
+URL = re.compile(r"https://[A-Za-z0-9.-]+(?::[0-9]{1,5})?(?:/[^\s\"'<>\\]*)?")
 HOST = re.compile(r"[a-z0-9](?:[a-z0-9.-]{0,253}[a-z0-9])?")
 
 _logger = logging.getLogger(__name__)
 
 # What all companies rely on, with what counts where nothing is set.
 SHARED_PARAMETERS = {
+    AGENT_DOWNLOAD_SHA256: "",
+    AGENT_DOWNLOAD_URL: "",
     MAIL_DOMAINS: "",
     MAIL_SERVER: "",
     "l10n_vn_ibhxh.mail_user_id": "",
@@ -54,6 +60,11 @@ class ResConfigSettings(models.TransientModel):
     )
     l10n_vn_ibhxh_mail_user_id = fields.Many2one(
         "res.users", string="Unmatched mails go to", config_parameter="l10n_vn_ibhxh.mail_user_id"
+    )
+
+    l10n_vn_ibhxh_agent_download_url = fields.Char(string="Download address", config_parameter=AGENT_DOWNLOAD_URL)
+    l10n_vn_ibhxh_agent_download_sha256 = fields.Char(
+        string="SHA-256 of the download", config_parameter=AGENT_DOWNLOAD_SHA256
     )
 
     l10n_vn_ibhxh_trust_mode = fields.Selection(
@@ -157,6 +168,7 @@ class ResConfigSettings(models.TransientModel):
                 )
             settings.l10n_vn_ibhxh_mail_sender_domains = " ".join(dict.fromkeys(names)) or False
             settings.l10n_vn_ibhxh_mail_authentication_server = server or False
+            settings._l10n_vn_ibhxh_check_download()
             settings._l10n_vn_ibhxh_check_reminders()
         before = self._l10n_vn_ibhxh_shared_parameters()
         result = super().set_values()
@@ -191,6 +203,19 @@ class ResConfigSettings(models.TransientModel):
             )
         if changed:
             _logger.warning("%s changed %s", self.env.user.login, ", ".join(changed))
+
+    def _l10n_vn_ibhxh_check_download(self):
+        """Normalize the address of the installer and its hash; refuse what would lead people elsewhere unnoticed."""
+        url = (self.l10n_vn_ibhxh_agent_download_url or "").strip()
+        sha256 = "".join((self.l10n_vn_ibhxh_agent_download_sha256 or "").split()).lower()
+        if url and not URL.fullmatch(url):
+            raise ValidationError(
+                self.env._("Enter the full address of the download, which begins with https://, without a password.")
+            )
+        if sha256 and not SHA256.fullmatch(sha256):
+            raise ValidationError(self.env._("A SHA-256 has 64 digits and letters from a to f. Copy it as published."))
+        self.l10n_vn_ibhxh_agent_download_url = url or False
+        self.l10n_vn_ibhxh_agent_download_sha256 = sha256 or False
 
     def _l10n_vn_ibhxh_check_reminders(self):
         if self.l10n_vn_ibhxh_mail_days < 0:

@@ -19,6 +19,7 @@ ACCESS = {
     "agency": {"stranger": "rs", "user": "rs", "manager": "rs", "shared": "rwcus"},
     "agent": {"user": "rws", "manager": "rwus"},
     "agent.pairing": {"user": "rcs"},
+    "agent.release": {"stranger": "rs", "user": "rs", "manager": "rs", "shared": "rwcus"},
     "batch": {"user": "rws", "manager": "rws"},
     "batch.line": {"user": "rs", "manager": "rs"},
     "certificate": {"user": "rs", "manager": "rs"},
@@ -76,6 +77,7 @@ class AccessCommon(IbhxhCommon):
         registration = self._sent()
         values = {
             "agent.pairing": {"user_id": self.user.id},
+            "agent.release": {"file": "TVo=", "version": "1.0", "platform": "windows-x86_64"},
             "batch": {"user_id": self.user.id, "line_ids": [(0, 0, {"company_id": self.company.id})]},
             "earlier.registration": {"company_ids": self.company.ids, "provider_id": self.provider.id},
             "lodge": {"registration_id": registration.id},
@@ -156,6 +158,7 @@ class TestAccess(AccessCommon):
 # Calls of public methods that do not end in an AccessError for everybody outside, and why they harm nobody.
 # Each is called all the same: it must change nothing and must not give away anything of the company.
 HARMLESS = {
+    ("l10n_vn_ibhxh.agent.release", "get_downloads"): "the program that every employee may download",
     ("l10n_vn_ibhxh.agent.pairing", "action_new_code"): "asks for the password first, and is for the caller only",
     ("l10n_vn_ibhxh.registration", "action_open_mails"): "a window without content; what it lists is behind the rules",
     ("res.company", "action_l10n_vn_ibhxh_next"): "a window without content, of a company that the caller may read",
@@ -185,6 +188,9 @@ class TestPublicMethods(AccessCommon):
         mail = {"subject": "x", "from": "x@example.com", "body": "BV2VLHCKRA", "message_id": "<1@x>"}
         given = {
             ("l10n_vn_ibhxh.agent", "get_live"): [company],
+            ("l10n_vn_ibhxh.agent.release", "create"): [[{"file": "TVo=", "version": "2.0"}]],
+            ("l10n_vn_ibhxh.agent.release", "get_downloads"): [],
+            ("l10n_vn_ibhxh.agent.release", "write"): [samples["agent.release"].ids, {"active": False}],
             ("l10n_vn_ibhxh.agent", "write"): [samples["agent"].ids, {"name": "x"}],
             ("l10n_vn_ibhxh.batch", "action_from_companies"): [[company]],
             ("l10n_vn_ibhxh.batch", "write"): [samples["batch"].ids, {"provider_id": self.provider.id}],

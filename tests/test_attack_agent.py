@@ -16,6 +16,7 @@ from .samples import signing
 
 ROUTES = (
     *("pair", "heartbeat", "requests/claim", "requests/signed"),
+    *("release", "release/installer"),
     *("requests/1/renew", "requests/1/signed", "requests/1/failed", "key"),
 )
 # The same examples in every run: what was found by chance belongs into an @example, and not into a run of CI.
@@ -40,6 +41,9 @@ NAMES = (
     "code",
     "message",
     "name",
+    "diagnosis",
+    "platform",
+    "kind",
 )
 TOKENS = st.lists(
     st.dictionaries(st.sampled_from(["label", "serial", "pin_flags", "x"]), TEXT | st.lists(TEXT, max_size=3)),
@@ -237,6 +241,11 @@ class TestAttackPairing(AttackCase):
         self.env.flush_all()
         self.env.cr.execute("SELECT t::text FROM l10n_vn_ibhxh_agent_pairing t")
         self.assertNotIn(code, str(self.env.cr.fetchall()))
+
+    def test_a_code_that_was_used_leaves_no_hash(self):
+        credentials = self._pair()
+        pairing = self.env["l10n_vn_ibhxh.agent.pairing"].search([("user_id", "=", self.user.id)])
+        self.assertEqual((pairing.agent_id, pairing.code_hash), (self._agent(credentials), False))
 
 
 @tagged("post_install_l10n", "post_install", "-at_install")

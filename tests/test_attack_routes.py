@@ -18,26 +18,30 @@ AGENT = {
     "cors": None,
     "readonly": False,
 }
+PAGE = {
+    "auth": "user",
+    "methods": ["GET"],
+    "type": "http",
+    "csrf": True,
+    "save_session": True,
+    "cors": None,
+    "readonly": True,
+}
 PREFIX = "/l10n_vn_ibhxh/agent/v1"
 ROUTES = {
     f"{PREFIX}/heartbeat": AGENT,
     f"{PREFIX}/key": AGENT,
     f"{PREFIX}/pair": {**AGENT, "auth": "public"},
+    f"{PREFIX}/release": AGENT,
+    f"{PREFIX}/release/installer": AGENT,
     f"{PREFIX}/requests/<int:request_id>/failed": AGENT,
     f"{PREFIX}/requests/<int:request_id>/release": AGENT,
     f"{PREFIX}/requests/<int:request_id>/renew": AGENT,
     f"{PREFIX}/requests/<int:request_id>/signed": AGENT,
     f"{PREFIX}/requests/claim": AGENT,
     f"{PREFIX}/requests/signed": AGENT,
-    "/l10n_vn_ibhxh/registration/<int:registration_id>/proof": {
-        "auth": "user",
-        "methods": ["GET"],
-        "type": "http",
-        "csrf": True,
-        "save_session": True,
-        "cors": None,
-        "readonly": True,
-    },
+    "/l10n_vn_ibhxh/agent/installer/<int:release_id>": PAGE,
+    "/l10n_vn_ibhxh/registration/<int:registration_id>/proof": PAGE,
 }
 
 

@@ -23,6 +23,7 @@ PERSON = {
     "agency": None,
     "agent": {"w": "name"},
     "agent.pairing": {"c": "code expires_at user_id"},
+    "agent.release": {"w": "active document document_name file file_name platform version"},
     "batch": {"w": "agency_id email lodging phone provider_id"},
     "batch.line": {},
     "certificate": {},
@@ -147,6 +148,7 @@ class TestProtected(AccessCommon):
         names = {
             "registration": ["company_id"],
             "agent.pairing": ["user_id"],
+            "agent.release": ["file", "version", "platform"],
             "lodge": ["registration_id"],
             "lodge.answer": ["registration_id"],
             "mail.paste": ["registration_id", "text"],

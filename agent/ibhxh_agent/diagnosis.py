@@ -15,6 +15,29 @@ from ibhxh_agent.untrusted import harmless
 #: Most entries, and characters of one detail (protocol v1).
 MOST, LONGEST = 16, 64
 
+#: Every code, the server's sentences and docs/agent-protocol.md have the same.
+CODES = frozenset(
+    {
+        "no_library",
+        "not_pkcs11",
+        "library_not_loaded",
+        "library_died",
+        "library_silent",
+        "library_wrong",
+        "no_token",
+        "no_certificate",
+        "certificate_unsupported",
+        "certificate_expired",
+        "certificate_not_yet",
+        "token_locked",
+        "token_final_try",
+        "clock_wrong",
+        "remote_session",
+        "no_smart_card_service",
+        "update_refused",
+    }
+)
+
 #: What :attr:`LibraryProcess.reason` is called in the protocol.
 LIBRARY_CODES = {
     "load": "library_not_loaded",

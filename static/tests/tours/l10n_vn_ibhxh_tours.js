@@ -76,10 +76,11 @@ add("l10n_vn_ibhxh_first_time", {
         press("run_check"),
         {
             content: "Type the code on the computer",
-            trigger: ".modal [name='code']:contains(/[A-Z0-9]{4}-[A-Z0-9]{4}/)",
+            trigger: ".modal .o_l10n_vn_ibhxh_pairing_code:contains(/[A-Z0-9]{4}-[A-Z0-9]{4}/)",
             run: ({ anchor }) =>
                 console.log(`backstage: pair ${anchor.textContent.match(/[A-Z0-9]{4}-[A-Z0-9]{4}/)[0]}`),
         },
+        { content: "The window says by itself that it is paired", trigger: ".modal .o_l10n_vn_ibhxh_paired" },
         { content: "Close", trigger: ".modal footer button[special='cancel'], .modal .btn-close", run: "click" },
         { content: "The window is closed", trigger: "body:not(:has(.modal))" },
         openMenu("l10n_vn_ibhxh_menu_register"),

@@ -32,10 +32,23 @@ export class Registration extends models.Model {
     ];
 }
 
-/** Let the mock server know the model above besides those of mail. */
+/** A pairing is shown in an unsaved form, by its defaults. */
+export class Pairing extends models.Model {
+    _name = "l10n_vn_ibhxh.agent.pairing";
+
+    code = fields.Char();
+    server_url = fields.Char();
+    database = fields.Char();
+}
+
+export class Release extends models.Model {
+    _name = "l10n_vn_ibhxh.agent.release";
+}
+
+/** Let the mock server know the models above besides those of mail. */
 export function defineIbhxhModels() {
     defineParams({ suite: "mail" }, "replace");
-    return defineModels({ ...mailModels, Registration });
+    return defineModels({ ...mailModels, Pairing, Registration, Release });
 }
 
 /** Let the server say something over the bus, and wait until the page has heard it. */

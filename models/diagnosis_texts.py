@@ -1,0 +1,84 @@
+"""What keeps a computer from signing, as sentences: what is wrong, what to do. The codes are the agent protocol's."""
+
+from odoo.tools.translate import LazyTranslate
+
+_lt = LazyTranslate(__name__)
+
+# Entries of one heartbeat, and characters of a detail.
+MAX_ENTRIES, MAX_DETAIL = 16, 64
+
+# `%(detail)s` is the file name of a driver, the label of a token, or a version.
+DIAGNOSES = {
+    "no_library": _lt(
+        "No token driver was found on this computer. Install the driver of the certification authority that issued the "
+        "token; the program finds it by itself within a minute."
+    ),
+    "not_pkcs11": _lt(
+        "The file %(detail)s is not a token driver (PKCS#11). Remove it from the program's settings, or name the right "
+        "file."
+    ),
+    "library_not_loaded": _lt(
+        "The token driver %(detail)s cannot be loaded. Reinstall it from the certification authority's page; a driver "
+        "for 32-bit programs only does not work."
+    ),
+    "library_died": _lt(
+        "The token driver %(detail)s crashed. Pull the token out, plug it in again; if that does not help, reinstall "
+        "the driver."
+    ),
+    "library_silent": _lt(
+        "The token driver %(detail)s does not answer. Pull the token out, plug it in again; if that does not help, "
+        "reinstall the driver."
+    ),
+    "library_wrong": _lt(
+        "The token driver %(detail)s reported an error. Pull the token out, plug it in again; if that does not help, "
+        "reinstall the driver."
+    ),
+    "no_token": _lt(
+        "No token is seen. Plug it in; if it is plugged in, try another USB port or reinstall the token's driver."
+    ),
+    "no_certificate": _lt("The token “%(detail)s” holds no certificate with a tax code."),
+    "certificate_unsupported": _lt(
+        "The token “%(detail)s” holds a certificate whose key is not RSA; the program cannot sign with it."
+    ),
+    "certificate_expired": _lt(
+        "The certificate on the token “%(detail)s” has expired. Renew it with its certification authority, then amend "
+        "the registration (form 05)."
+    ),
+    "certificate_not_yet": _lt(
+        "The certificate on the token “%(detail)s” is not valid yet. Check the computer's date and time."
+    ),
+    "token_locked": _lt(
+        "The PIN of the token “%(detail)s” is locked. Ask the certification authority that issued it to unlock it."
+    ),
+    "token_final_try": _lt(
+        "The token “%(detail)s” takes one more PIN before it locks. If you are not sure of the PIN, ask the "
+        "certification authority first."
+    ),
+    "clock_wrong": _lt("The computer's clock differs from the server's by more than two minutes. Correct it."),
+    "remote_session": _lt(
+        "Somebody works on this computer through Remote Desktop, where a token that is plugged into it cannot be seen. "
+        "Sign in at the computer itself."
+    ),
+    "no_smart_card_service": _lt(
+        "The computer's smart card service does not run, so no token can be seen. Start the service “Smart Card”, or "
+        "restart the computer."
+    ),
+    "update_refused": _lt(
+        "Version %(detail)s, which Odoo offers, is not signed by the makers of the program and is not installed. Get "
+        "installer and release file from the release page again."
+    ),
+}
+
+
+def sentences(env, diagnosis):
+    """Return what the entries `{code, detail}` of a heartbeat mean, in the environment's language.
+
+    Codes that are not known (a newer agent's) say nothing.
+    """
+    found = []
+    for entry in diagnosis or ():
+        text = DIAGNOSES.get(entry["code"])
+        if text:
+            sentence = env._(text)  # pylint: disable=gettext-variable
+            found.append(sentence % {"detail": entry["detail"] or "?"})
+    return found
