@@ -59,6 +59,7 @@ from . import (
     test_tools_preflight,
     test_tools_remote,
     test_tools_remote_layout,
+    test_tools_remote_strangers,
     test_tools_signature,
     test_tools_signature_layouts,
     test_tools_signature_xmlsec,

@@ -332,7 +332,8 @@ def _check(answer: Answer, *, is_start: bool = False, is_poll: bool = False) -> 
         raise NotSent(reason, answer.retry_after)
     if answer.status >= 500 or answer.status < 300 or answer.status in (408, 429):
         raise Unanswered(reason, answer.retry_after)
-    if is_poll and not has_words:
+    # A 400 is the service's own even without JSON: there are some that say what is wrong in plain text.
+    if is_poll and not has_words and answer.status != 400:
         raise Unanswered(reason, answer.retry_after)
     if answer.status in (401, 404, 405, 410) or answer.status < 400:
         raise ServiceRefused("service_settings", reason)
