@@ -59,9 +59,16 @@ DIAGNOSES = {
         "Somebody works on this computer through Remote Desktop, where a token that is plugged into it cannot be seen. "
         "Sign in at the computer itself."
     ),
-    "no_smart_card_service": _lt(
-        "The computer's smart card service does not run, so no token can be seen. Start the service “Smart Card”, or "
-        "restart the computer."
+    "session_zero": _lt(
+        "The program runs as a Windows service, where no token can be seen. Let it run in the person's own session."
+    ),
+    "autostart_off": _lt(
+        "The program is switched off in Windows' list of startup apps: after the next restart this computer stays "
+        "offline. Switch it on in the Task Manager."
+    ),
+    "autostart_missing": _lt(
+        "What Windows starts at login is not there any more: after the next restart this computer stays offline. "
+        "Install the program again."
     ),
     "update_refused": _lt(
         "Version %(detail)s, which Odoo offers, is not signed by the makers of the program and is not installed. Get "

@@ -33,7 +33,9 @@ CODES = frozenset(
         "token_final_try",
         "clock_wrong",
         "remote_session",
-        "no_smart_card_service",
+        "session_zero",
+        "autostart_off",
+        "autostart_missing",
         "update_refused",
     }
 )

@@ -3,12 +3,15 @@ import { browser } from "@web/core/browser/browser";
 import { CopyButton } from "@web/core/copy_button/copy_button";
 import { _t } from "@web/core/l10n/translation";
 import { registry } from "@web/core/registry";
+import { user } from "@web/core/user";
 import { useService } from "@web/core/utils/hooks";
 import { standardWidgetProps } from "@web/views/widgets/standard_widget_props";
 
 import { useLiveReload } from "../live/use_live_reload";
 
 const SECOND = 1000;
+// Of the person's name in the link: a longer one would make it longer than the program takes.
+const MOST_OF_NAME = 60;
 
 /**
  * The dialog that pairs a computer: the program to download, the link that pairs this computer, the code for another
@@ -81,8 +84,9 @@ export class PairingWidget extends Component {
 
     /** Opens the program on this computer, which asks the person before it pairs. */
     get link() {
-        const { server_url, database, code } = this.data;
-        return `ibhxh-agent://pair?${new URLSearchParams({ server: server_url, database, code })}`;
+        const { server_url: server, database, code } = this.data;
+        const query = new URLSearchParams({ server, database, code, user: user.name.slice(0, MOST_OF_NAME) });
+        return `ibhxh-agent://pair?${query}`;
     }
 
     get copied() {

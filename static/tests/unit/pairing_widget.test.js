@@ -77,7 +77,7 @@ test("it shows the program, the link and the code", async () => {
     expect(CODE).toHaveText("K7QM-3XPA");
     expect(`${DIALOG} a.o_l10n_vn_ibhxh_pair_here`).toHaveAttribute(
         "href",
-        "ibhxh-agent://pair?server=https%3A%2F%2Fodoo.congty.vn&database=cty+%26+con&code=K7QM-3XPA",
+        "ibhxh-agent://pair?server=https%3A%2F%2Fodoo.congty.vn&database=cty+%26+con&code=K7QM-3XPA&user=Mitchell+Admin",
     );
     expect(STATUS).toHaveText("Waiting for the computer…");
     expect(STATUS).toHaveAttribute("aria-live", "polite");
