@@ -6,10 +6,12 @@ import ast
 import fcntl
 import hashlib
 import shutil
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import psycopg2.errors
 from psycopg2 import sql
 
 from . import odoo, postgres
@@ -17,6 +19,7 @@ from .console import Problem, say
 from .packaging.backend import addon_wheel
 from .paths import ADDON, DATA, LOGS, ROOT, RUNTIME, STAMPS
 
+DROP_SECONDS = 120
 FALLBACK_DEPENDS = ("base_setup", "hr", "mail")
 """What the template holds while the addon has no manifest."""
 
@@ -37,9 +40,20 @@ def exists(name: str) -> bool:
 
 
 def drop(name: str) -> None:
-    """Drop a database and its filestore; nothing happens when it does not exist."""
+    """Drop a database and its filestore; nothing happens when it does not exist.
+
+    PostgreSQL's own cleaning up after many new rows is waited for: nobody may end it.
+    """
+    end = time.monotonic() + DROP_SECONDS
     with postgres.server().cursor() as cursor:
-        cursor.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
+        while True:
+            try:
+                cursor.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
+                break
+            except psycopg2.errors.InsufficientPrivilege:
+                if time.monotonic() > end:
+                    raise
+                time.sleep(1)
     shutil.rmtree(filestore(name), ignore_errors=True)
 
 

@@ -17,7 +17,7 @@ SHARDS = 5
 BROWSER = ("test_tours.py", "test_hoot.py", "test_calls.py")
 """The addon's tests in Chromium: a minute each, whatever the size of their files."""
 
-TOGETHER = (("kills", "agents"), ("gateway", "mail", "people", "secrets"), ("jobs",), ("hosts",))
+TOGETHER = (("kills", "agents"), ("gateway", "mail", "people", "secrets", "upgrade"), ("jobs",), ("hosts",))
 """The folders of integration/tests, by the stack that they share when all of them are run."""
 
 QUICK_ADDON = (

@@ -12,7 +12,7 @@ from .case import Case
 from .stack import Stack
 from .waiting import PATIENCE, until
 from dev import odoo
-from dev.paths import ADDON, PYTHON
+from dev.paths import ADDON
 
 QUEUE_JOB = "queue_job"
 RUNNING = f"base,web,{QUEUE_JOB}"
@@ -67,18 +67,9 @@ class JobQueue:
 
     def shell(self, script: str) -> list[str]:
         """What a script prints behind `jobs:` in Odoo's shell, which keeps nothing of what it did."""
-        command = [
-            str(PYTHON),
-            "-m",
-            "odoo",
-            "shell",
-            "-c",
-            str(self.stack.config()),
-            "-d",
-            self.stack.database,
-            "--no-http",
-        ]
-        done = subprocess.run(command, input=script, capture_output=True, text=True, env=odoo.environment(), check=True)
+        done = subprocess.run(
+            self.stack.shell_command(), input=script, capture_output=True, text=True, env=odoo.environment(), check=True
+        )
         return re.findall(r"^jobs: (.*)$", done.stdout, re.MULTILINE)
 
     def runner(self) -> int:

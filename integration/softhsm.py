@@ -54,10 +54,7 @@ class TokenFolder:
 
         :raises Problem: when it is not installed
         """
-        found = system_tools.library("libsofthsm2.so")
-        if found is None:
-            raise Problem("SoftHSM2 is not installed.", "./run setup")
-        return found
+        return _library("libsofthsm2.so")
 
     @staticmethod
     def spy_library() -> Path:
@@ -65,10 +62,7 @@ class TokenFolder:
 
         :raises Problem: when it is not installed
         """
-        found = system_tools.library("pkcs11-spy.so")
-        if found is None:
-            raise Problem("OpenSC's pkcs11-spy.so is not installed.", "./run setup")
-        return found
+        return _library("pkcs11-spy.so")
 
     def environment(self) -> dict[str, str]:
         """What a process needs in its environment to see these tokens."""
@@ -99,6 +93,13 @@ class TokenFolder:
             raise RuntimeError(f"softhsm2-util: {(done.stdout + done.stderr).strip()[-300:]}")
         self.labels.append(label)
         return Token(self, label, pin)
+
+
+def _library(name: str) -> Path:
+    found = system_tools.library(name)
+    if found is None:
+        raise Problem(f"{name} is not installed.", "./run setup")
+    return found
 
 
 @dataclass(frozen=True)

@@ -86,7 +86,6 @@ class Stack:
         *,
         modules: Sequence[str] = (ADDON,),
         own_postgres: bool = False,
-        source: str | None = None,
         workers: int = 2,
         hosts: int = 1,
         proxy: bool = False,
@@ -100,7 +99,6 @@ class Stack:
         """:param name: of its database and of its folder
         :param modules: what is installed, the addon first
         :param own_postgres: a server of its own, :attr:`cluster`, which may be killed
-        :param source: a database of the development server to start from, instead of one with `modules`
         :param workers: Odoo's worker processes; 0 is one process with threads
         :param hosts: how many installations of Odoo there are, which share nothing but PostgreSQL
         :param proxy: an nginx in front of the first host, configured as docs/admin-guide.md says: :attr:`proxy`
@@ -130,7 +128,6 @@ class Stack:
         self._gevent_ports = [free_port() for _host in range(hosts)]
         self._modules = tuple(modules)
         self._own_postgres = own_postgres
-        self._source = source
         self._has_proxy = proxy
         self._sections = sections
         self._variables = variables or {}
@@ -180,7 +177,7 @@ class Stack:
             self._exit.callback(self.proxy.stop)
 
     def _make_database(self) -> None:
-        source = self._source or database.installed(*self._modules[1:])
+        source = database.installed(*self._modules[1:])
         if self._own_postgres:
             self.cluster = Cluster(self.folder / "postgres")
             self._exit.callback(self.cluster.stop)
@@ -240,6 +237,10 @@ class Stack:
         common = ["-c", str(self.config()), "-d", self.database, "--stop-after-init", "--no-http"]
         if odoo.run(*common, *arguments, log=log):
             raise RuntimeError(log.read_text(encoding="utf-8")[-3000:])
+
+    def shell_command(self) -> list[str]:
+        """The command line of Odoo's shell on the stack's database."""
+        return [str(PYTHON), "-m", "odoo", "shell", "-c", str(self.config()), "-d", self.database, "--no-http"]
 
     def program(self, name: str, command: list[str], environment: Mapping[str, str]) -> Program:
         """A program, not started, whose log is in the folder; it is stopped with the stack."""

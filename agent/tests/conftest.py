@@ -20,6 +20,8 @@ from fakelib import FakeLibrary, compile_library
 from ibhxh_agent.certificate import TokenCertificate
 from ibhxh_agent.config import Folder, Pairing, Settings
 from ibhxh_agent.secretstore import SecretStore
+from ibhxh_agent.tokens.manager import TokenManager
+from ibhxh_agent.tokens.process import LibraryProcess, Timeouts
 
 #: Asks Windows itself.
 collect_ignore = [] if sys.platform == "win32" else ["test_on_windows.py"]
@@ -135,6 +137,15 @@ def paired(odoo: FakeOdoo, tmp_path: Path) -> FakeOdoo:
 @pytest.fixture(scope="session")
 def _compiled(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return compile_library(tmp_path_factory.mktemp("fakep11"))
+
+
+@pytest.fixture
+def manager(fake: FakeLibrary) -> Iterator[TokenManager]:
+    """The tokens of that library, in a child process."""
+    made = TokenManager([LibraryProcess(fake.path, Timeouts(close=1))])
+    made.refresh()
+    yield made
+    made.close()
 
 
 @pytest.fixture

@@ -20,7 +20,7 @@ from ibhxh_agent.prompt.base import Decision
 from ibhxh_agent.prompt.descriptor import DescriptorPrompt
 from ibhxh_agent.secret import Secret
 from ibhxh_agent.tokens.manager import TokenManager
-from ibhxh_agent.tokens.process import LibraryProcess, Timeouts
+from ibhxh_agent.tokens.process import LibraryProcess
 
 
 @pytest.fixture
@@ -31,14 +31,6 @@ def box():
 @pytest.fixture
 def leases():
     return LeaseBook()
-
-
-@pytest.fixture
-def manager(fake):
-    made = TokenManager([LibraryProcess(fake.path, Timeouts(close=1))])
-    made.refresh()
-    yield made
-    made.close()
 
 
 @pytest.fixture

@@ -21,22 +21,13 @@ from ibhxh_agent.certificate import TokenCertificate
 from ibhxh_agent.children import Child
 from ibhxh_agent.prompt.descriptor import DescriptorPrompt
 from ibhxh_agent.secret import Secret
-from ibhxh_agent.tokens.manager import TokenManager
-from ibhxh_agent.tokens.process import LibraryProcess, Timeouts
+from ibhxh_agent.tokens.process import Timeouts
 
 OTHER_PIN = "Second-9317-pin"
 
 
 def secret(pin: str = PIN) -> Secret:
     return Secret(bytearray(pin.encode()))
-
-
-@pytest.fixture
-def manager(fake):
-    made = TokenManager([LibraryProcess(fake.path, Timeouts(close=1))])
-    made.refresh()
-    yield made
-    made.close()
 
 
 @pytest.fixture

@@ -9,12 +9,9 @@ import json
 import shutil
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
-
-import psycopg2.errors
 
 from .. import database, odoo
 from ..console import Problem
@@ -23,7 +20,6 @@ from ..paths import ADDON, ADDONS, LOGS, PYTHON, RUNTIME
 
 MARK = "RESULT "
 SOURCE = "bench_source"
-DROP_SECONDS = 120
 
 
 def prepare() -> None:
@@ -90,26 +86,13 @@ def run(task: str, *arguments: Any, version: str = "") -> dict[str, Any]:
             check=False,
         )
     finally:
-        drop(name)
+        database.drop(name)
     lines = [line for line in done.stdout.splitlines() if line.startswith(MARK)]
     if done.returncode or not lines:
         tail = "\n".join((done.stdout + done.stderr).splitlines()[-25:])
         raise Problem(f"The measurement {task} {arguments} failed:\n{tail}", "Run it alone: ./run bench --only " + task)
     result: dict[str, Any] = json.loads(lines[-1].removeprefix(MARK))
     return result
-
-
-def drop(name: str) -> None:
-    """Drop a database, as soon as PostgreSQL's own cleaning up after so many new rows is done there."""
-    end = time.monotonic() + DROP_SECONDS
-    while True:
-        try:
-            database.drop(name)
-            return
-        except psycopg2.errors.InsufficientPrivilege:
-            if time.monotonic() > end:
-                raise
-            time.sleep(1)
 
 
 def main(task: str, config: str, arguments: list[Any]) -> None:

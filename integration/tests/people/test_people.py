@@ -1,4 +1,4 @@
-"""Two people, two processes, two computers at the same thing; an upgrade, a full disk and wrong clocks in between."""
+"""Two people, two processes, two computers at the same thing; a full disk and wrong clocks in between."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ import pytest
 import requests
 
 from dev import odoo
-from dev.paths import ADDON, PYTHON
 from integration.case import Case
 from integration.locks import locked_row
 from integration.odoo_web import OdooError
@@ -60,20 +59,9 @@ def test_two_people_register_the_same_company_at_once(case: Case) -> None:
 def test_two_processes_send_the_same_registration(case: Case) -> None:
     """As two servers would whose schedulers both believe that it is their turn."""
     script = f"env['l10n_vn_ibhxh.registration'].search([('company_id', '=', {case.company})])._send()\n"
-    command = [
-        str(PYTHON),
-        "-m",
-        "odoo",
-        "shell",
-        "-c",
-        str(case.stack.config()),
-        "-d",
-        case.stack.database,
-        "--no-http",
-    ]
     with (case.stack.folder / "shell.log").open("ab") as log:
         second = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=log, stderr=log, env=odoo.environment(), text=True
+            case.stack.shell_command(), stdin=subprocess.PIPE, stdout=log, stderr=log, env=odoo.environment(), text=True
         )
         case.stack.control.fault(**SLOW, seconds=0.1)
         case.signed()
@@ -132,26 +120,6 @@ def test_the_company_is_edited_while_the_receipt_is_stored(case: Case) -> None:
         if case.row()["submitted_at"]:
             break
     case.check_accepted()
-
-
-def test_the_addon_is_upgraded_in_the_middle(case: Case) -> None:
-    """One registration is at its computer, another one waits for its gateway; both go on after ``-u``."""
-    waiting = Case(case.stack)
-    case.stack.control.fault(endpoint="submit", kind="outage", seconds=1)
-    waiting.signed()
-    waiting.await_message()
-    case.to_sign()
-    (claimed,) = case.stack.fake_agent.claim(case.certificate)
-    case.stack.odoo.stop()
-    case.stack.run_odoo("-u", ADDON)
-    case.stack.sql("UPDATE ir_cron SET active = false WHERE cron_name LIKE %s", ["BHXH: keep%"])
-    case.stack.start_odoo()
-    case.signed_bytes = case.stack.fake_agent.sign(claimed["document"], case.certificate)
-    assert case.stack.fake_agent.deliver(claimed["id"], case.signed_bytes).status_code == 200
-    case.check_accepted()
-    waiting.send_now()
-    waiting.check_accepted()
-    waiting.retire()
 
 
 def test_the_disk_is_full(case: Case) -> None:
