@@ -120,10 +120,6 @@ def template() -> str:
     return name
 
 
-def _installed_prefix(more: tuple[str, ...]) -> str:
-    return "_".join(("installed", *more, ""))
-
-
 def installed(*more: str) -> str:
     """The name of a database that holds the addon as it is now; made when missing (about 15 s). To be copied only.
 
@@ -131,8 +127,7 @@ def installed(*more: str) -> str:
     :raises Problem: when the installation fails, with the end of its log
     """
     source = template()
-    prefix = _installed_prefix(more)
-    name = f"{prefix}{_digest(source)}"
+    prefix, name = _installed_name(source, *more)
     with exclusively():
         if not exists(name):
             _drop_all(prefix)
@@ -140,21 +135,21 @@ def installed(*more: str) -> str:
             copy(source, building)
             (LOGS / f"init-{building}.log").unlink(missing_ok=True)
             _create(building, [ADDON, *more])
-            _make_bundles(building)
             copy(building, name)
             drop(building)
     return name
 
 
-def _make_bundles(name: str) -> None:
-    """Build the web client's bundles, as Odoo does before it runs its own browser tests: each page would else do it
+def make_bundles(name: str) -> None:
+    """Build the web client's bundles, as Odoo does before it runs its own browser tests: each of them would else do it
     again, as tests keep nothing that they make."""
     script = "env['ir.qweb']._pregenerate_assets_bundles()\nenv.cr.commit()\n"
     odoo.shell(name, script)
 
 
-def _digest(source: str) -> str:
-    """Of everything that an installation reads: another one, another database."""
+def _installed_name(source: str, *more: str) -> tuple[str, str]:
+    """The beginning of the names of databases with these modules, and the name of the one with the addon as it is now:
+    it ends with a digest of everything that an installation reads."""
     found = hashlib.sha256(source.encode())
     for part in (*addon_wheel.FILES, *addon_wheel.FOLDERS):
         files = [ROOT / part] if (ROOT / part).is_file() else sorted((ROOT / part).rglob("*"))
@@ -162,7 +157,8 @@ def _digest(source: str) -> str:
             if file.is_file() and file.suffix != ".pyc":
                 found.update(f"{file.relative_to(ROOT)}\0".encode())
                 found.update(file.read_bytes())
-    return found.hexdigest()[:10]
+    prefix = "_".join(("installed", *more, ""))
+    return prefix, f"{prefix}{found.hexdigest()[:10]}"
 
 
 def _drop_all(prefix: str) -> None:
@@ -181,7 +177,12 @@ def fresh(name: str, *, install: bool = True) -> str:
     :return: the name
     :raises Problem: when the installation fails, with the end of its log
     """
-    source = installed() if install else template()
+    source = template()
+    ready = _installed_name(source)[1]
     with exclusively():
-        copy(source, name)
+        is_ready = install and exists(ready)
+        copy(ready if is_ready else source, name)
+    if install and not is_ready:
+        (LOGS / f"init-{name}.log").unlink(missing_ok=True)
+        _create(name, [ADDON])
     return name

@@ -41,6 +41,7 @@ class Job:
     :param coverage: what `--coverage` adds
     :param weight: seconds that it takes, roughly: the longest begin first
     :param has_database: whether it runs inside Odoo, on a fresh database with the addon
+    :param has_browser: whether that has the web client's bundles
     """
 
     name: str
@@ -50,6 +51,7 @@ class Job:
     coverage: tuple[str, ...] = ()
     weight: int = 0
     has_database: bool = False
+    has_browser: bool = False
 
     @property
     def slug(self) -> str:
@@ -78,6 +80,8 @@ class Job:
         config = RUNTIME / f"odoo-{name}.conf"
         database.fresh(name)
         try:
+            if self.has_browser:
+                database.make_bundles(name)
             odoo.write_config(name, path=config, http_port=0)
             yield [*command, f"--odoo-config={config}", "--odoo-http"]
         finally:
@@ -95,7 +99,7 @@ class Job:
             return subprocess.run(command, cwd=self.folder, env=self.environment, check=False).returncode
 
 
-def addon(name: str, arguments: Sequence[str], *, weight: int = 0) -> Job:
+def addon(name: str, arguments: Sequence[str], *, weight: int = 0, has_browser: bool = False) -> Job:
     """Tests of the addon, those of tools/ that need no database included."""
     configuration = ROOT / "pyproject.toml"
     return Job(
@@ -106,6 +110,7 @@ def addon(name: str, arguments: Sequence[str], *, weight: int = 0) -> Job:
         coverage=(f"--cov={ADDONS / ADDON}", f"--cov-config={configuration}", "--cov-report="),
         weight=weight,
         has_database=True,
+        has_browser=has_browser,
     )
 
 

@@ -53,8 +53,8 @@ def _addon_tests() -> list[str]:
     return sorted(file.name for file in (ROOT / "tests").glob("test_*.py"))
 
 
-def _addon(name: str, files: Iterable[str], *, weight: int) -> Job:
-    return jobs.addon(name, [f"{ADDON}/tests/{file}" for file in files], weight=weight)
+def _addon(name: str, files: Iterable[str], *, weight: int, has_browser: bool = False) -> Job:
+    return jobs.addon(name, [f"{ADDON}/tests/{file}" for file in files], weight=weight, has_browser=has_browser)
 
 
 def _shards() -> list[Job]:
@@ -67,7 +67,7 @@ def _shards() -> list[Job]:
         parts[smallest].append(file)
         sizes[smallest] += (ROOT / "tests" / file).stat().st_size
     shards = [_addon(f"addon {number}", part, weight=100) for number, part in enumerate(parts, 1)]
-    return [_addon("addon in the browser", BROWSER, weight=400), *shards]
+    return [_addon("addon in the browser", BROWSER, weight=400, has_browser=True), *shards]
 
 
 def _suite(name: str) -> list[Job]:
