@@ -60,7 +60,7 @@ def _source(version: str) -> str:
     return f"{SOURCE}_{version.replace('.', '_')}" if version else SOURCE
 
 
-def _options(version: str) -> dict[str, str]:
+def _options(version: str) -> dict[str, Any]:
     """Entries of Odoo's configuration, so that it runs this release ("" for the checkout)."""
     if not version:
         return {}

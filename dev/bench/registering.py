@@ -21,8 +21,8 @@ from ibhxh_agent.certificate import TokenCertificate
 from ibhxh_agent.xmlsign import sign
 from odoo.addons.l10n_vn_ibhxh.tools import gateways
 
-from ..demo.companies import tax_code
-from ..testca import TestCA
+from integration.ca import CertificateAuthority
+from integration.companies import tax_code
 
 TAX_CODE_DIGITS = 10
 REGISTRATION = "l10n_vn_ibhxh.registration"
@@ -137,7 +137,7 @@ def _prepare(env: Any, count: int, companies: int) -> dict[str, Any]:
     made = env["res.company"].create([{**common, "name": f"CÔNG TY {code}", "vat": code} for code in codes])
     env.user.company_ids |= made
     env["ir.cron"].sudo().search([]).active = False
-    authority = TestCA()
+    authority = CertificateAuthority()
     key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
     ders = []
     for first in range(0, count, companies):
