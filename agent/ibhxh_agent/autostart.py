@@ -146,6 +146,15 @@ class WindowsRunKey:
             except FileNotFoundError:
                 return
 
+    def program(self) -> str:
+        """The program that starts at login, empty when none does."""
+        try:
+            with self._registry.OpenKey(self._registry.HKEY_CURRENT_USER, RUN_KEY) as key:
+                line = str(self._registry.QueryValueEx(key, RUN_NAME)[0])
+        except OSError:
+            return ""
+        return line[1:].partition('"')[0] if line.startswith('"') else line.partition(" ")[0]
+
     def _key(self) -> Any:
         registry = self._registry
         return registry.CreateKeyEx(registry.HKEY_CURRENT_USER, RUN_KEY, 0, registry.KEY_SET_VALUE)

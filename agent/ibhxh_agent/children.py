@@ -7,6 +7,7 @@ with a time-out. A child that dies, hangs or talks nonsense is killed; that is a
 from __future__ import annotations
 
 import contextlib
+import logging
 import queue
 import subprocess
 import sys
@@ -19,6 +20,11 @@ from ibhxh_agent.secret import Secret
 
 #: First argument of the own program that starts a child instead of a command; the frozen program has no ``-m``.
 CHILD_FLAG = "--child"
+
+#: Seconds after which a killed process is given up: Windows cannot end one that hangs in a device driver.
+STUBBORN = 5.0
+
+log = logging.getLogger(__name__)
 
 _Received = tuple[dict[str, Any], Secret]
 
@@ -129,7 +135,10 @@ class Child:
         """End the process at once. May be called twice."""
         with contextlib.suppress(OSError):
             self._process.kill()
-        self._process.wait()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(STUBBORN)
+        if self.alive:
+            log.error("child %d cannot be ended; it is left alone", self.pid)
         self._close_input()
 
     def finish(self, timeout: float) -> None:
@@ -143,6 +152,19 @@ class Child:
         if self._process.stdin is not None:
             with contextlib.suppress(OSError):
                 self._process.stdin.close()
+
+
+def _point_handles_at(descriptor: int) -> None:
+    """Windows keeps its standard handles apart from descriptors 0 and 1; in a windowed program nothing moves them."""
+    if sys.platform != "win32":
+        return
+    import ctypes
+    import msvcrt
+
+    kernel = ctypes.WinDLL("kernel32", use_last_error=True)
+    kernel.SetStdHandle.argtypes = [ctypes.c_uint32, ctypes.c_void_p]
+    for standard in (-10, -11):  # STD_INPUT_HANDLE, STD_OUTPUT_HANDLE (winbase.h)
+        kernel.SetStdHandle(standard & 0xFFFFFFFF, msvcrt.get_osfhandle(descriptor))
 
 
 class ParentPipe:
@@ -162,6 +184,7 @@ class ParentPipe:
         null = os.open(os.devnull, os.O_RDWR)
         os.dup2(null, 0)
         os.dup2(null, 1)
+        _point_handles_at(null)
         self._frames: queue.Queue[_Received] = queue.Queue()
         threading.Thread(target=self._read, name="parent-pipe", daemon=True).start()
 

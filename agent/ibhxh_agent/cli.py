@@ -29,6 +29,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     forbid_memory_dumps()
     # Commands tell their findings themselves; only `run` keeps a log.
     logging.getLogger().addHandler(logging.NullHandler())
+    logging.captureWarnings(True)
     options = _parser().parse_args(_with_command(given))
     use_language(options.lang or _kept_language(options.config_dir))
     module, name = options.command.split(".")

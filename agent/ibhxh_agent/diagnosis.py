@@ -74,7 +74,7 @@ def _libraries(manager: TokenManager, found: Sequence[Found]) -> Iterator[tuple[
         yield "no_library", ""
     for entry in found:
         if not entry.usable:
-            yield "not_pkcs11", _name(entry.path)
+            yield "library_not_loaded" if entry.machine else "not_pkcs11", _name(entry.path)
     for path, reason in manager.reasons.items():
         yield LIBRARY_CODES.get(reason, "library_wrong"), _name(path)
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 
-from ibhxh_agent import __version__
+from ibhxh_agent import __version__, windows
 from ibhxh_agent.client import Client, Credentials, Server
 from ibhxh_agent.config import Folder, Settings
 from ibhxh_agent.errors import AgentError
@@ -16,6 +16,7 @@ from ibhxh_agent.prompt.choose import choose_prompt
 from ibhxh_agent.runner import ALLOWED_SKEW
 from ibhxh_agent.secretstore import SecretStore
 from ibhxh_agent.texts import text
+from ibhxh_agent.tokens import discovery
 from ibhxh_agent.tokens.manager import Token, TokenManager
 from ibhxh_agent.tokens.process import LibraryProcess
 from ibhxh_agent.tokens.setup import candidates
@@ -44,17 +45,23 @@ def examine(folder: Folder, only: Sequence[str] = ()) -> Iterator[Finding]:
         yield Finding(BAD, error.message)
     yield from _libraries_and_tokens(folder, settings, only)
     yield from _prompt()
+    for trouble in windows.troubles():
+        yield Finding(WARNING, text(f"doctor_{trouble}"))
     yield from _server(folder, settings)
 
 
 def _libraries_and_tokens(folder: Folder, settings: Settings, only: Sequence[str]) -> Iterator[Finding]:
     found = candidates(settings, only, folder)
     for entry in found:
-        if not entry.usable:
+        if entry.machine:
+            yield Finding(
+                WARNING, text("doctor_machine", library=entry.path, machine=entry.machine, ours=discovery.OURS)
+            )
+        elif not entry.usable:
             yield Finding(WARNING, text("doctor_not_pkcs11", library=entry.path))
     usable = [entry for entry in found if entry.usable]
     if not usable:
-        yield Finding(BAD, text("doctor_no_library"))
+        yield Finding(BAD, text("doctor_no_library_here" if any(one.machine for one in found) else "doctor_no_library"))
         return
     manager = TokenManager(LibraryProcess(str(entry.path)) for entry in usable)
     try:

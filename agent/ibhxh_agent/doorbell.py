@@ -198,7 +198,7 @@ def _proxy(server: Server) -> dict[str, Any]:
     proxy = urlsplit(address if "://" in address else f"http://{address}")
     options: dict[str, Any] = {
         "http_proxy_host": proxy.hostname,
-        "http_proxy_port": proxy.port or 3128,
+        "http_proxy_port": proxy.port or (443 if proxy.scheme == "https" else 80),  # as requests has it
         "proxy_type": "http",
     }
     if proxy.username:

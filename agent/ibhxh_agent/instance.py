@@ -29,7 +29,8 @@ def only_instance(folder: Folder) -> Iterator[None]:
     """
     lock = _lock(folder)
     try:
-        lock.acquire(timeout=0)
+        # Not at once: `is_running` holds it for a moment.
+        lock.acquire(timeout=1, poll_interval=0.05)
     except Timeout:
         raise AgentError("already_running", text("already_running")) from None
     try:

@@ -7,6 +7,7 @@ get there, too: they are made harmless, so that no log line can fake another one
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import sys
 import threading
@@ -39,6 +40,17 @@ class HarmlessFormatter(logging.Formatter):
         return "\n".join(f"  {harmless(line, 2000)}" for line in super().formatException(ei).splitlines())
 
 
+class PatientFileHandler(RotatingFileHandler):
+    """Goes on in the same file while it cannot be rotated: Windows renames no file that another program has open."""
+
+    def doRollover(self) -> None:
+        """Rotate, or try again with a later line."""
+        with contextlib.suppress(PermissionError):
+            super().doRollover()
+        if self.stream is None:
+            self.stream = self._open()
+
+
 def start_logging(path: Path, *, terminal: bool) -> None:
     """Log to ``path`` (0600), and to the terminal's error output where no question is ever asked there.
 
@@ -47,7 +59,7 @@ def start_logging(path: Path, *, terminal: bool) -> None:
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     path.touch(mode=0o600)
     path.chmod(0o600)
-    handlers: list[logging.Handler] = [RotatingFileHandler(path, maxBytes=SIZE, backupCount=KEPT, encoding="utf-8")]
+    handlers: list[logging.Handler] = [PatientFileHandler(path, maxBytes=SIZE, backupCount=KEPT, encoding="utf-8")]
     if terminal and sys.stderr is not None:
         handlers.append(logging.StreamHandler())
     for handler in handlers:

@@ -1,16 +1,24 @@
-"""Where the key for the server is kept: the system's keyring where there is one, else a file of mode 0600."""
+"""Where the key for the server is kept: the system's keyring where there is one, else a file of mode 0600.
+
+On Windows, where a mode says nothing, the file holds the key encrypted for the signed-in person.
+"""
 
 from __future__ import annotations
 
+import base64
 import importlib
 import json
 import logging
 from typing import Any
 
+from ibhxh_agent import protect
 from ibhxh_agent.config import APP, Folder, write_private
 from ibhxh_agent.untrusted import loads
 
 log = logging.getLogger(__name__)
+
+#: Before a key in the file that Windows encrypted.
+_PROTECTED = "dpapi:"
 
 
 class SecretStore:
@@ -33,23 +41,43 @@ class SecretStore:
 
     def get(self, agent: str) -> str | None:
         """The key, or ``None``."""
-        if self._keyring is not None:
-            value = self._keyring.get_password(APP, agent)
-            if value is not None:
-                return str(value)
-        return self._read().get(agent)
+        # The file first: a key is there only when the keyring refused it, and one that it still has is older then.
+        kept = self._read().get(agent)
+        if kept is not None:
+            return _opened(kept)
+        value = self._ask_keyring("get_password", agent)
+        return None if value is None else str(value)
 
     def set(self, agent: str, key: str) -> None:
-        """Store or replace."""
-        if self._keyring is not None:
-            self._keyring.set_password(APP, agent, key)
-        else:
-            write_private(self._file, json.dumps({**self._read(), agent: key}))
+        """Store or replace.
+
+        :raises OSError: neither the keyring nor the file takes it
+        """
+        if self._keyring is not None and self._ask_keyring("set_password", agent, key) is not _REFUSED:
+            self._forget_in_file(agent)
+            return
+        write_private(self._file, json.dumps({**self._read(), agent: _closed(key)}))
 
     def delete(self, agent: str) -> None:
         """Forget; no error when there is none."""
-        if self._keyring is not None and self._keyring.get_password(APP, agent) is not None:
-            self._keyring.delete_password(APP, agent)
+        if self._ask_keyring("get_password", agent) is not None:
+            self._ask_keyring("delete_password", agent)
+        self._forget_in_file(agent)
+
+    def _ask_keyring(self, method: str, *arguments: str) -> Any:
+        """What the keyring answers; nothing, or that it refused, where it cannot.
+
+        Each backend has errors of its own: Windows' vault fails without a logon session (1312), for one.
+        """
+        if self._keyring is None:
+            return None
+        try:
+            return getattr(self._keyring, method)(APP, *arguments)
+        except Exception as error:
+            log.warning("keyring: %s failed: %s", method, type(error).__name__)
+            return _REFUSED if method == "set_password" else None
+
+    def _forget_in_file(self, agent: str) -> None:
         known = self._read()
         if known.pop(agent, None) is not None:
             write_private(self._file, json.dumps(known))
@@ -62,6 +90,27 @@ class SecretStore:
         return {str(k): str(v) for k, v in raw.items()} if isinstance(raw, dict) else {}
 
 
+_REFUSED = object()
+
+
+def _closed(key: str) -> str:
+    """As it is written into the file."""
+    if not protect.available():
+        return key
+    return _PROTECTED + base64.b64encode(protect.protect(key.encode())).decode()
+
+
+def _opened(kept: str) -> str | None:
+    """The key that :func:`_closed` wrote; ``None`` when it is another person's, computer's or system's."""
+    if not kept.startswith(_PROTECTED):
+        return kept
+    try:
+        return protect.unprotect(base64.b64decode(kept.removeprefix(_PROTECTED))).decode()
+    except (OSError, ValueError) as error:
+        log.warning("the kept key cannot be decrypted: %s", type(error).__name__)
+        return None
+
+
 def _usable_keyring() -> Any:
     try:
         keyring = importlib.import_module("keyring")
@@ -69,5 +118,9 @@ def _usable_keyring() -> Any:
     except Exception as error:  # no package, or a backend that fails to start
         log.debug("no keyring: %s", type(error).__name__)
         return None
+    # The key is of this computer. Windows' vault would take it along to the person's others.
+    for one in (backend, *getattr(backend, "backends", ())):
+        if hasattr(one, "persist"):
+            one.persist = "local machine"
     # Priority below 1 marks the backends that fail or keep nothing.
     return keyring if backend.priority >= 1 else None

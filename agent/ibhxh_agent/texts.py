@@ -237,6 +237,40 @@ _TEXTS: dict[str, tuple[str, str]] = {
         "{library}: không phải thư viện PKCS#11 (không có C_GetFunctionList).",
         "{library}: not a PKCS#11 library (no C_GetFunctionList).",
     ),
+    "doctor_machine": (
+        "{library}: trình điều khiển {machine}; chương trình này cần bản {ours}. Cài bản {ours} của nhà cung cấp (CA).",
+        "{library}: a driver for {machine}; this program needs one for {ours}. Install the provider's {ours} driver.",
+    ),
+    "doctor_no_library_here": (
+        "Chỉ thấy trình điều khiển token không dùng được với chương trình này (xem trên). Hỏi nhà cung cấp (CA) bản "
+        "64-bit.",
+        "Only drivers that this program cannot use were found (see above). Ask the provider (CA) for the 64-bit one.",
+    ),
+    "doctor_remote_session": (
+        "Đang dùng qua Remote Desktop: token cắm ở máy này không hiện trong phiên từ xa. Ngồi tại máy, hoặc cắm token "
+        "ở máy đang mở Remote Desktop.",
+        "This is a Remote Desktop session: a token in this computer is not seen in it. Work at the computer itself, or "
+        "plug the token into the one that you sit at.",
+    ),
+    "doctor_session_zero": (
+        "Chương trình đang chạy như một dịch vụ (session 0) nên không thấy token. Chạy nó trong phiên đăng nhập.",
+        "The program runs as a service (session 0) and sees no token. Start it in the person's own session.",
+    ),
+    "doctor_automatic_proxy": (
+        "Windows dùng tệp cấu hình proxy tự động (PAC); chương trình này không đọc được. Đặt proxy thủ công, hoặc cho "
+        "phép kết nối thẳng đến Odoo.",
+        "Windows uses a proxy configuration script (PAC), which this program does not read. Enter the proxy by hand, "
+        "or let this computer reach Odoo directly.",
+    ),
+    "doctor_autostart_off": (
+        "Tự chạy khi đăng nhập đã bị tắt trong Task Manager > Startup. Bật lại mục ibhxh-agent ở đó.",
+        "Starting at login is switched off in Task Manager > Startup. Switch ibhxh-agent on again there.",
+    ),
+    "doctor_autostart_missing": (
+        "Mục tự chạy trỏ đến tệp không còn. Cài lại chương trình, hoặc chạy: ibhxh-agent install.",
+        "The entry that starts this program at login names a file that is gone. Install it again, or: "
+        "ibhxh-agent install.",
+    ),
     "doctor_no_library": (
         "Không tìm thấy thư viện PKCS#11. Cài trình điều khiển token của nhà cung cấp (CA); "
         "nếu đã cài, chỉ đường dẫn: ibhxh-agent --library ĐƯỜNG_DẪN doctor.",

@@ -7,21 +7,46 @@ from __future__ import annotations
 
 import io
 import logging
+import logging.handlers
 import os
 import queue
+import platform
 import re
+import shutil
 import subprocess
 import sys
+import threading
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 import softhsm
+from filelock import FileLock
 from forms import form
 
-from ibhxh_agent import app, cli, config, instance, selftest
+from ibhxh_agent import (
+    app,
+    autostart,
+    children,
+    cli,
+    config,
+    doctor,
+    doorbell,
+    instance,
+    logs,
+    protect,
+    selftest,
+    windows,
+)
+from ibhxh_agent.client import Server
 from ibhxh_agent.config import Folder, Settings
 from ibhxh_agent.runner import State
+from ibhxh_agent.secretstore import SecretStore
+from ibhxh_agent.texts import text
 from ibhxh_agent.tokens.discovery import Places, find_libraries
+from ibhxh_agent.tokens.library_list import built_in
+from ibhxh_agent.tokens.manager import TokenManager
+from ibhxh_agent.tokens.process import LibraryProcess
 
 
 def library_file(path: Path) -> Path:
@@ -194,7 +219,8 @@ def test_w5_doctor_into_a_file(tmp_path):
     """What every helpdesk asks for."""
     report = tmp_path / "bao-cao.txt"
     environment = {**os.environ, "PYTHONIOENCODING": "cp1258"}
-    command = [sys.executable, "-m", "ibhxh_agent", "--config-dir", str(tmp_path / "c"), "doctor"]
+    command = [sys.executable, "-m", "ibhxh_agent", "--config-dir", str(tmp_path / "c"), "--library", str(report)]
+    command.append("doctor")
     done = subprocess.run(command, env=environment, stdin=subprocess.DEVNULL, capture_output=True, check=False)
     report.write_bytes(done.stdout)
     assert "chưa được ghép" in report.read_text(encoding="utf-8"), done.stderr
@@ -223,3 +249,295 @@ def test_w25_there_is_one_source_of_the_pin(capsys):
     with pytest.raises(SystemExit):
         cli.main(["run", "--pin-stdin", "--pin-fd", "3"])
     assert "--pin-fd" in capsys.readouterr().err
+
+
+def test_w6_a_library_below_vietnamese_names_is_found_and_loaded(fake, tmp_path):
+    folder = tmp_path / "Nguyễn Văn Á" / "thư viện"
+    folder.mkdir(parents=True)
+    copy = folder / f"ký{Path(fake.path).suffix}"
+    shutil.copy(fake.path, copy)
+    (found,) = find_libraries([str(folder)], Places(nowhere=True))
+    library = LibraryProcess(str(found.path))
+    assert found.usable and [token["label"] for token in library.tokens()] == ["Fake token"]
+    library.close()
+
+
+def built_for(path: Path, machine: int) -> Path:
+    """A Windows library's head, which says what it is built for."""
+    library_file(path)
+    content = bytearray(path.read_bytes())
+    content[0x3C:0x40] = (0x80).to_bytes(4, "little")
+    content[0x80:0x86] = b"PE\0\0" + machine.to_bytes(2, "little")
+    path.write_bytes(content)
+    return path
+
+
+X86, X64, ARM64 = 0x014C, 0x8664, 0xAA64
+
+
+def windows_places(tmp_path, machine="x64", registry=None):
+    environment = {"SYSTEMROOT": str(tmp_path / "Windows"), "PROGRAMFILES": str(tmp_path / "Programs")}
+    return Places("win32", environment, machine=machine, registry=registry or Registry({}))
+
+
+class Registry:
+    """As much of winreg as is asked: folders of folders and values."""
+
+    HKEY_LOCAL_MACHINE, HKEY_CURRENT_USER = "HKLM", "HKCU"
+
+    def __init__(self, tree):
+        self.tree = tree
+
+    @contextmanager
+    def OpenKey(self, root, path):
+        start = self.tree.get(root, {}) if isinstance(root, str) else root
+        if path not in start:
+            raise FileNotFoundError(2, path)
+        yield start[path]
+
+    def QueryInfoKey(self, key):
+        return (sum(isinstance(value, dict) for value in key.values()), 0, 0)
+
+    def EnumKey(self, key, number):
+        return [name for name, value in key.items() if isinstance(value, dict)][number]
+
+    def QueryValueEx(self, key, name):
+        if name not in key:
+            raise FileNotFoundError(2, name)
+        return key[name], 1
+
+
+def test_w9_a_driver_for_32_bit_alone_is_named_as_such(tmp_path, monkeypatch):
+    built_for(tmp_path / "Windows" / "SysWOW64" / "VinaCA_p11.dll", X86)
+    (found,) = find_libraries((), windows_places(tmp_path))
+    assert (found.usable, found.machine, found.origin) == (False, "x86 (32-bit)", "SmartSign")
+    monkeypatch.setattr(doctor, "candidates", lambda *_arguments: [found])
+    findings = list(doctor._libraries_and_tokens(Folder(tmp_path), Settings(), ()))
+    assert "32-bit" in findings[0].message and "VinaCA_p11.dll" in findings[0].message
+    assert findings[-1].mark == doctor.BAD and "64-bit" in findings[-1].message
+
+
+def test_w9_one_for_32_bit_beside_the_right_one_is_not_worth_a_word(tmp_path):
+    built_for(tmp_path / "Windows" / "SysWOW64" / "viettel-ca_v6.dll", X86)
+    built_for(tmp_path / "Windows" / "System32" / "viettel-ca_v6.dll", X64)
+    (found,) = find_libraries((), windows_places(tmp_path))
+    assert found.usable and found.path.parent.name == "System32"
+
+
+def test_w10_names_that_public_code_knows_are_listed():
+    names = {name.lower() for names in built_in()["windows"]["vendors"].values() for name in names}
+    assert {"vnptca_p11_v81.dll", "ostt1_csp11.dll", "vinaca_p11.dll", "psapkcs.dll", "bit4ipki.dll"} <= names
+
+
+def test_w10_a_new_version_is_found_by_how_such_libraries_are_called(tmp_path):
+    system = tmp_path / "Windows" / "System32"
+    built_for(system / "viettel-ca_v17.dll", X64)
+    built_for(system / "NEWCHIPCSP11.DLL", X64)
+    built_for(system / "kernel32.dll", X64)
+    (system / "some-ca_tool.dll").write_bytes(b"MZ without the entry point")
+    found = find_libraries((), windows_places(tmp_path))
+    assert {entry.path.name for entry in found} == {"viettel-ca_v17.dll", "NEWCHIPCSP11.DLL"}
+
+
+def test_w10_the_module_beside_a_registered_provider_is_found(tmp_path):
+    """The certificate in Windows' store names its provider; Feitian's rebrands have X.dll beside X_s.dll."""
+    folder = tmp_path / "Vendor"
+    built_for(folder / "oddname_s.dll", X64).write_bytes(b"MZ a provider, no PKCS#11 module")
+    built_for(folder / "OddName.dll", X64)
+    built_for(folder / "unrelated.dll", X64)
+    providers = {
+        "Odd CA CSP v1.0": {"Image Path": str(folder / "oddname_s.dll")},
+        "Broken": {},
+        "Microsoft Base": {"Image Path": str(folder / "unrelated.dll")},
+    }
+    place = r"SOFTWARE\Microsoft\Cryptography\Defaults\Provider"
+    (found,) = find_libraries((), windows_places(tmp_path, registry=Registry({"HKLM": {place: providers}})))
+    assert (found.path.name, found.origin, found.usable) == ("OddName.dll", "Odd CA CSP v1.0", True)
+
+
+def test_w11_what_can_be_loaded_is_not_what_the_processor_is(tmp_path, monkeypatch):
+    """A 64-bit Python on ARM64 loads x64 libraries; asking the processor (WMI) made each of them the wrong one."""
+    monkeypatch.setattr(platform, "machine", lambda: pytest.fail("the processor was asked"))
+    built_for(tmp_path / "Windows" / "System32" / "viettel-ca_v6.dll", X64)
+    built_for(tmp_path / "Windows" / "System32" / "vnptca_p11_v8.dll", ARM64)
+    found = {entry.origin: entry for entry in find_libraries((), windows_places(tmp_path))}
+    assert found["Viettel-CA"].usable and found["VNPT-CA"].machine == "ARM64"
+
+
+@pytest.mark.parametrize(
+    ("approved", "there", "trouble"),
+    [
+        (None, True, ""),
+        (b"\x02" + b"\0" * 11, True, ""),
+        (b"\x03" + b"\0" * 11, True, "autostart_off"),
+        (None, False, "autostart_missing"),
+    ],
+)
+def test_w14_doctor_sees_what_keeps_it_from_starting_at_login(tmp_path, approved, there, trouble):
+    program = tmp_path / "my programs" / "ibhxh-agent.exe"
+    if there:
+        library_file(program)
+    tree = {autostart.RUN_KEY: {"ibhxh-agent": subprocess.list2cmdline([str(program), "start"])}}
+    if approved:
+        tree[windows.APPROVED_KEY] = {"ibhxh-agent": approved}
+    assert windows.autostart_trouble(Registry({"HKCU": tree})) == trouble
+    assert windows.autostart_trouble(Registry({})) == ""
+
+
+def test_w14_w23_w29_each_trouble_has_its_sentence(monkeypatch, tmp_path):
+    codes = ["remote_session", "session_zero", "automatic_proxy", "autostart_off", "autostart_missing"]
+    monkeypatch.setattr(windows, "troubles", lambda: iter(codes))
+    monkeypatch.setattr(doctor, "candidates", lambda *_arguments: [])
+    findings = [f.message for f in doctor.examine(Folder(tmp_path)) if f.mark == doctor.WARNING]
+    assert {text(f"doctor_{code}") for code in codes} <= set(findings)
+
+
+def test_w17_a_child_that_cannot_be_killed_is_left_alone(monkeypatch, caplog):
+    """Windows cannot end a process that hangs in a card reader's driver."""
+    child = children.Child("token")
+    process = child._process
+    monkeypatch.setattr(children, "STUBBORN", 0.1)
+    monkeypatch.setattr(process, "kill", lambda: None)
+    child.kill()
+    assert child.alive and "cannot be ended" in caplog.text
+    monkeypatch.undo()
+    child.kill()
+    assert not child.alive
+
+
+def test_w18_nothing_keeps_a_pin_so_no_screen_lock_has_to_be_seen():
+    modules = {path.stem for path in PACKAGE.rglob("*.py")}
+    assert not modules & {"screenlock", "pinmemory"}
+
+
+def test_w19_the_key_in_the_file_is_encrypted_on_windows(tmp_path, monkeypatch):
+    if not protect.available():
+        monkeypatch.setattr(protect, "available", lambda: True)
+        monkeypatch.setattr(protect, "protect", lambda data: data.hex().encode())
+        monkeypatch.setattr(protect, "unprotect", lambda data: bytes.fromhex(data.decode()))
+    store = SecretStore(Folder(tmp_path))
+    store.set("device", "key-of-the-device")
+    assert b"key-of-the-device" not in (tmp_path / "secrets.json").read_bytes()
+    assert SecretStore(Folder(tmp_path)).get("device") == "key-of-the-device"
+    (tmp_path / "secrets.json").write_text('{"device": "dpapi:AAAA", "other": "dpapi:ü"}', encoding="utf-8")
+    assert store.get("device") is None and store.get("other") is None
+    (tmp_path / "secrets.json").write_text('{"device": "of an earlier version"}', encoding="utf-8")
+    assert store.get("device") == "of an earlier version"
+
+
+class Vault:
+    """Windows' Credential Manager as keyring shows it."""
+
+    priority, persist = 5, "enterprise"
+
+    def __init__(self, error=None):
+        self.error, self.kept = error, {}
+
+    def get_keyring(self):
+        return self
+
+    def get_password(self, _service, name):
+        if self.error:
+            raise self.error
+        return self.kept.get(name)
+
+    def set_password(self, _service, name, value):
+        if self.error:
+            raise self.error
+        self.kept[name] = value
+
+    def delete_password(self, _service, name):
+        del self.kept[name]
+
+
+def test_w20_the_key_stays_on_this_computer(tmp_path, monkeypatch):
+    vault = Vault()
+    monkeypatch.setitem(sys.modules, "keyring", vault)
+    SecretStore(Folder(tmp_path)).set("device", "key")
+    assert vault.persist == "local machine" and vault.kept == {"device": "key"}
+
+
+def test_w20_a_vault_that_fails_is_not_the_end(tmp_path, monkeypatch):
+    """1312: there is no logon session, as in a task that was planned without the person."""
+    vault = Vault()
+    monkeypatch.setitem(sys.modules, "keyring", vault)
+    store = SecretStore(Folder(tmp_path))
+    store.set("device", "old key")
+    vault.error = RuntimeError(1312, "CredWrite", "A specified logon session does not exist")
+    assert store.get("device") is None
+    store.set("device", "new key")
+    assert store.get("device") == "new key"
+    vault.error = None
+    assert store.get("device") == "new key"  # not the vault's older one
+    store.set("device", "newest key")
+    assert vault.kept == {"device": "newest key"} and store.get("device") == "newest key"
+    store.delete("device")
+    assert store.get("device") is None
+
+
+@pytest.mark.parametrize(("proxy", "port"), [("http://proxy.example", 80), ("https://proxy.example", 443)])
+def test_w23_the_doorbell_takes_the_proxy_port_that_requests_takes(monkeypatch, proxy, port):
+    monkeypatch.setattr(doorbell, "getproxies", lambda: {"https": proxy})
+    monkeypatch.setattr(doorbell, "proxy_bypass", lambda _host: False)
+    assert doorbell._proxy(Server.parse("https://odoo.example"))["http_proxy_port"] == port
+
+
+def test_w26_status_does_not_keep_an_agent_from_starting(tmp_path):
+    """`status` takes the lock for a moment; an agent that started just then gave up for the day."""
+    folder = Folder(tmp_path)
+    folder.path.mkdir(exist_ok=True)
+    lock = FileLock(folder.path / "run.lock", thread_local=False)
+    lock.acquire()
+    threading.Timer(0.2, lock.release).start()
+    with instance.only_instance(folder):
+        assert instance.is_running(folder)
+
+
+def test_w28_libraries_are_left_alone_while_no_device_comes_or_goes(fake, monkeypatch):
+    now, devices, asked = [0.0], ["a"], []
+    library = LibraryProcess(fake.path, monotonic=lambda: now[0])
+    tokens = library.tokens
+    monkeypatch.setattr(library, "tokens", lambda: asked.append(now[0]) or tokens())
+    manager = TokenManager([library], monotonic=lambda: now[0], devices=lambda: devices[0])
+    fake.behave(present="0")
+    for moment in (0.0, 2.0, 14.0):  # a driver that needs a moment to notice is asked often at first
+        now[0] = moment
+        manager.refresh()
+    assert asked == [0.0, 2.0, 14.0] and library.pid is not None
+    now[0] = 75.0
+    manager.refresh()
+    assert library.pid is None  # no token: no process
+    now[0] = 77.0
+    assert manager.refresh() is False and len(asked) == 4
+    fake.behave(present="1")
+    devices[0] = "b"
+    now[0] = 79.0
+    assert manager.refresh() is True and len(asked) == 5 and library.pid is not None
+    now[0] = 79.0 + TokenManager.SETTLE + 1
+    manager.refresh()
+    now[0] += TokenManager.QUIET + 1  # PC without an event for it: looked at now and then all the same
+    manager.refresh()
+    assert len(asked) == 6 and len(manager.tokens) == 1 and library.pid is not None
+    library.close()
+
+
+def test_w30_the_log_goes_on_while_another_program_has_it_open(tmp_path, monkeypatch):
+    handler = logs.PatientFileHandler(tmp_path / "agent.log", maxBytes=200, backupCount=2, encoding="utf-8")
+    rename, held = os.rename, [True]
+
+    def refuse_while_held(source, target):
+        if held[0]:
+            raise Blocked(32)
+        rename(source, target)
+
+    monkeypatch.setattr(logging.handlers.os, "rename", refuse_while_held)
+    monkeypatch.setattr(logging, "raiseExceptions", True)
+    monkeypatch.setattr(handler, "handleError", lambda _record: pytest.fail("a line was lost"))
+    for number in range(10):
+        handler.emit(logging.makeLogRecord({"msg": f"line {number} {'x' * 50}"}))
+    held[0] = False
+    handler.emit(logging.makeLogRecord({"msg": "the last"}))
+    handler.close()
+    content = "".join(file.read_text(encoding="utf-8") for file in sorted(tmp_path.iterdir()))
+    assert all(f"line {number} " in content for number in range(10)) and "the last" in content
+    assert len(list(tmp_path.iterdir())) == 2

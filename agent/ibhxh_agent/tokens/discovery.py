@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import fnmatch
 import glob
+import importlib
+import itertools
 import mmap
 import os
 import re
 import sys
+import sysconfig
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 from typing import Any
 
 from ibhxh_agent.tokens.library_list import built_in
@@ -18,6 +23,19 @@ _SUFFIXES = (".dll", ".so", ".dylib")
 #: The one function that every PKCS#11 library exports (PKCS#11 2.40, 5.4): its name is in the file.
 _ENTRY_POINT = b"C_GetFunctionList"
 _VARIABLE = re.compile("%([^%]+)%")
+#: What Windows libraries are built for: IMAGE_FILE_HEADER.Machine (PE format, 3.3).
+_MACHINES = {0x014C: "x86 (32-bit)", 0x8664: "x64", 0xAA64: "ARM64"}
+#: What this program can load, which is not what the processor is: x64 programs run on ARM64, 32-bit ones on x64.
+OURS = {"win32": _MACHINES[0x014C], "win-amd64": _MACHINES[0x8664], "win-arm64": _MACHINES[0xAA64]}.get(
+    sysconfig.get_platform(), ""
+)
+#: The provider for Windows' own store, beside the PKCS#11 module of the same vendor.
+_PROVIDER = "_s.dll"
+#: Where Windows keeps its cryptographic providers, one list for each bitness.
+_PROVIDERS = (
+    r"SOFTWARE\Microsoft\Cryptography\Defaults\Provider",
+    r"SOFTWARE\WOW6432Node\Microsoft\Cryptography\Defaults\Provider",
+)
 
 
 @dataclass(frozen=True)
@@ -25,12 +43,14 @@ class Found:
     """A candidate that exists.
 
     :param usable: may be loaded, in a child process, which finds out the rest (its bitness, what it needs itself)
-    :param origin: vendor from the list, ``p11-kit``, or ``settings``
+    :param origin: vendor from the list, ``p11-kit``, a provider registered in Windows, or ``settings``
+    :param machine: what it is built for, when this program cannot load it for that reason
     """
 
     path: Path
     origin: str
     usable: bool
+    machine: str = ""
 
 
 @dataclass(frozen=True)
@@ -41,12 +61,16 @@ class Places:
     :param environment: for ``%SystemRoot%`` and the like
     :param root: put before every absolute folder
     :param nowhere: look at what the user added only
+    :param machine: what this program can load; empty = the child process finds out
+    :param registry: the module ``winreg``, on Windows
     """
 
     platform: str = sys.platform
     environment: Mapping[str, str] | None = None
     root: str = ""
     nowhere: bool = False
+    machine: str = OURS
+    registry: Any = None
 
     def expand(self, folder: str) -> list[Path]:
         """A folder of the data file → the folders that exist; unknown variables drop it."""
@@ -77,13 +101,18 @@ def find_libraries(
     """
     places = places or Places()
     found: dict[Path, Found] = {}
-    for path, origin in [*_added(added), *_listed(places, listed or built_in()), *_p11_kit(places)]:
+    lists = (_added(added), _listed(places, listed or built_in()), _p11_kit(places), _providers(places))
+    for path, origin in itertools.chain(*lists):
         real = path.resolve()
         if real not in found:
             usable = _is_pkcs11(real)
+            machine = _machine(real) if usable and places.machine else ""
+            foreign = "" if machine == places.machine else machine
             if usable or origin == "settings":
-                found[real] = Found(path, origin, usable)
-    return list(found.values())
+                found[real] = Found(path, origin, usable and not foreign, foreign)
+    # Vendors install both; the one that cannot be loaded is worth a word only where it is alone.
+    served = {entry.origin for entry in found.values() if entry.usable} - {"settings"}
+    return [entry for entry in found.values() if not (entry.machine and entry.origin in served)]
 
 
 def _added(added: Iterable[str]) -> Iterator[tuple[Path, str]]:
@@ -99,13 +128,17 @@ def _added(added: Iterable[str]) -> Iterator[tuple[Path, str]]:
 def _listed(places: Places, data: Mapping[str, Any]) -> Iterator[tuple[Path, str]]:
     system = data[system_name(places.platform)]
     wanted = {name.lower(): vendor for vendor, names in system["vendors"].items() for name in names}
+    patterns = [pattern.lower() for pattern in system.get("patterns", ())]
     for folder in system["folders"]:
         for place in places.expand(folder):
             # One listing per folder instead of a question per name; System32 compares names without case.
             with os.scandir(place) as entries:
                 for entry in sorted(entries, key=lambda entry: entry.name):
-                    if entry.name.lower() in wanted:
-                        yield Path(entry.path), wanted[entry.name.lower()]
+                    name = entry.name.lower()
+                    if name in wanted:
+                        yield Path(entry.path), wanted[name]
+                    elif not name.endswith(_PROVIDER) and any(fnmatch.fnmatchcase(name, one) for one in patterns):
+                        yield Path(entry.path), "PKCS#11"
 
 
 def _p11_kit(places: Places) -> Iterator[tuple[Path, str]]:
@@ -117,8 +150,67 @@ def _p11_kit(places: Places) -> Iterator[tuple[Path, str]]:
             for file in sorted(place.glob("*.module")):
                 for line in file.read_text(encoding="utf-8", errors="replace").splitlines():
                     name, _, value = line.partition(":")
-                    if name.strip() == "module" and os.path.isabs(value.strip()):
+                    if name.strip() != "module":
+                        continue
+                    if os.path.isabs(value.strip()):
                         yield Path(places.root + value.strip()), "p11-kit"
+                    elif "/" not in value.strip():
+                        for modules in ("/usr/lib/*-linux-gnu*/pkcs11", "/usr/lib64/pkcs11", "/usr/lib/pkcs11"):
+                            for holder in places.expand(modules):
+                                yield holder / value.strip(), "p11-kit"
+
+
+def _providers(places: Places) -> Iterator[tuple[Path, str]]:
+    """Beside the library of each cryptographic provider that a vendor registered in Windows.
+
+    A certificate in Windows' store names its provider, and the PKCS#11 module of a token lies beside that one's
+    library: ``X.dll`` beside ``X_s.dll`` with the rebrands of Feitian. Only an administrator can register one.
+    """
+    registry = places.registry
+    if registry is None and sys.platform == "win32":
+        registry = importlib.import_module("winreg")
+    if system_name(places.platform) != "windows" or places.nowhere or registry is None:
+        return
+    for name, image in _registered(registry):
+        if not name.lower().startswith("microsoft"):
+            path = PureWindowsPath(image)
+            # A bare name is looked for in System32, where Windows looks first.
+            for folder in places.expand(path.parent.as_posix() if path.parent.name else "%SystemRoot%/System32"):
+                for file in _beside(folder, path.name):
+                    yield file, name
+
+
+def _beside(folder: Path, image: str) -> Iterator[Path]:
+    stem = PureWindowsPath(image).stem.lower()
+    stems = {stem, stem.removesuffix("_s"), stem.removesuffix("csp"), stem.replace("csp", "csp11")}
+    with os.scandir(folder) as entries:
+        for entry in sorted(entries, key=lambda entry: entry.name):
+            name = PureWindowsPath(entry.name.lower())
+            if name.suffix == ".dll" and name.stem in stems:
+                yield Path(entry.path)
+
+
+def _registered(registry: Any) -> Iterator[tuple[str, str]]:
+    """Name and library of the providers."""
+    for place in _PROVIDERS:
+        try:
+            with registry.OpenKey(registry.HKEY_LOCAL_MACHINE, place) as key:
+                names = [registry.EnumKey(key, number) for number in range(registry.QueryInfoKey(key)[0])]
+                for name in names:
+                    with suppress(OSError), registry.OpenKey(key, name) as provider:
+                        yield name, str(registry.QueryValueEx(provider, "Image Path")[0])
+        except OSError:  # none registered
+            continue
+
+
+def _machine(path: Path) -> str:
+    """What a Windows library is built for; empty where the file is none."""
+    with path.open("rb") as stream:
+        head = stream.read(4096)
+    start = int.from_bytes(head[0x3C:0x40], "little")
+    if head[:2] != b"MZ" or head[start : start + 4] != b"PE\0\0":
+        return ""
+    return _MACHINES.get(int.from_bytes(head[start + 4 : start + 6], "little"), "")
 
 
 def _is_pkcs11(path: Path) -> bool:

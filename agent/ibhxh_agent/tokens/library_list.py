@@ -22,13 +22,15 @@ log = logging.getLogger(__name__)
 
 #: A bare file name.
 NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._ +-]{0,79})\.(?:dll|so|dylib)", re.IGNORECASE)
+#: A file name with stars, which stands for names that the list does not know yet.
+PATTERN = re.compile(r"(?=.*[A-Za-z0-9]{2})[A-Za-z0-9._*-]{4,80}\.(?:dll|so|dylib)", re.IGNORECASE)
 #: Folders that need an administrator to be written.
 FOLDERS = {
     "windows": re.compile(r"%(?:SystemRoot|ProgramFiles|ProgramFiles\(x86\)|ProgramW6432)%(?:/[A-Za-z0-9 ._()+-]+)*"),
     "macos": re.compile(r"/(?:usr/local/lib|Library|Applications)(?:/[A-Za-z0-9 ._()+*-]+)*"),
     "linux": re.compile(r"/(?:usr|opt)(?:/[A-Za-z0-9 ._()+*-]+)*"),
 }
-MOST_FOLDERS, MOST_VENDORS, MOST_NAMES, LONGEST_FOLDER = 64, 128, 128, 200
+MOST_FOLDERS, MOST_VENDORS, MOST_NAMES, MOST_PATTERNS, LONGEST_FOLDER = 64, 128, 128, 16, 200
 
 
 def built_in() -> dict[str, Any]:
@@ -98,4 +100,9 @@ def _system(value: object, allowed: re.Pattern[str]) -> dict[str, Any]:
             raise release.refused()
         if not all(isinstance(name, str) and NAME.fullmatch(name) for name in names):
             raise release.refused()
-    return {"folders": folders, "vendors": vendors}
+    patterns = value.get("patterns", []) if isinstance(value, dict) else []
+    if not isinstance(patterns, list) or len(patterns) > MOST_PATTERNS:
+        raise release.refused()
+    if not all(isinstance(pattern, str) and PATTERN.fullmatch(pattern) for pattern in patterns):
+        raise release.refused()
+    return {"folders": folders, "patterns": patterns, "vendors": vendors}

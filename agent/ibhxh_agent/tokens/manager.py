@@ -13,6 +13,7 @@ from ibhxh_agent.certificate import CertificateUnreadable, TokenCertificate
 from ibhxh_agent.errors import SigningError
 from ibhxh_agent.secret import Secret
 from ibhxh_agent.texts import text
+from ibhxh_agent.tokens import devices
 from ibhxh_agent.tokens.lock import exclusive_token
 from ibhxh_agent.tokens.process import LibraryProcess
 from ibhxh_agent.xmlsign import TokenKey
@@ -56,12 +57,28 @@ class TokenManager:
     Certificates are read once per token and again after :data:`REREAD` seconds: reading them over USB is slow, listing
     the slots is not, so polling often stays cheap.
 
+    While the system says that no device came or went, the libraries are left alone, and those without a token have no
+    process.
+
     :param libraries: one per PKCS#11 library
+    :param devices: :func:`ibhxh_agent.tokens.devices.seen`
     """
 
     REREAD = 300.0
+    #: Seconds after a change of devices for which the libraries are asked at each look: drivers are slow to notice.
+    SETTLE = 15.0
+    #: Seconds after which they are asked although no device came or went.
+    QUIET = 60.0
 
-    def __init__(self, libraries: Iterable[LibraryProcess], monotonic: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        libraries: Iterable[LibraryProcess],
+        monotonic: Callable[[], float] = time.monotonic,
+        devices: Callable[[], str | None] = devices.seen,
+    ) -> None:
+        self._devices = devices
+        self._seen: str | None = None
+        self._changed_at = self._looked_at = float("-inf")
         self._libraries = {library.path: library for library in libraries}
         self._monotonic = monotonic
         self._known: dict[tuple[str, int, str, str], tuple[float, tuple[TokenCertificate, ...]]] = {}
@@ -81,6 +98,7 @@ class TokenManager:
         """Look into these libraries too, from the next :meth:`refresh` on; those that are known stay as they are."""
         for path in paths:
             if path not in self._libraries:
+                self._looked_at = float("-inf")
                 self._libraries[path] = LibraryProcess(path)
 
     def refresh(self, *, everything: bool = False) -> bool:
@@ -89,6 +107,13 @@ class TokenManager:
         :param everything: also libraries that rest after a failure, and read certificates again
         :return: something was plugged in, removed or changed
         """
+        now, seen = self._monotonic(), self._devices()
+        if seen is None or seen != self._seen:
+            self._seen, self._changed_at = seen, now
+        settled = now - self._changed_at > self.SETTLE
+        if settled and not everything and now - self._looked_at < self.QUIET:
+            return False
+        self._looked_at = now
         found: list[Token] = []
         for library in self._libraries.values():
             if library.resting and not everything:
@@ -99,6 +124,9 @@ class TokenManager:
                 log.info("library %s: %s (%s)", library.path, error.code, error.detail)
         before = self._summary()
         self.tokens = tuple(found)
+        if settled and not everything:
+            for path in self._libraries.keys() - {token.library for token in found}:
+                self._libraries[path].close()
         present = {(token.library, token.slot, token.serial, token.label) for token in found}
         self._known = {key: value for key, value in self._known.items() if key in present}
         return self._summary() != before

@@ -12,7 +12,10 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import ctypes
 import hashlib
+import os
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -44,6 +47,8 @@ _LOGIN_ERRORS: tuple[tuple[type[Exception], str], ...] = (
     (pkcs11.PinLocked, "pin_locked"),
     (pkcs11.FunctionCancelled, "pin_cancelled"),
 )
+#: LoadLibraryEx, libloaderapi.h: what the library needs is looked for beside it first.
+_LOAD_WITH_ALTERED_SEARCH_PATH = 0x00000008
 _GONE = (pkcs11.DeviceRemoved, pkcs11.TokenNotPresent, pkcs11.TokenNotRecognised, pkcs11.SlotIDInvalid)
 
 
@@ -96,12 +101,26 @@ class Worker:
         return operations[str(operation)](**message)
 
     def _load(self, path: str) -> dict[str, Any]:
+        self._preload(path)
         self._lib = pkcs11.lib(path)
         return {
             "description": self._lib.library_description,
             "manufacturer": self._lib.manufacturer_id,
             "version": list(self._lib.library_version),
         }
+
+    def _preload(self, path: str) -> None:
+        """Load it as its own folder's program would: python-pkcs11 then gets the same library.
+
+        LoadLibrary alone looks for the libraries that it needs in this program's folders and not in the vendor's, so
+        it finds none, or ours of the same name (libcrypto, zlib).
+        """
+        if sys.platform != "win32":
+            return
+        kernel = ctypes.WinDLL("kernel32", use_last_error=True)
+        kernel.SetDllDirectoryW.argtypes = [ctypes.c_wchar_p]
+        kernel.SetDllDirectoryW(None)  # PyInstaller's bootloader sets it to the program's own folder
+        self._preloaded = ctypes.WinDLL(os.path.abspath(path), winmode=_LOAD_WITH_ALTERED_SEARCH_PATH)
 
     def _tokens(self) -> dict[str, Any]:
         found = []
