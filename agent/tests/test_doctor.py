@@ -164,7 +164,7 @@ def test_install_and_uninstall_say_what_they_did(tmp_path, monkeypatch, capsys):
     assert main(["--config-dir", "here", "--library", "/l.so", "--lang", "en", "install"]) == 0
     assert main(["uninstall"]) == 0
     command, last = done
-    assert command[-6:] == ["--library", "/l.so", "--lang", "en", "run"][-5:] or command[-1] == "run"
+    assert command[-3:] == ["--library", "/l.so", "start"]
     assert command[command.index("--config-dir") + 1] == str(Folder(None).path.cwd() / "here")
     assert last == "uninstalled" and "somewhere" in capsys.readouterr().out
 

@@ -9,8 +9,8 @@ import io
 import logging
 import logging.handlers
 import os
-import queue
 import platform
+import queue
 import re
 import shutil
 import subprocess
@@ -19,6 +19,7 @@ import threading
 from contextlib import contextmanager
 from pathlib import Path
 
+import pki
 import pytest
 import softhsm
 from filelock import FileLock
@@ -235,8 +236,9 @@ def test_w5_a_program_without_output_starts(monkeypatch):
 
 
 @pytest.mark.parametrize("pin", [softhsm.PIN, "sai"])
-def test_w25_the_pin_is_read_from_standard_input(paired, hsm, first_certificate, tmp_path, pin):
+def test_w25_the_pin_is_read_from_standard_input(paired, own_hsm, first_certificate, tmp_path, pin):
     """Windows hands no other descriptor to a child."""
+    own_hsm.add("Kế toán", [(pki.key(0), first_certificate.der)])
     waiting = paired.add(form(), first_certificate.fingerprint)
     command = [sys.executable, "-m", "ibhxh_agent", "--config-dir", str(tmp_path / "config"), "--library"]
     command += [softhsm.LIBRARY, "run", "--once", "--pin-stdin"]
