@@ -7,6 +7,7 @@ from datetime import datetime, timezone
 from pathlib import PureWindowsPath
 from typing import Any
 
+from ibhxh_agent import windows
 from ibhxh_agent.certificate import TokenCertificate
 from ibhxh_agent.tokens.discovery import Found
 from ibhxh_agent.tokens.manager import Token, TokenManager
@@ -63,6 +64,7 @@ def diagnose(
     entries = [
         *_libraries(manager, found),
         *_tokens(manager.tokens),
+        *((code, "") for code in windows.troubles() if code in CODES),
         *([("clock_wrong", "")] if clock_is_wrong else []),
         *([("update_refused", refused_update)] if refused_update else []),
     ]

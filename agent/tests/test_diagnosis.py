@@ -6,7 +6,7 @@ from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from types import SimpleNamespace
 
-from ibhxh_agent import diagnosis, runner
+from ibhxh_agent import diagnosis, runner, windows
 from ibhxh_agent.diagnosis import diagnose
 from ibhxh_agent.tokens.discovery import Found
 from ibhxh_agent.tokens.library_list import built_in
@@ -52,6 +52,11 @@ def test_each_reason_has_its_code():
         ("clock_wrong", ""),
         ("update_refused", "99.0"),
     ]
+
+
+def test_what_windows_knows_of_its_session_is_said_too(monkeypatch):
+    monkeypatch.setattr(windows, "troubles", lambda: iter(["remote_session", "automatic_proxy", "autostart_off"]))
+    assert codes(token(certificate())) == [("remote_session", ""), ("autostart_off", "")]
 
 
 def test_it_is_bounded_and_says_each_thing_once():
