@@ -57,6 +57,8 @@
         "views/l10n_vn_ibhxh_agent_release_views.xml",
         "views/l10n_vn_ibhxh_mail_views.xml",
         "views/l10n_vn_ibhxh_provider_views.xml",
+        "views/l10n_vn_ibhxh_remote_service_views.xml",
+        "views/l10n_vn_ibhxh_remote_account_views.xml",
         "views/l10n_vn_ibhxh_agency_views.xml",
         "views/l10n_vn_ibhxh_form_views.xml",
         "views/l10n_vn_ibhxh_result_code_views.xml",

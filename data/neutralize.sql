@@ -1,4 +1,5 @@
--- A copied database must neither sign nor send: computers lose their keys, open work stops, gateways become manual.
+-- A copied database must neither sign nor send: computers lose their keys, remote signing services their passwords, open
+-- work stops, gateways become manual.
 DELETE FROM res_users_apikeys WHERE scope = 'l10n_vn_ibhxh.agent';
 UPDATE l10n_vn_ibhxh_agent
    SET key_hash = NULL, next_key_hash = NULL, doorbell = NULL, revoked = TRUE;
@@ -6,6 +7,10 @@ DELETE FROM l10n_vn_ibhxh_agent_pairing;
 UPDATE l10n_vn_ibhxh_signing_request
    SET state = 'cancelled', lease_until = NULL
  WHERE state IN ('pending', 'claimed');
+UPDATE l10n_vn_ibhxh_signing_request
+   SET ask_at = NULL, to_phone_at = NULL, remote_reference = NULL, remote_handle = NULL;
+UPDATE l10n_vn_ibhxh_remote_service
+   SET client_id = NULL, client_secret = NULL, url = 'https://neutralized.invalid', active = FALSE;
 UPDATE l10n_vn_ibhxh_provider
    SET gateway = 'manual', client_id = NULL, client_secret = NULL, url = NULL,
        ca_certificates = NULL, client_certificate = NULL, client_key = NULL, connection_fault = NULL,

@@ -7,12 +7,14 @@ from . import (
     l10n_vn_ibhxh_registration_dossier,
     l10n_vn_ibhxh_registration_following,
     l10n_vn_ibhxh_registration_lodging,
+    l10n_vn_ibhxh_registration_phone,
     l10n_vn_ibhxh_registration_print,
     l10n_vn_ibhxh_registration_proof,
     l10n_vn_ibhxh_registration_remedy,
     l10n_vn_ibhxh_registration_reminders,
     l10n_vn_ibhxh_registration_sending,
     l10n_vn_ibhxh_shared,
+    l10n_vn_ibhxh_signing_request_remote,
 )
 
 # isort: split
@@ -33,6 +35,8 @@ from . import (
     l10n_vn_ibhxh_registration,
     l10n_vn_ibhxh_registration_log,
     l10n_vn_ibhxh_registration_step,
+    l10n_vn_ibhxh_remote_account,
+    l10n_vn_ibhxh_remote_service,
     l10n_vn_ibhxh_result_code,
     l10n_vn_ibhxh_result_delivery,
     l10n_vn_ibhxh_signing_request,

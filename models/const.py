@@ -135,11 +135,6 @@ MAX_INSTALLER_BYTES = 100 * 2**20
 
 MAX_NOTIFICATION_BYTES = 5 * 2**20
 
-# -- servers of others -------------------------------------------------------------------------------------------------
-
-# Without TLS only to this computer itself: the sandbox, and servers of tests.
-LOOPBACK = {"localhost", "127.0.0.1", "::1"}
-
 # -- records and parameters by name ------------------------------------------------------------------------------------
 
 TODO = "mail.mail_activity_data_todo"
@@ -164,6 +159,8 @@ NEWER_CERTIFICATE_OFF = "l10n_vn_ibhxh.remind_newer_certificate_off"
 
 # Addresses of this computer, to which passwords may travel without TLS (a stand-in in tests).
 LOOPBACK = {"localhost", "127.0.0.1", "::1"}
+# Remote signing services on this computer are for tests and demonstrations: the parameter "True" allows them.
+REMOTE_LOOPBACK = "l10n_vn_ibhxh.remote_loopback"
 # How many remote signing services are asked at the same time by one job.
 REMOTE_CALLS = 8
 # What `tools.remote` reports -> what the person is told: what happened, and the next step.
@@ -175,7 +172,7 @@ REMOTE_FAILURES = {
     ),
     "service_settings": _lt(
         "The remote signing service does not accept how Odoo is set up there. An administrator checks the address, the "
-        "client code and the password under iBHXH > Configuration > Remote signing."
+        "client code and the password under iBHXH > Configuration > Remote signing services; then sign again."
     ),
     "certificate_suspended": _lt(
         "The remote signing service does not sign with this certificate at present: suspended, expired or revoked. Ask "
@@ -190,5 +187,17 @@ REMOTE_FAILURES = {
     ),
     "unreachable": _lt(
         "The remote signing service was not reached, and nothing is on the phone. Sign again in a few minutes."
+    ),
+    "unanswered": _lt(
+        "The remote signing service gave no answer for an hour, so Odoo has no signature. Sign again once the service "
+        "works."
+    ),
+    "account_gone": _lt(
+        "The account at the remote signing service can no longer be used for this company. Choose another certificate, "
+        "or enter the account again under iBHXH > Tokens > Signing on the phone."
+    ),
+    "invalid_signature": _lt(
+        "Odoo refused what the remote signing service sent: it does not fit the dossier or the certificate. Sign "
+        "again; if that repeats, ask the provider of the certificate."
     ),
 }

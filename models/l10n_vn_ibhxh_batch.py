@@ -65,6 +65,10 @@ class L10n_Vn_IbhxhBatch(models.Model):
     blocked_count = fields.Integer(string="Blocked", compute="_compute_counts")
     to_submit_count = fields.Integer(string="To submit at the I-VAN", compute="_compute_counts")
     to_sign_count = fields.Integer(string="Waiting for the token", compute="_compute_counts")
+    to_phone_count = fields.Integer(
+        string="Ready for the phone", compute="_compute_phone_counts", help="Prepared, and not yet sent to the phone."
+    )
+    on_phone_count = fields.Integer(string="On the phone", compute="_compute_phone_counts")
     signed_count = fields.Integer(string="Signed", compute="_compute_counts")
     sent_count = fields.Integer(string="Sent", compute="_compute_counts")
     to_activate_count = fields.Integer(string="To activate", compute="_compute_counts")
@@ -98,6 +102,13 @@ class L10n_Vn_IbhxhBatch(models.Model):
             started = batch.company_count - count["blocked"] - count["ready"]
             weight = sum(count[name] * WEIGHTS.get(name, 0) for name in COUNTS)
             batch.progress = 100 * weight / (started * MOST_WEIGHT) if started else 0
+
+    @api.depends("line_ids.registration_id.can_send_to_phone", "line_ids.registration_id.is_on_phone")
+    def _compute_phone_counts(self):
+        for batch in self:
+            registrations = batch.line_ids.registration_id.filtered("is_on_phone")
+            batch.to_phone_count = len(registrations.filtered("can_send_to_phone"))
+            batch.on_phone_count = len(registrations) - batch.to_phone_count
 
     def write(self, vals):
         """What was filled in may lift what blocks a company."""
@@ -281,6 +292,18 @@ class L10n_Vn_IbhxhBatch(models.Model):
             if not commit():
                 return False
         return True
+
+    def action_send_to_phone(self):
+        """Send what is prepared to the phones: one confirmation serves the dossiers of one certificate."""
+        self.ensure_one()
+        self._check_own()
+        return self.line_ids.registration_id.action_send_to_phone()
+
+    def action_ask_phone(self):
+        """Called by open pages while somebody waits: have the services asked as soon as that is allowed again."""
+        self.ensure_one()
+        self.check_access("read")
+        return self.line_ids.registration_id.action_ask_phone()
 
     def action_submitted(self):
         """“I have submitted them there”: what waits for its maker to submit it elsewhere counts as submitted now."""

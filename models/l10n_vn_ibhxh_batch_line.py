@@ -25,6 +25,11 @@ class L10n_Vn_IbhxhBatchLine(models.Model):
     )
     registration_state = fields.Selection(related="registration_id.state", string="Status", store=True)
     registration_lodging = fields.Selection(related="registration_id.lodging", string="How it is submitted", store=True)
+    short_code = fields.Char(
+        string="Code in the app",
+        compute="_compute_short_code",
+        help="The app on the phone shows the same digits. Refuse there when they differ.",
+    )
     blockers = fields.Text(string="What blocks it", readonly=True)
     is_blocked = fields.Boolean(readonly=True)
     progress_state = fields.Selection(
@@ -41,6 +46,12 @@ class L10n_Vn_IbhxhBatchLine(models.Model):
     problem = fields.Text(compute="_compute_problem", help="What blocks the company, or why its registration failed.")
 
     _one_per_company = models.Constraint("UNIQUE (batch_id, company_id)", "The company is already in this batch.")
+
+    @api.depends("registration_id.is_on_phone", "registration_id.signing_request_id.short_code")
+    def _compute_short_code(self):
+        for line in self:
+            registration = line.registration_id
+            line.short_code = registration.signing_request_id.sudo().short_code if registration.is_on_phone else False
 
     @api.depends("registration_state", "registration_lodging", "is_blocked")
     def _compute_progress_state(self):

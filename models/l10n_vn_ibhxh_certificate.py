@@ -4,7 +4,7 @@ from datetime import timedelta, timezone
 
 from odoo import api, fields, models
 from odoo.exceptions import UserError
-from odoo.fields import Domain
+from odoo.fields import Command, Domain
 from odoo.tools import format_date
 
 from ..tools import certificate as x509
@@ -24,7 +24,8 @@ MAX_REPORTED = 2000
 
 
 class L10n_Vn_IbhxhCertificate(models.Model):
-    """The public certificate of a token: the DER bytes and what is parsed from them. Never a key.
+    """The public certificate of a signing key, on a token or at a remote service: the DER bytes and what is parsed from
+    them. Never a key.
 
     Tax codes come from the subject's UID (`MST:…`, `CCCD:…`), RFC 4519 `uid`; the serial is upper-case
     hexadecimal; both validity limits are UTC.
@@ -32,7 +33,7 @@ class L10n_Vn_IbhxhCertificate(models.Model):
 
     _name = "l10n_vn_ibhxh.certificate"
     _inherit = ["l10n_vn_ibhxh.protected"]
-    _description = "Certificate of a signing token"
+    _description = "Signing certificate"
     _order = "not_after desc, id desc"
     _rec_names_search = ["name", "tax_code", "serial"]
 
@@ -72,8 +73,22 @@ class L10n_Vn_IbhxhCertificate(models.Model):
         "company_id",
         string="Companies",
         readonly=True,
-        help="Companies that can be registered with this certificate: same tax code, and reported by a computer whose "
-        "user may access the company.",
+        help="Companies that can be registered with this certificate: same tax code, and reported by a computer, or "
+        "listed by a remote signing account, whose user may access the company.",
+    )
+    remote_account_ids = fields.Many2many(
+        "l10n_vn_ibhxh.remote.account",
+        "l10n_vn_ibhxh_remote_account_certificate_rel",
+        "certificate_id",
+        "account_id",
+        string="Remote signing accounts",
+        readonly=True,
+        help="Accounts whose signing service has listed this certificate.",
+    )
+    is_remote = fields.Boolean(
+        string="On the phone",
+        compute="_compute_is_remote",
+        help="The key is with a remote signing service: each signature is confirmed on the phone.",
     )
     is_online = fields.Boolean(string="Plugged in", compute="_compute_is_online")
     is_valid = fields.Boolean(
@@ -90,6 +105,13 @@ class L10n_Vn_IbhxhCertificate(models.Model):
         for certificate in self:
             # Whether a colleague's computer is on is no secret, but the computer's record is.
             certificate.is_online = any(certificate.sudo().present_agent_ids.mapped("is_online"))
+
+    @api.depends("remote_account_ids.active", "remote_account_ids.service_id.active", "company_ids")
+    @api.depends_context("allowed_company_ids")
+    def _compute_is_remote(self):
+        for certificate in self:
+            companies = certificate.sudo().company_ids & self.env.companies
+            certificate.is_remote = any(certificate._remote_account(company) for company in companies)
 
     @api.depends("not_before", "not_after")
     def _compute_is_valid(self):
@@ -111,13 +133,16 @@ class L10n_Vn_IbhxhCertificate(models.Model):
         for certificate in self:
             certificate.days_left = (certificate.not_after - now).days if certificate.not_after else 0
 
-    @api.depends("name", "issuer_name", "not_after")
-    @api.depends_context("lang")
+    @api.depends("name", "issuer_name", "not_after", "is_remote")
+    @api.depends_context("lang", "allowed_company_ids")
     def _compute_display_name(self):
         for certificate in self:
             end = certificate.not_after
             until = format_date(self.env, end and date_in_vietnam(end)) or "?"
-            certificate.display_name = f"{certificate.name} · {certificate.issuer_name or '?'} · {until}"
+            parts = [certificate.name, certificate.issuer_name or "?", until]
+            if certificate.is_remote:
+                parts.append(self.env._("on the phone"))
+            certificate.display_name = " · ".join(parts)
 
     @api.model
     def _from_der(self, der_list, user=None):
@@ -142,6 +167,44 @@ class L10n_Vn_IbhxhCertificate(models.Model):
                 )
             missing = missing[:room]
         return known | self.sudo().create([self._prepare_vals(info) for info in missing])
+
+    @api.model
+    def _from_remote(self, account, found):
+        """Keep for `account` (superuser's) what it can sign with for its user's companies, and return that.
+
+        `found` are `tools.remote.RemoteCertificate`s; those count that are usable and name a company's tax code.
+        Others are not stored: who knows a person's number could otherwise collect that person's certificates here.
+        """
+        references, ders = {}, []
+        companies = account.user_id.company_ids.filtered(account._can_sign_for)
+        for one in found:
+            try:
+                info = x509.load(one.der)
+            except x509.CertificateError:
+                continue
+            if one.is_usable and any(x509.matches_tax_code(info, company.vat or "") for company in companies):
+                references[info.fingerprint] = {"reference": one.reference, "limit": one.digest_limit}
+                ders.append(one.der)
+        kept = self._from_der(ders)
+        gone = account.certificate_ids - kept
+        account.write(
+            {
+                "certificate_ids": [Command.set(kept.ids)],
+                "references": references,
+                "listed_at": fields.Datetime.now(),
+            }
+        )
+        (kept | gone)._update_companies()
+        return kept
+
+    def _remote_account(self, company):
+        """Return the account, as superuser, to whose phone dossiers of `company` go that this certificate signs.
+
+        None where a computer signs. One of the own accounts is preferred to those of colleagues. Whether an account
+        counts is each company's own affair: what another one's service claims to hold changes nothing here.
+        """
+        accounts = self.sudo().remote_account_ids.filtered(lambda account: account._can_sign_for(company))
+        return accounts.sorted(lambda account: (account.user_id.id != self.env.uid, account.id))[:1]
 
     @api.model
     def _prepare_vals(self, info):
@@ -172,7 +235,8 @@ class L10n_Vn_IbhxhCertificate(models.Model):
         return x509.load(self._der())
 
     def _update_companies(self):
-        """Recompute `company_ids`: same tax code and a reporting computer's user who may access the company.
+        """Recompute `company_ids`: same tax code, and a reporting computer's or a remote account's user who may access
+        the company.
 
         Companies that already used the certificate keep it, so that their history stays readable.
         """
@@ -185,6 +249,8 @@ class L10n_Vn_IbhxhCertificate(models.Model):
         for certificate in certificates:
             info = certificate._info()
             reachable = certificate.agent_ids.filtered(lambda agent: not agent.revoked).user_id.company_ids
+            for account in certificate.remote_account_ids:
+                reachable |= account.user_id.company_ids.filtered(account._can_sign_for)
             companies = reachable.filtered(lambda company, info=info: x509.matches_tax_code(info, company.vat or ""))
             companies |= used.get(certificate, self.env["res.company"])
             if companies != certificate.company_ids:
@@ -192,13 +258,19 @@ class L10n_Vn_IbhxhCertificate(models.Model):
 
     @api.model
     def _by_company(self, companies):
-        """Return `{company: certificates}` with which each may sign now: plugged in ones first, then the newest."""
+        """Return `{company: certificates}` with which each may sign now: those at hand first (plugged in, or on the
+        phone), then the newest."""
         found = self.search([("company_ids", "in", companies.ids), ("is_valid", "=", True)])
         result = dict.fromkeys(companies, self.browse())
-        for certificate in found.sorted(lambda c: (c.is_online, c.not_after), reverse=True):
+        for certificate in found:
             for company in certificate.company_ids & companies:
                 result[company] += certificate
-        return result
+        return {
+            company: certificates.sorted(
+                lambda c, company=company: (c.is_online or bool(c._remote_account(company)), c.not_after), reverse=True
+            )
+            for company, certificates in result.items()
+        }
 
     def _findings_for(self, company):
         """Return what decides whether `company` may sign with this certificate now, as `tools.preflight.Finding`s."""
@@ -213,7 +285,15 @@ class L10n_Vn_IbhxhCertificate(models.Model):
             findings.append(
                 checks.Finding("certificate", "blocking", "certificate_unreported", values, "certificate_id")
             )
+        elif owner.level == "passed" and self._is_out_of_reach(company._origin):
+            findings.append(checks.Finding("certificate", "blocking", "certificate_account_gone", {}, "certificate_id"))
         return findings
+
+    def _is_out_of_reach(self, company):
+        """Whether this was signed with by a remote account that `company` can no longer use, and no computer has it."""
+        certificate = self.sudo()
+        known = certificate.with_context(active_test=False).remote_account_ids
+        return bool(known and not certificate.agent_ids and not certificate._remote_account(company))
 
     def _check_usable_for(self, company):
         """Raise `UserError` with reasons and remedies when `company` may not sign with this certificate now."""

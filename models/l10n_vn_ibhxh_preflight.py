@@ -264,6 +264,10 @@ class L10n_Vn_IbhxhPreflight(models.AbstractModel):
             yield preflight.check_validity(info, at=fields.Datetime.now().replace(tzinfo=timezone.utc))
             return
         yield from certificate._findings_for(self.company_id)
+        service = certificate._origin._remote_account(self.company_id._origin).service_id
+        if service and self.provider_id and self.provider_id._origin not in service.provider_ids:
+            values = {"provider": self.provider_id.name, "service": service.name}
+            yield preflight.Finding("certificate", "blocking", "certificate_service_unknown", values, "certificate_id")
         on_record = self.company_id.l10n_vn_ibhxh_certificate_id
         if self.form == "06" and on_record and on_record != certificate._origin and not self._refusal():
             values = {"serial": on_record.serial, "action": "action_amend_first"}

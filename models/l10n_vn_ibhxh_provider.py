@@ -101,6 +101,14 @@ class L10n_Vn_IbhxhProvider(models.Model):
         translate=True,
         help="The steps in this I-VAN's own program, in a few lines. If empty, a general guide is shown.",
     )
+    remote_service_ids = fields.Many2many(
+        "l10n_vn_ibhxh.remote.service",
+        "l10n_vn_ibhxh_provider_remote_service_rel",
+        "provider_id",
+        "service_id",
+        string="Accepts signatures of",
+        help="Remote signing services whose signatures this I-VAN takes. Until it says so, assume none.",
+    )
     phone_format = fields.Selection(
         [("national", "0912345678"), ("international", "+84912345678")],
         string="Phone in dossiers",

@@ -68,6 +68,7 @@ class L10n_Vn_IbhxhRegistration(models.Model):
         "l10n_vn_ibhxh.registration.lodging",
         "l10n_vn_ibhxh.registration.sending",
         "l10n_vn_ibhxh.registration.following",
+        "l10n_vn_ibhxh.registration.phone",
         "l10n_vn_ibhxh.registration.remedy",
         "l10n_vn_ibhxh.registration.reminders",
         "l10n_vn_ibhxh.registration.print",
@@ -328,7 +329,12 @@ class L10n_Vn_IbhxhRegistration(models.Model):
             )
 
     @api.depends(
-        "state", "signing_request_id.state", "signing_request_id.agent_id.is_online", "certificate_id.is_online"
+        "state",
+        "signing_request_id.state",
+        "signing_request_id.remote_state",
+        "signing_request_id.to_phone_at",
+        "signing_request_id.agent_id.is_online",
+        "certificate_id.is_online",
     )
     @api.depends_context("lang")
     def _compute_signing_hint(self):
@@ -337,6 +343,8 @@ class L10n_Vn_IbhxhRegistration(models.Model):
             request = registration.signing_request_id.sudo()
             if registration.state != "to_sign" or not request:
                 registration.signing_hint = False
+            elif request.remote_account_id:
+                registration.signing_hint = registration._phone_hint(request)
             elif request.state == "claimed" and request.agent_id.is_online:
                 registration.signing_hint = self.env._(
                     "Waiting for the PIN on %(computer)s…", computer=request.agent_id.name

@@ -8,6 +8,7 @@ from odoo.fields import Domain
 from odoo.tools.translate import LazyTranslate
 
 from ..tools import signature
+from .const import REMOTE_FAILURES
 
 _lt = LazyTranslate(__name__)
 
@@ -37,13 +38,15 @@ FAILURES = {
 class L10n_Vn_IbhxhSigningRequest(models.Model):
     """One document that waits for one signature by one certificate: the signing service.
 
-    Any record signs by `_request(record, document, certificate, title)`. Once the signature has been verified here on
-    the server, `record._on_signed(signed_document)` runs in the same transaction; on refusal
-    `record._on_sign_failed(code, message)`. Times are UTC.
+    Any record signs by `_request(record, document, certificate, title)`. The certificate decides where: on a computer
+    with the token, which claims the request, or at a remote service, to which Odoo sends it (`…_request_remote.py`).
+    Once the signature has been verified here on the server, `record._on_signed(signed_document)` runs in the same
+    transaction; on refusal `record._on_sign_failed(code, message)`. Times are UTC.
     """
 
     _name = "l10n_vn_ibhxh.signing.request"
-    _inherit = ["l10n_vn_ibhxh.protected"]
+    _inherit = ["l10n_vn_ibhxh.protected", "l10n_vn_ibhxh.signing.request.remote"]
+    _secret_fields = frozenset({"remote_reference", "remote_handle"})
     _description = "Signing request"
     _order = "id"
 
@@ -62,7 +65,7 @@ class L10n_Vn_IbhxhSigningRequest(models.Model):
     state = fields.Selection(
         [
             ("pending", "Waiting"),
-            ("claimed", "At the computer"),
+            ("claimed", "Under way"),
             ("signed", "Signed"),
             ("failed", "Failed"),
             ("cancelled", "Cancelled"),
@@ -97,6 +100,8 @@ class L10n_Vn_IbhxhSigningRequest(models.Model):
     def _request(self, record, document, certificate, title):
         """Queue `document` (bytes) for one signature by `certificate` and wake the computers that hold it.
 
+        Where a remote service holds the key, it is prepared: a person compares and sends it (`_send_to_phone`).
+
         Raises `AccessError` when the user may not write `record`, `UserError` when the certificate is not usable for
         the record's company. Asked again for the same record and document it returns the open request.
         """
@@ -120,7 +125,12 @@ class L10n_Vn_IbhxhSigningRequest(models.Model):
             certificate._check_usable_for(company)
             digest = hashlib.sha256(document).hexdigest()
             own = waiting.get(record.id, requests.browse())
-            same = own.filtered(lambda r, of=digest, by=certificate: r.sha256 == of and r.certificate_id == by)
+            account = certificate._remote_account(company)
+            same = own.filtered(
+                lambda r, of=digest, by=certificate, to=account: (
+                    r.sha256 == of and r.certificate_id == by and r.remote_account_id == to
+                )
+            )
             replaced += own - same
             if same:
                 found[record] = same
@@ -134,6 +144,7 @@ class L10n_Vn_IbhxhSigningRequest(models.Model):
                 "user_id": self.env.uid,
                 "document": base64.b64encode(document),
                 "sha256": digest,
+                **(requests._remote_values(document, account) if account else {}),
             }
         replaced._cancel()
         created = requests.create(list(rows.values()))
@@ -147,6 +158,8 @@ class L10n_Vn_IbhxhSigningRequest(models.Model):
             if request.state in ("pending", "claimed"):
                 holders = request._holders()
                 request.write({"state": "cancelled", "lease_until": False})
+                if request.remote_account_id:
+                    request._after_cancel()
                 holders._ring()
 
     # -- for computers -----------------------------------------------------------------------------------------------
@@ -154,8 +167,10 @@ class L10n_Vn_IbhxhSigningRequest(models.Model):
     @api.model
     def _domain_for(self, agent):
         """Return what `agent` may sign: certificates it reported, companies that its user may access."""
-        return Domain("certificate_id", "in", agent.certificate_ids.ids) & Domain(
-            "company_id", "in", agent.user_id.company_ids.ids
+        return (
+            Domain("remote_account_id", "=", False)
+            & Domain("certificate_id", "in", agent.certificate_ids.ids)
+            & Domain("company_id", "in", agent.user_id.company_ids.ids)
         )
 
     @api.model
@@ -172,7 +187,9 @@ class L10n_Vn_IbhxhSigningRequest(models.Model):
     def _holders(self):
         """Return the computers that may sign these requests."""
         agents = self.env["l10n_vn_ibhxh.agent"]
-        for certificate, requests in self.sudo().grouped("certificate_id").items():
+        for certificate, requests in (
+            self.sudo().filtered(lambda r: not r.remote_account_id).grouped("certificate_id").items()
+        ):
             agents |= certificate.agent_ids.filtered(
                 lambda agent, companies=requests.company_id: (
                     not agent.revoked and bool(companies & agent.user_id.company_ids)
@@ -233,7 +250,9 @@ class L10n_Vn_IbhxhSigningRequest(models.Model):
     @api.model
     def _return_lapsed(self):
         """Make visible what already holds: a lapsed lease is free again. The last holder may still deliver."""
-        lapsed = self.sudo().search([("state", "=", "claimed"), ("lease_until", "<", fields.Datetime.now())])
+        lapsed = self.sudo().search(
+            [("remote_account_id", "=", False), ("state", "=", "claimed"), ("lease_until", "<", fields.Datetime.now())]
+        )
         lapsed = lapsed.try_lock_for_update().filtered(lambda request: request.state == "claimed")
         lapsed.write({"state": "pending", "lease_until": False})
         lapsed._notify_records()
@@ -274,21 +293,23 @@ class L10n_Vn_IbhxhSigningRequest(models.Model):
             else:
                 taken += request
                 outcomes[request] = "signed", None
-        taken._take(agent, delivered)
+        taken._accept(delivered, agent.user_id, agent.name, agent)
         return outcomes
 
-    def _take(self, agent, delivered):
-        """Keep these signatures of `agent`, among those `delivered`, and tell the records that asked."""
+    def _accept(self, delivered, signer, place, agent=None):
+        """Keep the verified documents of these, among those `delivered` (`{request: bytes}`), that `signer` signed on
+        `place`, and tell the records that asked."""
         for request in self:
             request.signed_document = base64.b64encode(delivered[request])
         self.write(
             {
                 "state": "signed",
                 "signed_at": fields.Datetime.now(),
-                "signed_by_id": agent.user_id.id,
-                "signed_on": agent.name,
-                "agent_id": agent.id,
+                "signed_by_id": signer.id,
+                "signed_on": place,
+                "agent_id": agent.id if agent else False,
                 "lease_until": False,
+                "ask_at": False,
                 "error_code": False,
                 "error_message": False,
             }
@@ -326,11 +347,13 @@ class L10n_Vn_IbhxhSigningRequest(models.Model):
         return True
 
     def _fail(self, code, detail):
-        sentence = self.env._(FAILURES[code])  # pylint: disable=gettext-variable
+        texts = REMOTE_FAILURES if self.remote_account_id else FAILURES
+        sentence = self.env._(texts[code])  # pylint: disable=gettext-variable
         self.write(
             {
                 "state": "failed",
                 "lease_until": False,
+                "ask_at": False,
                 "error_code": code,
                 "error_message": (detail or "")[:500],
             }

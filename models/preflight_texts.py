@@ -11,7 +11,8 @@ _lt = LazyTranslate(__name__)
 
 TEXTS = {
     "certificate_none": _lt(
-        "No certificate is chosen. If the list is empty, plug in the token and start ibhxh-agent on its computer."
+        "No certificate is chosen. If the list is empty, plug in the token and start ibhxh-agent on its computer, or "
+        "enter the account of your signing app under iBHXH > Tokens > Signing on the phone."
     ),
     "certificate_unknown": _lt(
         "The certificate is unknown. Without it Odoo cannot warn before it expires, nor of a renewed one that VSS "
@@ -31,6 +32,14 @@ TEXTS = {
     "certificate_unreported": _lt(
         "No computer of any user of %(company)s has reported this certificate. Start ibhxh-agent on the computer "
         "with the token."
+    ),
+    "certificate_account_gone": _lt(
+        "The signing service's account with this certificate can no longer be used for this company. Enter it again "
+        "under iBHXH > Tokens > Signing on the phone, or choose another certificate."
+    ),
+    "certificate_service_unknown": _lt(
+        "It is not known whether %(provider)s takes dossiers signed with %(service)s. Ask the I-VAN; a BHXH manager "
+        "then notes it on the I-VAN, under “Accepts signatures of”. Or choose the certificate of a token."
     ),
     "certificate_not_registered": _lt(
         "VSS has another certificate of this company on record (serial %(serial)s) and refuses this one with "

@@ -468,7 +468,7 @@ class ResCompany(models.Model):
 
     @api.model
     def _l10n_vn_ibhxh_find_newer(self, now):
-        """Return `{company id: certificate id}` of confirmed companies for which a computer has reported a certificate
+        """Return `{company id: certificate id}` of confirmed companies for which a computer or a remote account has one
         that is valid `now` (UTC) and ends later than the one at VSS, as far as nobody was told of it yet."""
         self.env.flush_all()
         rows = self.env.execute_query(
@@ -483,11 +483,18 @@ class ResCompany(models.Model):
                    AND newer.not_after > known.not_after
                    AND newer.not_before <= %(now)s
                    AND newer.not_after > %(now)s
-                   AND EXISTS (
-                       SELECT FROM l10n_vn_ibhxh_agent_certificate_rel report
-                         JOIN l10n_vn_ibhxh_agent agent ON agent.id = report.agent_id AND agent.revoked IS NOT TRUE
-                        WHERE report.certificate_id = newer.id
+                   AND (
+                       EXISTS (
+                           SELECT FROM l10n_vn_ibhxh_agent_certificate_rel report
+                             JOIN l10n_vn_ibhxh_agent agent ON agent.id = report.agent_id AND agent.revoked IS NOT TRUE
+                            WHERE report.certificate_id = newer.id
                        )
+                       OR EXISTS (
+                           SELECT FROM l10n_vn_ibhxh_remote_account_certificate_rel listing
+                             JOIN l10n_vn_ibhxh_remote_account account ON account.id = listing.account_id
+                            WHERE listing.certificate_id = newer.id AND account.active
+                       )
+                   )
                  ORDER BY company.id, newer.not_after DESC, newer.id DESC
                 """,
                 now=now,

@@ -5,7 +5,8 @@ class ResUsers(models.Model):
     _inherit = "res.users"
 
     def write(self, vals):
-        """Which companies a token may be used for follows from the companies that its computer's user may access.
+        """Which companies a certificate may be used for follows from the companies that the user of its computer, or of
+        its remote signing account, may access.
 
         Where somebody else sets the password, or it is reset by mail, an intruder may have paired a computer before:
         all of the user's computers are revoked. Those who change their own password decide for themselves.
@@ -13,7 +14,9 @@ class ResUsers(models.Model):
         result = super().write(vals)
         agents = self.env["l10n_vn_ibhxh.agent"].sudo()
         if "company_ids" in vals:
-            agents.search([("user_id", "in", self.ids)]).certificate_ids._update_companies()
+            accounts = self.env["l10n_vn_ibhxh.remote.account"].sudo().search([("user_id", "in", self.ids)])
+            certificates = agents.search([("user_id", "in", self.ids)]).certificate_ids | accounts.certificate_ids
+            certificates._update_companies()
         if "password" in vals:
             reset = self - self.env.user
             agents.search([("user_id", "in", reset.ids), ("revoked", "=", False)]).action_revoke()

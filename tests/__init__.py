@@ -44,6 +44,7 @@ from . import (
     test_queries,
     test_reader_language,
     test_registration,
+    test_remote_signing,
     test_report,
     test_security,
     test_sending,

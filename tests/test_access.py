@@ -38,6 +38,8 @@ ACCESS = {
     "registration.log": {"user": "rs", "manager": "rs"},
     "registration.step": {"user": "rs", "manager": "rs"},
     "registration.wizard": {"user": "rwcus", "manager": "rwcus"},
+    "remote.account": {"user": "rwcs", "manager": "rwcus"},
+    "remote.service": {"user": "rs", "manager": "rwcus"},
     "result.code": {"stranger": "rs", "user": "rs", "manager": "rs", "shared": "rwcus"},
     "result.delivery": {"stranger": "rs", "user": "rs", "manager": "rs", "shared": "rwcus"},
     "signing.request": {"user": "rs", "manager": "rs"},
@@ -108,10 +110,14 @@ class AccessCommon(IbhxhCommon):
             "provider": self.provider,
             "registration": registration.sudo(),
             "result.code": self.env["l10n_vn_ibhxh.result.code"].search([], limit=1),
+            "remote.service": self.env["l10n_vn_ibhxh.remote.service"].create(
+                {"name": "SmartCA", "company_id": self.company.id, "url": "https://sca.example/sp769"}
+            ),
             "result.delivery": self.env["l10n_vn_ibhxh.result.delivery"].search([], limit=1),
             "signing.request": registration.sudo().signing_request_id,
             "trusted.root": self.env["l10n_vn_ibhxh.trusted.root"].create({"file": self._root()}),
         }
+        values["remote.account"] = {"service_id": made["remote.service"].id, "identity": "001085012345"}
         for name, vals in values.items():
             made[name] = self.env[f"l10n_vn_ibhxh.{name}"].with_user(self.user).sudo().create(vals)
         made["registration.log"] = self.env["l10n_vn_ibhxh.registration.log"].search([], limit=1)
@@ -205,6 +211,8 @@ class TestPublicMethods(AccessCommon):
             ("res.config.settings", "action_l10n_vn_ibhxh_verify_senders"): [[]],
             ("l10n_vn_ibhxh.registration", "create"): [[{"company_id": self.third_company.id}]],
             ("l10n_vn_ibhxh.registration", "write"): [samples["registration"].ids, {"email": "x@example.com"}],
+            ("l10n_vn_ibhxh.remote.account", "write"): [samples["remote.account"].ids, {"identity": "001085054321"}],
+            ("l10n_vn_ibhxh.remote.service", "write"): [samples["remote.service"].ids, {"url": "https://x.example"}],
             ("l10n_vn_ibhxh.trusted.root", "create"): [[{"file": "eA=="}]],
             ("l10n_vn_ibhxh.trusted.root", "write"): [samples["trusted.root"].ids, {"active": False}],
             ("res.company", "create"): [[{"name": "x"}]],

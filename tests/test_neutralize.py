@@ -32,6 +32,7 @@ NO_SECRETS = {
     "provider.code",
     "provider.portal_url",
     "provider.url",
+    "remote.service.url",
     "registration.change_text",
     "registration.error_code",
     "registration.tax_code",
@@ -43,6 +44,7 @@ NO_SECRETS = {
     "certificate.key_type",
     "certificate.tax_code",
     "signing.request.error_code",
+    "signing.request.short_code",
 }
 SUSPECT = re.compile(r"secret|key|hash|code|url|source$|^text$|doorbell|password|token$|link")
 

@@ -55,6 +55,8 @@ PERSON = {
         "dossier_number email email_repeated form lodging phone provider_id result_delivery_id stop_date stop_reason "
         "stop_reason_code subject_type submitted_at target_provider_id then_certificate_id then_register unit_code",
     },
+    "remote.account": {"w": "active identity service_id user_id"},
+    "remote.service": None,
     "result.code": None,
     "result.delivery": None,
     "signing.request": {},
@@ -152,6 +154,7 @@ class TestProtected(AccessCommon):
             "lodge": ["registration_id"],
             "lodge.answer": ["registration_id"],
             "mail.paste": ["registration_id", "text"],
+            "remote.account": ["service_id"],
             "notification.upload": ["registration_id", "file"],
             "earlier.registration": ["company_ids", "provider_id"],
             "registration.wizard": ["company_id"],
@@ -161,6 +164,8 @@ class TestProtected(AccessCommon):
         )
         if model._name == "l10n_vn_ibhxh.registration":
             vals["company_id"] = self.third_company.id
+        if model._name == "l10n_vn_ibhxh.remote.account":
+            vals["identity"] = "001085054321"
         if model._name == "l10n_vn_ibhxh.trusted.root":
             vals["file"] = self._root("another root")
         return vals
