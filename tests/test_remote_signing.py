@@ -2,6 +2,7 @@
 
 import base64
 import logging
+from contextlib import contextmanager
 from datetime import timedelta
 from unittest.mock import patch
 
@@ -56,7 +57,7 @@ class RemoteCase(IbhxhCommon):
     def setUp(self):
         super().setUp()
         self.now = fields.Datetime.now()
-        self.stand_in.faults()
+        self.stand_in.mend()
         self.stand_in.decide("refused")
         self.starts = self.stand_in.starts
 
@@ -262,7 +263,7 @@ class TestRemoteSigning(RemoteCase):
         with busy:
             self.later(5)
         self.assertEqual((request.state, request.remote_state), ("claimed", "received"))
-        self.stand_in.faults(server_error_once=5)
+        self.stand_in.fault("any", "status", count=5)
         self.later(90)
         self.assertEqual((registration.state, self.started()), ("to_send", 1))
 
@@ -271,27 +272,34 @@ class TestRemoteSigning(RemoteCase):
 class TestRemoteFaults(RemoteCase):
     """Each fault, where it can happen: nothing lost, nothing signed twice, and the person knows."""
 
-    # fault: what becomes of it when it happens at the start, and when it happens at a question.
-    AT_START = {
-        "drop_after_accepting": "signed",
-        "server_error_once": "unreachable",
-        "html_answer": "unreachable",
-        "huge_answer": "unreachable",
-        "redirect": "service_settings",
+    # (kind, when): what becomes of it. Before: the service never looked at it; after: it worked, the answer is spoilt.
+    WIRE_AT_START = {
+        ("status", "before"): "unreachable",
+        ("status", "after"): "signed",
+        ("close", "before"): "unreachable",
+        ("close", "after"): "signed",
+        ("html", "before"): "unreachable",
+        ("html", "after"): "signed",
+        ("garbage", "after"): "signed",
+        ("huge", "after"): "signed",
+        ("truncated", "after"): "signed",
+    }
+    SAID_AT_START = {
         "credentials_refused": "service_settings",
+        "repeats_secret": "service_failed",
         "quota": "quota",
         "suspended": "certificate_suspended",
     }
-    AT_QUESTION = {
-        "drop_after_accepting": "signed",
-        "server_error_once": "signed",
-        "html_answer": "signed",
-        "huge_answer": "signed",
-        "redirect": "signed",
+    WIRE_WHILE_WAITING = ("status", "close", "html", "garbage", "huge", "truncated", "redirect", "reset")
+    SAID_WHILE_WAITING = {
         "wrong_key": "invalid_signature",
+        "exchanged_certificate": "invalid_signature",
+        "hashed_twice": "invalid_signature",
         "pkcs7": "invalid_signature",
         "short_value": "invalid_signature",
         "wrong_doc_id": "service_failed",
+        "missing_doc_id": "service_failed",
+        "forgotten": "unreachable",
     }
 
     def outcome(self, registration):
@@ -314,40 +322,51 @@ class TestRemoteFaults(RemoteCase):
         self.later(10)
         self.assertEqual(registration.state, "to_send")
 
+    @contextmanager
+    def undone(self):
+        """One case: afterwards the database is as before."""
+        with self.env.cr.savepoint(flush=False) as savepoint:
+            yield
+            self.stand_in.mend()
+            self.stand_in.decide("refused")
+            savepoint.rollback()
+            self.env.invalidate_all()
+
     @mute_logger(REQUESTS)
     def test_i_faults_at_the_start(self):
-        for fault, expected in self.AT_START.items():
-            with self.subTest(fault), self.env.cr.savepoint(flush=False) as savepoint:
-                registration = self.prepared()
+        wire = [("remote_start", kind, {"when": when}, what) for (kind, when), what in self.WIRE_AT_START.items()]
+        said = [("remote", kind, {}, what) for kind, what in self.SAID_AT_START.items()]
+        for endpoint, kind, options, expected in [*wire, *said]:
+            with self.subTest(kind, **options), self.undone():
                 before = self.stand_in.starts
-                self.stand_in.faults(**{fault: 1})
+                self.stand_in.fault(endpoint, kind, **options)
+                registration = self.prepared()
                 registration.action_send_to_phone()
                 self.later(0)
                 self.stand_in.decide()
                 for _turn in range(3):
                     self.later(40)
-                self.assertLessEqual(self.stand_in.starts - before, 1)
-                self.stand_in.faults()
+                self.assertEqual(self.stand_in.starts - before, int(expected == "signed"))
                 self.check(registration, expected)
-                savepoint.rollback()
-                self.env.invalidate_all()
 
     @mute_logger(REQUESTS)
     def test_i_faults_while_the_person_decides(self):
-        for fault, expected in self.AT_QUESTION.items():
-            with self.subTest(fault), self.env.cr.savepoint(flush=False) as savepoint:
+        wire = [
+            ("remote_poll", kind, {"when": when}, "signed")
+            for kind in self.WIRE_WHILE_WAITING
+            for when in ("before", "after")
+        ]
+        said = [("remote", kind, {}, what) for kind, what in self.SAID_WHILE_WAITING.items()]
+        for endpoint, kind, options, expected in [*wire, *said]:
+            with self.subTest(kind, **options), self.undone():
                 before = self.stand_in.starts
                 registration = self.sent()
                 self.stand_in.decide()
-                self.stand_in.faults(**{fault: 1})
+                self.stand_in.fault(endpoint, kind, **options)
                 self.later(10)
-                self.assertEqual(self.stand_in.starts - before, 1)
-                self.stand_in.faults()
                 self.later(20)
                 self.assertEqual(self.stand_in.starts - before, 1)
                 self.check(registration, expected)
-                savepoint.rollback()
-                self.env.invalidate_all()
 
     @mute_logger(REQUESTS)
     def test_i_killed_between_commit_and_call(self):
@@ -401,12 +420,12 @@ class TestRemoteFaults(RemoteCase):
     def test_i_a_service_that_is_silent_for_long_is_asked_for_an_hour(self):
         registration = self.sent()
         self.stand_in.decide()
-        self.stand_in.faults(server_error_once=1000)
+        self.stand_in.fault("remote_poll", "status", count=1000)
         for _turn in range(20):
             self.later(90)
         self.assertEqual(registration.sudo().signing_request_id.state, "claimed")
         self.assertEqual(registration.state, "to_sign")
-        self.stand_in.faults()
+        self.stand_in.mend()
         self.later(900)
         self.check(registration, "signed")
 
@@ -531,11 +550,13 @@ class TestRemoteSecurity(RemoteCase):
         try:
             self.service.client_secret_input = SECRET
             registration = self.sent()
-            self.stand_in.faults(server_error_once=1, html_answer=1)
+            self.stand_in.fault("remote_poll", "status", when="after")
             self.later(5)
-            self.stand_in.faults(redirect=1)
+            self.stand_in.fault("remote_poll", "redirect")
             self.later(10)
-            self.stand_in.faults(credentials_refused=1)
+            self.stand_in.decide("refused")
+            self.later(10)
+            self.stand_in.fault("remote", "repeats_secret")
             registration.action_send_again()
             self.later(0)
         finally:

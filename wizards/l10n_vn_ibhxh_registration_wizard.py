@@ -65,6 +65,8 @@ class L10n_Vn_IbhxhRegistrationWizard(models.TransientModel):
     certificate_not_before = fields.Datetime(related="certificate_id.not_before")
     certificate_not_after = fields.Datetime(related="certificate_id.not_after")
     certificate_is_online = fields.Boolean(related="certificate_id.is_online")
+    certificate_is_remote = fields.Boolean(related="certificate_id.is_remote")
+    has_phone = fields.Boolean(compute="_compute_available_certificate_ids", help="A certificate is on the phone.")
 
     provider_id = fields.Many2one(
         "l10n_vn_ibhxh.provider",
@@ -196,6 +198,7 @@ class L10n_Vn_IbhxhRegistrationWizard(models.TransientModel):
             company = wizard.company_id._origin
             certificates = self.env["l10n_vn_ibhxh.certificate"]
             wizard.available_certificate_ids = certificates._by_company(company).get(company, certificates)
+            wizard.has_phone = any(wizard.available_certificate_ids.mapped("is_remote"))
             wizard.has_agent = bool(
                 self.env["l10n_vn_ibhxh.agent"]
                 .sudo()

@@ -35,31 +35,35 @@ class StandIn:
 
     def add_person(self, user: str, tax_code: str, name: str) -> bytes:
         """Give somebody a key at the service; return the DER bytes of the certificate."""
-        made = self._call("people", {"user": user, "tax_code": tax_code, "name": name})
+        made = self._call("remote/people", {"user": user, "tax_code": tax_code, "name": name})
         return base64.b64decode(made["certificate"])
 
-    def faults(self, **counts: int) -> None:
-        """Let each of these happen so many times, and no others."""
-        self._call("faults", counts)
+    def fault(self, endpoint: str, kind: str, **options: Any) -> None:
+        """Let this happen, once unless `count` says more often."""
+        self._call("faults", {"endpoint": endpoint, "kind": kind, **options})
+
+    def mend(self) -> None:
+        """Let nothing happen any more."""
+        self._call("faults", method="DELETE")
 
     @property
     def waiting(self) -> list[dict[str, Any]]:
         """What the phones show."""
-        return self._call("requests")["waiting"]
+        return self._call("remote/requests")["waiting"]
 
     @property
     def starts(self) -> int:
         """How many requests were ever put on a phone."""
-        return self._call("requests")["starts"]
+        return self._call("remote/requests")["starts"]
 
     def decide(self, state: str = "confirmed") -> None:
         """Confirm or refuse (`refused`) whatever waits on the phones."""
         for row in self.waiting:
-            self._call("decide", {"reference": row["reference"], "state": state})
+            self._call("remote/decide", {"reference": row["reference"], "state": state})
 
-    def _call(self, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
+    def _call(self, path: str, body: dict[str, Any] | None = None, method: str | None = None) -> Any:
         content = None if body is None else json.dumps(body).encode()
         headers = {"Content-Type": "application/json"}
-        request = Request(f"http://127.0.0.1:{self.port}/_sandbox/remote/{path}", content, headers)
+        request = Request(f"http://127.0.0.1:{self.port}/_sandbox/{path}", content, headers, method=method)
         with urlopen(request, timeout=30) as answer:
             return json.loads(answer.read())

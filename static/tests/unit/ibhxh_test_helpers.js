@@ -25,6 +25,7 @@ export class Registration extends models.Model {
     activation_expires_at = fields.Datetime();
     activation_seconds_left = fields.Integer();
     preflight = fields.Json();
+    phone_signing = fields.Json();
 
     _records = [
         { id: 1, name: "BHXH/1", state: "to_sign", is_shown: true, company_id: 1 },
