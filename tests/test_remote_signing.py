@@ -259,7 +259,7 @@ class TestRemoteSigning(RemoteCase):
         request = registration.sudo().signing_request_id
         self.stand_in.decide()
         registrations = type(self.env["l10n_vn_ibhxh.registration"])
-        busy = patch.object(registrations, "_on_signed", side_effect=UserError("locked"))
+        busy = patch.object(registrations, "_on_all_signed", side_effect=UserError("locked"))
         with busy:
             self.later(5)
         self.assertEqual((request.state, request.remote_state), ("claimed", "received"))
