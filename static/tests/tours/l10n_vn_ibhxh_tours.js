@@ -75,8 +75,15 @@ add("l10n_vn_ibhxh_first_time", {
         { content: "The password is asked for", trigger: ".modal [name='password'] input", run: "edit ketoan123" },
         press("run_check"),
         {
+            content: "A code is shown, and the link of this computer",
+            trigger: ".modal:has(a[href^='ibhxh-agent://pair?']) .o_l10n_vn_ibhxh_pairing_code",
+            run: ({ anchor }) => anchor.classList.add("o_old"),
+        },
+        { content: "Another code", trigger: ".modal .o_l10n_vn_ibhxh_new_code", run: "click" },
+        {
             content: "Type the code on the computer",
-            trigger: ".modal .o_l10n_vn_ibhxh_pairing_code:contains(/[A-Z0-9]{4}-[A-Z0-9]{4}/)",
+            trigger:
+                ".modal .o_l10n_vn_ibhxh_pairing_code:not(.o_old):contains(/[A-Z0-9]{4}-[A-Z0-9]{4}/)",
             run: ({ anchor }) =>
                 console.log(`backstage: pair ${anchor.textContent.match(/[A-Z0-9]{4}-[A-Z0-9]{4}/)[0]}`),
         },
