@@ -46,7 +46,7 @@ def test_who_cannot_read_the_settings_folder_is_not_heard(running):
 @pytest.mark.parametrize("nonsense", [b"", b"[]", b"\xff", b"{", b"{" * 3000, b'{"op":"x"}' + b" " * 5000])
 def test_nonsense_is_no_message_and_ends_nothing(running, nonsense):
     folder, heard = running
-    key = bytes.fromhex(activation._key_file(folder).read_text())
+    key = bytes.fromhex(activation._key_file(folder).read_text(encoding="utf-8"))
     with Client(activation._address(folder), authkey=key) as connection:
         connection.send_bytes(nonsense)
         with pytest.raises((OSError, EOFError)):

@@ -81,7 +81,8 @@ def test_a_real_library_that_crashes_names_its_file(fake):
 
 def test_every_failure_of_a_library_has_a_code():
     source = Path(runner.__file__).parent
-    text = (source / "children.py").read_text() + (source / "tokens" / "process.py").read_text()
+    files = (source / "children.py", source / "tokens" / "process.py")
+    text = "".join(file.read_text(encoding="utf-8") for file in files)
     said = {
         part.split('"')[1] for part in text.replace("ChildError(", "_failed(").split("_failed(")[1:] if '"' in part[:9]
     }

@@ -13,6 +13,7 @@ from ibhxh_agent import commands, doctor, instance
 from ibhxh_agent.cli import main
 from ibhxh_agent.config import Folder
 from ibhxh_agent.runner import State
+from ibhxh_agent.secretstore import SecretStore
 
 
 def diagnosis(agent, *arguments, library=softhsm.LIBRARY):
@@ -190,7 +191,10 @@ def test_pairing_again_forgets_the_old_key(agent, paired, tmp_path):
     paired.agent, paired.key = "11111111-2222-3333-4444-555555555555", "second-key"
     process = agent("pair", "--server", paired.url, "--code", paired.code)
     assert process.wait(timeout=90) == 0
-    assert json.loads((tmp_path / "config" / "secrets.json").read_text()) == {paired.agent: "second-key"} != old
+    folder = Folder(tmp_path / "config")
+    kept = json.loads((folder.path / "secrets.json").read_text(encoding="utf-8"))
+    assert list(kept) == [paired.agent] != [old]
+    assert SecretStore(folder).get(paired.agent) == "second-key"
 
 
 @pytest.mark.parametrize("key", ["vi", "en"])

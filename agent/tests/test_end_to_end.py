@@ -96,7 +96,7 @@ def test_a_wrong_pin_reaches_the_token_exactly_once(agent, paired, own_hsm, firs
     assert [entry.state for entry in requests] == ["failed"] * 3
     assert {entry.code for entry in requests} == {"pin_incorrect"}
     assert "PIN" in requests[0].message
-    assert log.read_text(errors="replace").count("C_Login\n") == 1
+    assert log.read_text(encoding="utf-8", errors="replace").count("C_Login\n") == 1
 
 
 def test_certificates_are_listed(agent, hsm, first_certificate):
@@ -115,10 +115,10 @@ def test_pairing_keeps_the_key_out_of_the_settings(agent, odoo, tmp_path):
     config = tmp_path / "config"
     (_, sent), *_ = odoo.calls
     assert sent["name"] == "PC-KETOAN" and sent["version"]
-    settings = json.loads((config / "settings.json").read_text())
+    settings = json.loads((config / "settings.json").read_text(encoding="utf-8"))
     assert settings["pairing"]["database"] == odoo.database and settings["pairing"]["server"] == odoo.url
-    assert odoo.key not in (config / "settings.json").read_text()
-    assert odoo.key in (config / "secrets.json").read_text()
+    assert odoo.key not in (config / "settings.json").read_text(encoding="utf-8")
+    assert odoo.key in (config / "secrets.json").read_text(encoding="utf-8")
     assert {os.stat(config / name).st_mode & 0o777 for name in ("settings.json", "secrets.json")} == {0o600}
 
 

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import logging
 import os
-import pty
 import select
 import struct
 import subprocess
 import sys
-import termios
 import threading
+import time
 import unicodedata
 from pathlib import Path
 
@@ -31,6 +29,11 @@ from ibhxh_agent.texts import text
 from ibhxh_agent.tokens.manager import TokenManager
 from ibhxh_agent.tokens.process import LibraryProcess
 from ibhxh_agent.untrusted import harmless, loads
+
+if sys.platform != "win32":
+    import fcntl
+    import pty
+    import termios
 
 PAINT = "\x1b[2J\x1b[1;1H\u202eKý tất cả\r\n2026 INFO ok\u2028\u009b\x00"
 
@@ -81,7 +84,7 @@ def test_s11_the_log_is_harmless_and_one_line_for_each_record(tmp_path, capfd):
         for handler in logging.getLogger().handlers[:]:
             logging.getLogger().removeHandler(handler)
             handler.close()
-    for shown in (path.read_text(), capfd.readouterr().err):
+    for shown in (path.read_text(encoding="utf-8"), capfd.readouterr().err):
         assert all(is_harmless(line) for line in shown.split("\n"))
         starts = [line for line in shown.split("\n") if line and not line.startswith("  ")]
         assert len(starts) == 3 and all(" ibhxh_agent." in line for line in starts), starts
@@ -129,8 +132,8 @@ def test_s11_a_false_server_cannot_paint_over_the_question(paired, hsm, first_ce
     terminal.read_until("Enter = để sau:")
     paired.wait_for(lambda: any(path.startswith("requests/9") for path in paired.paths()))
     log = Path(config) / "agent.log"
-    while "refused the answer" not in log.read_text():
-        os.sched_yield()
+    while "refused the answer" not in log.read_text(encoding="utf-8"):
+        time.sleep(0)
     terminal.type("k\n")
     terminal.read_until("PIN của token")
     assert waiting.state == "claimed"
@@ -141,7 +144,7 @@ def test_s11_a_false_server_cannot_paint_over_the_question(paired, hsm, first_ce
     assert is_harmless(shown.replace("\n", ""))
     assert "INFO" not in shown.replace("2026 INFO ok", "") and "WARNING" not in shown
     assert softhsm.PIN not in shown
-    assert all(is_harmless(line) for line in log.read_text().split("\n"))
+    assert all(is_harmless(line) for line in log.read_text(encoding="utf-8").split("\n"))
     os.close(terminal.ours)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from pathlib import Path
 
 import pytest
@@ -46,13 +47,13 @@ def test_the_agent_is_killed_and_started_again(agent, paired, hsm, first_certifi
 
 
 def children_of(pid: int) -> list[int]:
-    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="utf-8").split()]
 
 
 def runs(pid: int) -> bool:
     """It has not ended, whether or not somebody has asked how it ended."""
     try:
-        stat = Path(f"/proc/{pid}/stat").read_text()
+        stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8")
     except (FileNotFoundError, ProcessLookupError):  # gone before it was opened, or before it was read
         return False
     return stat.rpartition(")")[2].split()[0] != "Z"
@@ -102,7 +103,7 @@ def test_the_children_end_with_the_agent(agent, paired, fake, hsm):
     fake.behave(list="hang")
     process = agent("--library", softhsm.LIBRARY, "run", pin=softhsm.PIN, library=fake.path)
 
-    while "hanging" not in fake.log.read_text():
+    while "hanging" not in fake.log.read_text(encoding="utf-8"):
         assert process.poll() is None
     children = children_of(process.pid)
     assert children
@@ -110,4 +111,4 @@ def test_the_children_end_with_the_agent(agent, paired, fake, hsm):
     process.wait()
     for child in children:
         while runs(child):
-            os.sched_yield()
+            time.sleep(0)

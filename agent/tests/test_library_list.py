@@ -81,7 +81,7 @@ def test_lists_only_get_newer(folder):
 def test_a_list_on_the_disk_that_was_changed_or_is_older_than_the_program_is_not_used(folder):
     accept(folder, signed(newer(7)), KEYS)
     file = folder.path / "libraries.json"
-    file.write_text(file.read_text().replace("A", "B"))
+    file.write_text(file.read_text(encoding="utf-8").replace("A", "B"))
     assert current(folder, KEYS) == built_in()
     file.write_text(signed(newer(built_in()["version"])))
     assert current(folder, KEYS) == built_in()

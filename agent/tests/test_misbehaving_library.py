@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 
 import pytest
 import softhsm
@@ -29,8 +30,8 @@ def _once_it_hangs(fake, monkeypatch):
     receive = Child.receive
 
     def later(child, timeout):
-        while timeout == SOON and child.alive and "hanging" not in fake.log.read_text():
-            os.sched_yield()
+        while timeout == SOON and child.alive and "hanging" not in fake.log.read_text(encoding="utf-8"):
+            time.sleep(0)
         return receive(child, timeout)
 
     monkeypatch.setattr(Child, "receive", later)

@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+import logging
 import os
+import shutil
+import sys
+import winreg
+from pathlib import Path
 
-from ibhxh_agent import config
+import pytest
+
+from ibhxh_agent import autostart, children, config, logs, protect, windows
 from ibhxh_agent.config import Folder, Settings
-from ibhxh_agent.tokens.discovery import Places
+from ibhxh_agent.secretstore import SecretStore
+from ibhxh_agent.tokens import devices
+from ibhxh_agent.tokens.discovery import Places, find_libraries
+from ibhxh_agent.tokens.process import LibraryProcess
 
 
 def test_w1_the_environment_of_this_windows_names_its_folders():
@@ -31,3 +41,114 @@ def test_w2_windows_itself_refuses_while_the_file_is_open(tmp_path, monkeypatch)
     monkeypatch.setattr(config.os, "replace", let_go_after_the_first)
     folder.save(Settings(libraries=["new"]))
     assert folder.load() == Settings(libraries=["new"]) and refused[0] in (5, 32)
+
+
+BESIDE = Path(os.environ["IBHXH_TEST_LIBRARIES"], "beside")
+
+
+def test_w7_what_a_library_needs_is_taken_from_its_own_folder(fake):
+    library = LibraryProcess(str(BESIDE / "needs.dll"))
+    assert [token["label"] for token in library.tokens()] == ["Fake token"]
+    library.close()
+
+
+def test_w10_a_provider_registered_in_windows_leads_to_its_module(fake, tmp_path):
+    module = tmp_path / "vendor" / "Odd.dll"
+    module.parent.mkdir()
+    shutil.copy(fake.path, module)
+    shutil.copy(fake.path, module.with_name("odd_s.dll"))
+    place = r"SOFTWARE\Microsoft\Cryptography\Defaults\Provider\Odd CA CSP"
+    with winreg.CreateKeyEx(winreg.HKEY_LOCAL_MACHINE, place) as key:
+        winreg.SetValueEx(key, "Image Path", 0, winreg.REG_SZ, str(module.with_name("odd_s.dll")))
+    try:
+        found = {entry.path.name: entry for entry in find_libraries()}
+    finally:
+        winreg.DeleteKey(winreg.HKEY_LOCAL_MACHINE, place)
+    assert found["Odd.dll"].usable and found["Odd.dll"].origin == "Odd CA CSP"
+
+
+def test_w9_w11_the_head_of_a_real_library_says_what_it_is_built_for(fake, tmp_path):
+    content = bytearray(Path(fake.path).read_bytes())
+    start = int.from_bytes(content[0x3C:0x40], "little")
+    assert content[start : start + 4] == b"PE\0\0"
+    content[start + 4 : start + 6] = (0x014C).to_bytes(2, "little")
+    other = tmp_path / "VinaCA_p11.dll"
+    other.write_bytes(content)
+    ours, theirs = find_libraries([fake.path, str(other)], Places(nowhere=True))
+    assert (ours.usable, ours.machine) == (True, "")
+    assert (theirs.usable, theirs.machine) == (False, "x86 (32-bit)")
+
+
+@pytest.mark.parametrize("interpreter", ["python.exe", "pythonw.exe"])
+def test_w24_a_library_that_prints_leaves_the_frames_alone(fake, monkeypatch, interpreter):
+    """In a windowed program nothing moves Windows' own standard handles along with the descriptors."""
+    program = Path(sys.executable).with_name(interpreter)
+    monkeypatch.setattr(children, "child_command", lambda kind: [str(program), "-m", "ibhxh_agent", "--child", kind])
+    fake.behave(prints="1")
+    library = LibraryProcess(fake.path)
+    assert [token["label"] for token in library.tokens()] == ["Fake token"]
+    library.close()
+
+
+def test_w19_windows_decrypts_only_what_it_encrypted():
+    closed = protect.protect("khóa".encode())
+    assert "khóa".encode() not in closed and protect.unprotect(closed).decode() == "khóa"
+    with pytest.raises(OSError):
+        protect.unprotect(closed[:-1] + bytes([closed[-1] ^ 1]))
+
+
+def test_w20_the_key_in_the_vault_stays_on_this_computer(tmp_path, monkeypatch):
+    import keyring
+    from keyring.backends import Windows
+    from win32ctypes.pywin32 import win32cred
+
+    monkeypatch.setattr(keyring, "get_keyring", lambda: Windows.WinVaultKeyring())
+    backend = Windows.WinVaultKeyring()
+    monkeypatch.setattr(keyring, "get_keyring", lambda: backend)
+    for name in ("get_password", "set_password", "delete_password"):
+        monkeypatch.setattr(keyring, name, getattr(backend, name))
+    store = SecretStore(Folder(tmp_path))
+    store.set("device", "key of the device")
+    try:
+        kept = win32cred.CredRead(Type=win32cred.CRED_TYPE_GENERIC, TargetName="ibhxh-agent")
+        assert kept["Persist"] == win32cred.CRED_PERSIST_LOCAL_MACHINE
+        assert store.get("device") == "key of the device" and not (tmp_path / "secrets.json").exists()
+    finally:
+        store.delete("device")
+    assert store.get("device") is None
+
+
+def test_w14_the_entry_for_the_start_at_login_is_read_back(tmp_path):
+    entry = autostart.WindowsRunKey(winreg)
+    program = tmp_path / "my programs" / "ibhxh-agent.exe"
+    program.parent.mkdir()
+    program.touch()
+    try:
+        entry.install([str(program), "start"])
+        assert entry.program() == str(program) and windows.autostart_trouble(winreg) == ""
+        program.unlink()
+        assert windows.autostart_trouble(winreg) == "autostart_missing"
+    finally:
+        entry.uninstall()
+    assert entry.program() == ""
+
+
+def test_w29_w23_windows_answers_what_doctor_asks():
+    assert set(windows.troubles()) <= {"automatic_proxy", "autostart_off", "autostart_missing", "remote_session"}
+    assert windows._session() > 0
+
+
+def test_w28_windows_tells_of_devices_the_same_twice_or_nothing():
+    assert devices.seen() == devices.seen()
+
+
+def test_w30_the_log_goes_on_while_windows_lets_nobody_rename_it(tmp_path):
+    handler = logs.PatientFileHandler(tmp_path / "agent.log", maxBytes=200, backupCount=2, encoding="utf-8")
+    with (tmp_path / "agent.log").open("rb"):
+        for number in range(10):
+            handler.emit(logging.makeLogRecord({"msg": f"line {number} {'x' * 50}"}))
+        assert [file.name for file in tmp_path.iterdir()] == ["agent.log"]
+    handler.emit(logging.makeLogRecord({"msg": "the last"}))
+    handler.close()
+    content = "".join(file.read_text(encoding="utf-8") for file in tmp_path.iterdir())
+    assert all(f"line {number} " in content for number in range(10)) and "the last" in content

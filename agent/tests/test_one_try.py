@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import os
+import time
 
 import pki
 import pytest
@@ -65,8 +65,12 @@ def test_t1_a_login_for_a_signature_that_fails_is_the_last_use_of_this_pin(
     receive = Child.receive
 
     def once_it_hangs(child, timeout):
-        while trouble.get("context") == "hang" and timeout == 0.5 and "hanging" not in fake.log.read_text():
-            os.sched_yield()
+        while (
+            trouble.get("context") == "hang"
+            and timeout == 0.5
+            and "hanging" not in fake.log.read_text(encoding="utf-8")
+        ):
+            time.sleep(0)
         return receive(child, timeout)
 
     monkeypatch.setattr(Child, "receive", once_it_hangs)

@@ -70,7 +70,7 @@ class Running:
             if entry.name.isdigit():
                 try:
                     line = (entry / "cmdline").read_bytes().split(b"\0")
-                    parent = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
+                    parent = int((entry / "stat").read_text(encoding="utf-8").rpartition(")")[2].split()[1])
                 except OSError:  # it has just ended
                     continue
                 if line[-3:-1] == [b"--child", kind.encode()] and parent in [one.pid for one in self.started]:
@@ -195,7 +195,7 @@ def test_an_agent_that_crashed_is_started_again(program, paired, odoo, hsm):
     beats = odoo.paths().count("heartbeat")
     odoo.wait_for(lambda: odoo.paths().count("heartbeat") > beats)
     assert again != crashed
-    assert "the agent's process ended" in program.folder.program_log_file.read_text()
+    assert "the agent's process ended" in program.folder.program_log_file.read_text(encoding="utf-8")
 
 
 def test_when_the_program_is_killed_its_agent_ends_too(program, paired, odoo, hsm):
@@ -212,7 +212,9 @@ def test_a_computer_that_odoo_refuses_is_told_and_not_started_again_and_again(pr
     program.start("start")
     odoo.wait_for(lambda: "heartbeat" in odoo.paths())
     log = program.folder.program_log_file
-    program.until(lambda: log.exists() and "the agent ended: invalid_key" in log.read_text(), "not told")
+    program.until(
+        lambda: log.exists() and "the agent ended: invalid_key" in log.read_text(encoding="utf-8"), "not told"
+    )
     threading.Event().wait(3)
     assert odoo.paths().count("heartbeat") == 1 and not program.children("agent")
 

@@ -48,7 +48,7 @@ def test_an_installer_is_signed_for_agents_with_the_key(tool, key, tmp_path, cap
     installer.write_bytes(b"MZ x")
     tool.main(["program", str(installer), "--platform", platform_name(), "--version", "99.0", "--key", str(path)])
     assert capsys.readouterr().out.strip().endswith("setup.exe.release.json")
-    text = (tmp_path / "setup.exe.release.json").read_text()
+    text = (tmp_path / "setup.exe.release.json").read_text(encoding="utf-8")
     assert agent_side.opened(text, "program", [public])["size"] == 4
     with pytest.raises(AgentError):
         agent_side.opened(text, "program", [b"x" * 32])
@@ -61,5 +61,5 @@ def test_the_list_of_this_version_can_be_published(tool, key, tmp_path, monkeypa
     built_in = library_list.built_in()
     monkeypatch.setattr(tool, "built_in", lambda: {**built_in, "version": 99})
     tool.main(["libraries", "--key", str(path)])
-    text = (tmp_path / "ibhxh-agent-libraries-99.release.json").read_text()
+    text = (tmp_path / "ibhxh-agent-libraries-99.release.json").read_text(encoding="utf-8")
     assert library_list.accept(Folder(tmp_path / "c"), text, [public]) == 99

@@ -55,7 +55,7 @@ def test_after_a_full_run_no_secret_is_in_any_output_file_or_on_the_wire(
                 places[str(file)] = file.read_bytes()
         assert len(places) > 5
         assert [place for place, content in places.items() if pin.encode() in content] == []
-    log = (tmp_path / "config" / "agent.log").read_text()
+    log = (tmp_path / "config" / "agent.log").read_text(encoding="utf-8")
     assert "claimed 1 requests" in log and paired.key not in log and paired.key not in "".join(outputs)
     assert os.stat(tmp_path / "config" / "agent.log").st_mode & 0o777 == 0o600
 
@@ -251,4 +251,4 @@ def test_the_log_rotates_and_stays_private(tmp_path):
     assert len(files) == 1 + logs.KEPT
     assert all(file.stat().st_size <= logs.SIZE for file in files)
     assert b"Authorization" not in b"".join(file.read_bytes() for file in files)
-    assert FAKE_PIN not in path.read_text()
+    assert FAKE_PIN not in path.read_text(encoding="utf-8")

@@ -30,7 +30,7 @@ def test_b7_the_autostart_file_needs_no_target_of_systemd(tmp_path):
     start = XdgAutostart(tmp_path, ran.append)
     place = start.install([*COMMAND, 'a "b" $c `d` \\e'])
     assert place == str(tmp_path / "autostart" / "ibhxh-agent.desktop")
-    content = (tmp_path / "autostart" / "ibhxh-agent.desktop").read_text().splitlines()
+    content = (tmp_path / "autostart" / "ibhxh-agent.desktop").read_text(encoding="utf-8").splitlines()
     assert content[0] == "[Desktop Entry]" and "Type=Application" in content and "Terminal=false" in content
     (line,) = [line for line in content if line.startswith("Exec=")]
     assert line == (
@@ -311,7 +311,7 @@ def test_a_notification_of_a_desktop_is_clicked(tray_parts, tmp_path, monkeypatc
     tray = Tray(actions.put, *tray_parts)
     assert tray.notify("3 tờ khai chờ ký") is True
     assert actions.get(timeout=30) == "toast"
-    assert "3 tờ khai chờ ký" in (tmp_path / "notify-send.said").read_text().splitlines()
+    assert "3 tờ khai chờ ký" in (tmp_path / "notify-send.said").read_text(encoding="utf-8").splitlines()
     monkeypatch.setenv("PATH", str(tmp_path / "nothing"))
     assert tray.notify("x") is False
 

@@ -109,7 +109,7 @@ def test_a_login_happens_only_on_the_token_with_the_certificate(own_hsm, closing
         for private in (key.decrypt, key.private_numbers, key.private_bytes):
             with pytest.raises(TypeError):
                 private()
-    assert log.read_text(errors="replace").count("C_Login\n") == 1
+    assert log.read_text(encoding="utf-8", errors="replace").count("C_Login\n") == 1
 
 
 def test_another_process_that_holds_the_token_is_waited_for_then_told(tmp_path):

@@ -5,13 +5,15 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from Xlib import XK, X
-from Xlib.display import Display
-from Xlib.ext import xtest
+if sys.platform != "win32":  # there, keys are pressed from outside (integration/tests/windows)
+    from Xlib import XK, X
+    from Xlib.display import Display
+    from Xlib.ext import xtest
 
 
 @contextmanager

@@ -12,6 +12,7 @@
  *   NAME.8 …                                                       a setting of the token in slot 8 only
  *   label_hex HEX                                                  the label's bytes
  *   pin TEXT   flags HEX   mechanisms sha256|plain|none   always_auth 0|1   present 0|1
+ *   prints 0|1                                                     whether C_Initialize writes to the standard output
  *   log PATH                                                       one line per C_Login: "login <user type> <PIN length> <slot>"
  *   tries N                                                        PIN tries until locked; counted in the log
  */
@@ -240,7 +241,21 @@ static void sha256(byte *out, const byte *data, size_t length)
 }
 
 /* --- the functions --- */
-static ulong_t initialize(void *arguments) { (void)arguments; return behave("load"); }
+static ulong_t initialize(void *arguments)
+{
+    (void)arguments;
+    if (atoi(setting("prints", "0"))) {
+        static const char noise[] = "vendor's debugging output\n";
+#ifdef _WIN32
+        /* As a C runtime of its own would: past the descriptors of the program's. */
+        DWORD written;
+        WriteFile(GetStdHandle(STD_OUTPUT_HANDLE), noise, sizeof noise - 1, &written, NULL);
+#endif
+        fputs(noise, stdout);
+        fflush(stdout);
+    }
+    return behave("load");
+}
 static ulong_t finalize(void *reserved) { (void)reserved; return OK; }
 static ulong_t get_info(info_t *info)
 {
@@ -413,9 +428,16 @@ static ulong_t nothing(void) { return NOT_SUPPORTED; }
 /* CK_FUNCTION_LIST: the version, then 68 functions in the order of the standard (PKCS#11 2.40, pkcs11f.h). */
 static struct { version_t version; void *functions[68]; } list;
 
+#ifdef NEEDS_ANOTHER
+int needed(void);
+#endif
+
 EXPORTED ulong_t C_GetFunctionList(void **target)
 {
     int i;
+#ifdef NEEDS_ANOTHER
+    if (needed() != 7) return GENERAL_ERROR;
+#endif
     list.version.major = 2; list.version.minor = 40;
     for (i = 0; i < 68; i++) list.functions[i] = (void *)nothing;
     list.functions[0] = initialize; list.functions[1] = finalize; list.functions[2] = get_info;

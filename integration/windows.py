@@ -1,0 +1,166 @@
+"""A Windows computer: Wine with the agent's interpreter, on a screen that nobody sees.
+
+    with WindowsComputer(folder) as pc:
+        done = pc.run(pc.python, "-m", "ibhxh_agent", "doctor")       # a Windows program, to its end
+        program = pc.start(pc.exe, "start")                          # one that goes on: an ordinary Popen
+        pc.press("Alt+k"); pc.type("7319")                           # keys, into the window that has the keyboard
+
+What of Windows is not there is named in docs/windows-checklist.md.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+
+from dev.paths import ROOT
+from dev.setup import windows
+
+LIBRARY_SOURCE = ROOT / "agent" / "tests" / "helpers" / "fakep11.c"
+SCREEN = "1366x768x24"
+"""The laptop of an accountant."""
+
+
+@dataclass(frozen=True)
+class Ended:
+    """A program that came to its end.
+
+    :param output: both streams
+    """
+
+    code: int
+    output: str
+
+
+class WindowsComputer:
+    """Runs while it is entered; everything that it started ends with it."""
+
+    def __init__(self, folder: Path) -> None:
+        """:param folder: for what tests need; PKCS#11 libraries are built there"""
+        self.folder = folder
+        self.environment: dict[str, str] = {}
+        self._exit = ExitStack()
+
+    def __enter__(self) -> WindowsComputer:
+        windows.install()
+        self.folder.mkdir(parents=True, exist_ok=True)
+        try:
+            display = self._exit.enter_context(_Screen())
+            self.environment = dict(self._exit.enter_context(windows.running(display)))
+            self.environment["PYTHONPATH"] = self.path(ROOT / "agent")
+            self.environment["PYTHONDONTWRITEBYTECODE"] = "1"
+            self._build_libraries()
+        except BaseException:
+            self._exit.close()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._exit.close()
+
+    @property
+    def python(self) -> str:
+        """CPython for Windows."""
+        return str(windows.WINDOWS_PYTHON)
+
+    @staticmethod
+    def path(path: Path) -> str:
+        """A path of this machine as Windows programs have it."""
+        return windows.path_for(path)
+
+    def _build_libraries(self) -> None:
+        """The tests' PKCS#11 libraries, and one that needs another beside it."""
+        self.compile(LIBRARY_SOURCE, self.folder / "fakep11.dll")
+        self.compile(LIBRARY_SOURCE, self.folder / "softhsm2.dll", '-DCONFIG_VARIABLE="SOFTHSM2_CONF"')
+        beside = self.folder / "beside"
+        beside.mkdir(exist_ok=True)
+        helper = beside / "needed.c"
+        helper.write_text("__declspec(dllexport) int needed(void) { return 7; }\n", encoding="utf-8")
+        self.compile(helper, beside / "needed.dll")
+        options = ["-DNEEDS_ANOTHER", f"-L{beside}", "-l:needed.dll"]
+        self.compile(LIBRARY_SOURCE, beside / "needs.dll", *options)
+
+    @staticmethod
+    def compile(source: Path, target: Path, *options: str) -> None:
+        """Build a library for Windows."""
+        command = [windows.COMPILER, "-O1", "-s", "-shared", "-o", str(target), str(source), *options]
+        subprocess.run(command, check=True)
+
+    def run(
+        self, *command: str, seconds: float = 300, cwd: Path | None = None, stdin: str = "", **variables: str
+    ) -> Ended:
+        """Run a Windows program to its end.
+
+        :raises subprocess.TimeoutExpired: it took longer
+        """
+        done = subprocess.run(
+            ["wine", *command],
+            env={**self.environment, **variables},
+            cwd=cwd or self.folder,
+            input=stdin.encode(),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            timeout=seconds,
+            check=False,
+        )
+        return Ended(done.returncode, done.stdout.decode("utf-8", "replace"))
+
+    def start(self, *command: str, variables: Mapping[str, str] | None = None) -> subprocess.Popen[bytes]:
+        """Start a Windows program that goes on."""
+        return subprocess.Popen(
+            ["wine", *command],
+            env={**self.environment, **(variables or {})},
+            cwd=self.folder,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+        )
+
+    # -- hands -------------------------------------------------------------------------------------------------------
+
+    def _xdotool(self, *command: str) -> str:
+        done = subprocess.run(["xdotool", *command], env=self.environment, capture_output=True, text=True, check=False)
+        return done.stdout.strip()
+
+    def windows(self, title: str) -> list[str]:
+        """X's numbers of the visible windows with this in their title."""
+        return self._xdotool("search", "--onlyvisible", "--name", title).split()
+
+    def type(self, text: str) -> None:
+        """Type into what has the keyboard."""
+        self._xdotool("type", "--delay", "30", text)
+
+    def press(self, *keys: str) -> None:
+        """Press keys, by xdotool's names: `alt+m`, `Return`."""
+        self._xdotool("key", "--delay", "30", *keys)
+
+    def click(self, x: int, y: int) -> None:
+        """Click there on the screen."""
+        self._xdotool("mousemove", str(x), str(y), "click", "1")
+
+    def picture(self, target: Path) -> None:
+        """Take a picture of the screen."""
+        subprocess.run(["import", "-window", "root", str(target)], env=self.environment, check=True)
+
+
+class _Screen:
+    """Xvfb on a display number of its own choice."""
+
+    def __enter__(self) -> str:
+        reading, writing = os.pipe()
+        command = ["Xvfb", "-displayfd", str(writing), "-screen", "0", SCREEN, "-nolisten", "tcp"]
+        self._process = subprocess.Popen(command, pass_fds=(writing,), stderr=subprocess.DEVNULL)
+        os.close(writing)
+        with os.fdopen(reading) as stream:
+            return f":{stream.readline().strip()}"
+
+    def __exit__(self, *_error: object) -> None:
+        self._process.terminate()
+        self._process.wait()
