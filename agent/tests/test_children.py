@@ -10,6 +10,17 @@ from ibhxh_agent import children
 from ibhxh_agent.children import Child, ChildError, child_command
 
 
+if sys.platform == "win32":
+    PYTHON = (sys.executable, "-c")
+    CAT = (*PYTHON, "import os\nwhile data := os.read(0, 65536): os.write(1, data)")
+    TRUE, SLEEP = (*PYTHON, ""), (*PYTHON, "import time; time.sleep(1000)")
+    ECHO = (*PYTHON, "print('this is not a frame of the protocol')")
+    MANY = 20  # a process costs much more there
+else:
+    CAT, TRUE, SLEEP, ECHO = ("cat",), ("true",), ("sleep", "1000"), ("echo", "this is not a frame of the protocol")
+    MANY = 300
+
+
 @pytest.fixture
 def program(monkeypatch):
     """Makes the child any command."""
@@ -21,8 +32,8 @@ def program(monkeypatch):
 
 
 def test_many_children_one_after_the_other_do_not_steal_each_others_bytes(program):
-    program("cat")
-    for number in range(300):
+    program(*CAT)
+    for number in range(MANY):
         child = Child("x")
         child.send({"number": number})
         assert child.receive(60)[0] == {"number": number}
@@ -30,14 +41,14 @@ def test_many_children_one_after_the_other_do_not_steal_each_others_bytes(progra
 
 
 def test_a_child_that_ends_is_told(program):
-    program("true")
+    program(*TRUE)
     with pytest.raises(ChildError) as caught:
         Child("x").receive(60)
     assert caught.value.reason == "died"
 
 
 def test_a_silent_child_is_killed_in_time(program):
-    program("sleep", "1000")
+    program(*SLEEP)
     child = Child("x")
     with pytest.raises(ChildError) as caught:
         child.receive(0.05)
@@ -45,7 +56,7 @@ def test_a_silent_child_is_killed_in_time(program):
 
 
 def test_a_child_that_talks_nonsense_is_killed(program):
-    program("echo", "this is not a frame of the protocol")
+    program(*ECHO)
     child = Child("x")
     with pytest.raises(ChildError) as caught:
         child.receive(60)
@@ -53,7 +64,7 @@ def test_a_child_that_talks_nonsense_is_killed(program):
 
 
 def test_sending_to_a_dead_child_is_an_error(program):
-    program("true")
+    program(*TRUE)
     child = Child("x")
     child._process.wait()
     with pytest.raises(ChildError):
@@ -62,7 +73,7 @@ def test_sending_to_a_dead_child_is_an_error(program):
 
 
 def test_a_quiet_child_is_no_error_when_polled(program):
-    program("cat")
+    program(*CAT)
     child = Child("x")
     assert child.poll(0) is None
     child.send({"a": 1})
@@ -74,7 +85,7 @@ def test_a_quiet_child_is_no_error_when_polled(program):
 
 
 def test_finish_kills_who_does_not_listen(program):
-    program("sleep", "1000")
+    program(*SLEEP)
     child = Child("x")
     child.finish(0.05)
     assert not child.alive

@@ -167,6 +167,11 @@ def environment(display: str = "") -> dict[str, str]:
     return {**os.environ, **own, "DISPLAY": display}
 
 
+def _start(command: Sequence[str], variables: Mapping[str, str]) -> subprocess.Popen[bytes]:
+    nowhere = subprocess.DEVNULL
+    return subprocess.Popen(command, env=variables, stdin=nowhere, stdout=nowhere, stderr=nowhere)
+
+
 @contextmanager
 def running(display: str) -> Iterator[dict[str, str]]:
     """Windows is up meanwhile, with a desktop on this X display; gives the environment of its programs.
@@ -177,10 +182,9 @@ def running(display: str) -> Iterator[dict[str, str]]:
     for options in ("-k", "-w"):  # what an earlier run left
         subprocess.run(["wineserver", options], env=variables, check=False, capture_output=True)
     subprocess.run(["wineserver", "-p600"], env=variables, check=True)
-    nothing: dict[str, int] = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.DEVNULL)
     # The first program starts the services, which keep its output; so it has none.
-    subprocess.run(["wine", "cmd", "/c", "exit"], env=variables, check=True, **nothing)
-    desktop = subprocess.Popen(["wine", "explorer", "/desktop=agent,1366x768"], env=variables, **nothing)
+    _start(["wine", "cmd", "/c", "exit"], variables).wait()
+    desktop = _start(["wine", "explorer", "/desktop=agent,1366x768"], variables)
     try:
         yield variables
     finally:
