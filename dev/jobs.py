@@ -189,7 +189,7 @@ def run_all(found: Sequence[Job], logs: Path) -> int:
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     logs.mkdir(parents=True, exist_ok=True)
     started = time.monotonic()
-    if any(job.has_database or job.suite == "integration" for job in found):
+    if sum(job.has_database or job.suite == "integration" for job in found) > 1:
         database.installed()
     waiting = sorted(found, key=lambda job: -job.weight)
     running: list[_Running] = []
