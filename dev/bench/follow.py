@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import resource
 import threading
 import time
 from typing import Any
@@ -44,7 +43,7 @@ def measure(env: Any, scene: str, count: int) -> dict[str, Any]:
     """Let the scheduler work until nothing of `scene` is left.
 
     :return: queries, seconds on the clock, seconds of the processor (Odoo's, without PostgreSQL's), runs (each ends
-        after 10 seconds), commits, megabytes (how far the peak of the process rose), left (must be 0)
+        after 10 seconds), left (must be 0)
     """
     crowd.gather(env, scene, count)
     cron = env.ref(CRON)
@@ -52,15 +51,7 @@ def measure(env: Any, scene: str, count: int) -> dict[str, Any]:
     env.cr.commit()
     registrations = env[crowd.MODEL]
     thread = threading.current_thread()
-    commits = 0
     provider = type(env["l10n_vn_ibhxh.provider"])
-    progress = type(env["ir.cron"])._commit_progress
-
-    def counted(self: Any, *arguments: Any, **keywords: Any) -> Any:
-        nonlocal commits
-        commits += 1
-        return progress(self, *arguments, **keywords)
-
     runs = 0
     follow = type(registrations)._cron_follow
 
@@ -69,7 +60,6 @@ def measure(env: Any, scene: str, count: int) -> dict[str, Any]:
         runs += 1
         return follow(self)
 
-    before = _megabytes()
     thread.query_count = 0  # type: ignore[attr-defined]
     thread.query_time = 0.0  # type: ignore[attr-defined]
     turns = 0
@@ -78,7 +68,6 @@ def measure(env: Any, scene: str, count: int) -> dict[str, Any]:
     processor_seconds = 0.0
     with (
         patch.object(provider, "_gateway", lambda _self: SilentGateway()),
-        patch.object(type(env["ir.cron"]), "_commit_progress", counted),
         patch.object(type(registrations), "_cron_follow", counted_run),
     ):
         while True:
@@ -98,11 +87,5 @@ def measure(env: Any, scene: str, count: int) -> dict[str, Any]:
         "seconds": seconds,
         "processor": processor_seconds,
         "runs": runs,
-        "commits": commits,
-        "megabytes": _megabytes() - before,
         "left": left,
     }
-
-
-def _megabytes() -> float:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024

@@ -46,7 +46,6 @@ ONCE = 100_000
 
 SIZE, SHORT_SIZE = 5 * 2**20, 2**20
 """Bytes of the inputs that are made to be expensive."""
-SLACK_MEGABYTES = 60
 SIGNING = 1.25
 VERIFYING = 1.5
 MATCHING = 1.5
@@ -133,19 +132,6 @@ def _follow(mode: str) -> list[Figure]:
                 "found. From 10 000 on the time grows no faster than the number, as the queries do everywhere.",
             )
         )
-        growth = runs[-1]["megabytes"] - runs[0]["megabytes"]
-        figures.append(
-            Figure(
-                f"{what}: commits, and peak memory above that before",
-                " / ".join(f"{run['commits']}" for run in runs)
-                + "; "
-                + " / ".join(f"{run['megabytes']:.0f} MB" for run in runs),
-                f"grows ≤ {SLACK_MEGABYTES} MB",
-                growth <= SLACK_MEGABYTES,
-                command,
-                "The records of one batch are kept in memory.",
-            )
-        )
     return figures
 
 
@@ -178,14 +164,6 @@ def _agent(mode: str) -> list[Figure]:
             command=command,
         ),
         Figure("Agent: processor time of its own per signature", f"{found['own'] / 1000:.2f} ms", command=command),
-        Figure(
-            f"Agent: memory, from signature {count // 4} to {count}",
-            f"+ {found['growth']:.0f} kB",
-            "≤ 1 024 kB",
-            found["growth"] <= 1024,
-            command,
-            "Memory grows while signing.",
-        ),
     ]
 
 

@@ -10,7 +10,6 @@ import hashlib
 import importlib
 import json
 import os
-import resource
 import statistics
 import subprocess
 import sys
@@ -34,7 +33,7 @@ def measure(count: int, bits: int = 2048) -> dict[str, float]:
     :param bits: size of the RSA key
     :return: medians in microseconds: `whole` (check, parse, sign, verify, serialise), `bare` (C_Sign in this process),
         `child` (C_Sign through the agent's child process), `own` (processor time of `whole`, the child's left out);
-        `ratio` and `ratio_child`; `growth` in kilobytes of the agent from the first quarter to the end
+        `ratio` and `ratio_child`
     """
     with tempfile.TemporaryDirectory() as name:
         slots = softhsm.TokenFolder(Path(name) / "token")
@@ -105,7 +104,6 @@ def main(count: int, library: str) -> None:
     # Of a SignedInfo's length.
     payload = os.urandom(500)
     times: dict[str, list[float]] = {"whole": [], "bare": [], "child": [], "own": []}
-    sizes = []
     try:
         token = manager.find(certificate.fingerprint)
         pin = _agent("secret").Secret(bytearray(PIN.encode()))
@@ -115,14 +113,12 @@ def main(count: int, library: str) -> None:
                 job = batch.check(entry, certificate)
                 xmlsign.sign(job.data, certificate, key, datetime.now(timezone.utc))
 
-            for number in range(count):
+            for _number in range(count):
                 _timed(times["bare"], lambda: raw.sign(payload, mechanism=Mechanism.SHA256_RSA_PKCS))
                 spent = time.process_time_ns()
                 _timed(times["whole"], whole)
                 times["own"].append((time.process_time_ns() - spent) / 1000)
                 _timed(times["child"], lambda: process.sign(payload))
-                if number >= count // 4:
-                    sizes.append(_kilobytes())
     finally:
         manager.close()
     medians = {name: statistics.median(values) for name, values in times.items()}
@@ -131,16 +127,9 @@ def main(count: int, library: str) -> None:
             **medians,
             "ratio": medians["whole"] / medians["bare"],
             "ratio_child": medians["whole"] / medians["child"],
-            "growth": sizes[-1] - sizes[0],
-            "peak": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss,
         },
         sys.stdout,
     )
-
-
-def _kilobytes() -> int:
-    pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
-    return pages * resource.getpagesize() // 1024
 
 
 def _timed(times: list[float], call: Callable[[], Any]) -> None:
