@@ -175,7 +175,7 @@ class _Studio:
             password = page.page.locator(".modal input[type=password]")
             password.fill(self.demo.stack.passwords[HOLDER])
             page.page.locator(".modal footer .btn-primary").click()
-            code = page.page.locator(".modal [name=code]")
+            code = page.page.locator(".modal .o_l10n_vn_ibhxh_pairing_code")
             code.wait_for()
             self._save(page.page, "pair", target=page.page.locator(".modal-content"))
             text = code.inner_text().split()[0]

@@ -116,13 +116,13 @@ def write_private(path: Path, content: str) -> None:
             stream.write(content)
             stream.flush()
             os.fsync(stream.fileno())
-        _replace(temporary, path)
+        replace(temporary, path)
     except BaseException:
         os.unlink(temporary)
         raise
 
 
-def _replace(temporary: str, path: Path) -> None:
+def replace(temporary: str, path: Path) -> None:
     """``os.replace``, repeated while another program has the old file open.
 
     Windows refuses then, and virus scanners and indexers open every file that was just written. They let go after

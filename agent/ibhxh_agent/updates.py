@@ -22,7 +22,7 @@ from typing import Any
 
 from ibhxh_agent import __version__, release
 from ibhxh_agent.client import Client
-from ibhxh_agent.config import Folder, write_private
+from ibhxh_agent.config import Folder, replace, write_private
 from ibhxh_agent.errors import AgentError
 from ibhxh_agent.texts import text
 
@@ -125,6 +125,8 @@ class Updates:
             if offer.version != version:
                 raise release.refused()
         except AgentError as error:
+            # What was pending before is offered no more.
+            self._forget()
             self._refused = version
             log.warning("version %s is offered, but not signed by the makers: %s", version, error.code)
             return
@@ -157,7 +159,7 @@ class Updates:
                 stream.flush()
                 os.fsync(stream.fileno())
             os.chmod(temporary, 0o700)
-            os.replace(temporary, path)
+            replace(temporary, path)
         except BaseException:
             os.unlink(temporary)
             raise

@@ -119,6 +119,15 @@ def test_a_version_that_is_not_newer_is_not_even_asked_for(odoo, computer, versi
     assert odoo.paths() == []
 
 
+def test_a_refused_version_takes_the_place_of_the_one_before(odoo, computer):
+    computer.beat()
+    odoo.update, odoo.documents["program"] = "99.0.2", signed(program(INSTALLER, version="99.0.2"), OTHER_KEY)
+    assert computer.beat() is None, "Odoo hands out the one before no more"
+    assert computer.updates.refused == "99.0.2"
+    odoo.update, odoo.documents["program"] = "99.0.3", signed(program(INSTALLER, version="99.0.3"))
+    assert computer.beat().version == "99.0.3" and not computer.updates.refused
+
+
 def test_without_a_release_key_nothing_is_believed(odoo, computer, tmp_path):
     keyless = Computer(odoo, tmp_path, keys=[])
     assert keyless.beat() is None and keyless.updates.refused
