@@ -58,6 +58,14 @@ class TestPairing(PairingCase):
             live = pairing.get_live()
             self.assertFalse(live["computer"]["online"])
 
+    def test_w16_nobody_has_to_type_a_command(self):
+        """The dialog offers a program and a link; the command stands folded away, for those who look for it."""
+        arch = self.env.ref("l10n_vn_ibhxh.l10n_vn_ibhxh_agent_pairing_view_form").arch
+        self.assertNotIn("ibhxh-agent pair", arch.partition("<details")[0] + arch.partition("</details>")[2])
+        shown = arch + (ROOT / "static/src/pairing/pairing_widget.xml").read_text(encoding="utf-8")
+        self.assertNotIn("pipx", shown)
+        self.assertIn('t-att-href="link"', shown)
+
     def test_a_code_whose_time_is_over_and_one_that_was_replaced(self):
         pairing, _code = self._dialog()
         with self._later(minutes=11):
