@@ -53,6 +53,8 @@ def test_a_newer_signed_list_is_used(folder, tmp_path):
         ("a program to run", lambda: signed(newer(vendors={"x": ["evil.exe"]}))),
         ("no suffix", lambda: signed(newer(vendors={"x": ["evil"]}))),
         ("upwards", lambda: signed(newer(folders=["%SystemRoot%/../Users/Public"]))),
+        ("upwards, as Windows reads it", lambda: signed(newer(folders=["%SystemRoot%/.. /Users/Public"]))),
+        ("a blank at the end", lambda: signed(newer(folders=["%SystemRoot%/System32 "]))),
         ("the person's own folder", lambda: signed(newer(folders=["%USERPROFILE%/Downloads"]))),
         ("any folder", lambda: signed(newer(folders=["C:/Temp"]))),
         ("an address", lambda: signed(newer(folders=["https://evil.example/"]))),

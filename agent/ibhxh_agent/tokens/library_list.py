@@ -93,7 +93,8 @@ def _system(value: object, allowed: re.Pattern[str]) -> dict[str, Any]:
     for folder in folders:
         if not isinstance(folder, str) or len(folder) > LONGEST_FOLDER or not allowed.fullmatch(folder):
             raise release.refused()
-        if ".." in folder.split("/"):
+        # Windows leaves dots and blanks at a name's ends out, so there are more ways upwards than "..".
+        if any(part != part.strip(" .") for part in folder.split("/")):
             raise release.refused()
     for names in vendors.values():
         if not isinstance(names, list) or len(names) > MOST_NAMES:
