@@ -18,6 +18,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
+from PIL import ImageGrab
+
 from dev.paths import ROOT
 from dev.setup import windows
 
@@ -69,6 +71,17 @@ class WindowsComputer:
     def python(self) -> str:
         """CPython for Windows."""
         return str(windows.WINDOWS_PYTHON)
+
+    @property
+    def system_folder(self) -> Path:
+        """System32."""
+        return windows.PREFIX / "drive_c" / "windows" / "system32"
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Of the screen, in pixels."""
+        width, height, _depth = SCREEN.split("x")
+        return int(width), int(height)
 
     @staticmethod
     def path(path: Path) -> str:
@@ -123,6 +136,11 @@ class WindowsComputer:
             stderr=subprocess.STDOUT,
         )
 
+    def end(self, program: subprocess.Popen[bytes]) -> str:
+        """End a program that was started, and its children with it; what it said."""
+        program.kill()
+        return program.communicate(timeout=60)[0].decode("utf-8", "replace")
+
     # -- hands -------------------------------------------------------------------------------------------------------
 
     def _xdotool(self, *command: str) -> str:
@@ -147,7 +165,7 @@ class WindowsComputer:
 
     def picture(self, target: Path) -> None:
         """Take a picture of the screen."""
-        subprocess.run(["import", "-window", "root", str(target)], env=self.environment, check=True)
+        ImageGrab.grab(xdisplay=self.environment["DISPLAY"]).save(target)
 
 
 class _Screen:

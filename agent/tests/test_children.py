@@ -9,7 +9,6 @@ import pytest
 from ibhxh_agent import children
 from ibhxh_agent.children import Child, ChildError, child_command
 
-
 if sys.platform == "win32":
     PYTHON = (sys.executable, "-c")
     CAT = (*PYTHON, "import os\nwhile data := os.read(0, 65536): os.write(1, data)")

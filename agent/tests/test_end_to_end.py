@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 from pathlib import Path
 
@@ -11,6 +10,7 @@ import pytest
 import softhsm
 from forms import form
 from lxml import etree
+from private import is_private
 from signxml import SignatureConfiguration, XMLVerifier
 from signxml.algorithms import CanonicalizationMethod
 
@@ -119,7 +119,7 @@ def test_pairing_keeps_the_key_out_of_the_settings(agent, odoo, tmp_path):
     assert settings["pairing"]["database"] == odoo.database and settings["pairing"]["server"] == odoo.url
     assert odoo.key not in (config / "settings.json").read_text(encoding="utf-8")
     assert odoo.key in (config / "secrets.json").read_text(encoding="utf-8")
-    assert {os.stat(config / name).st_mode & 0o777 for name in ("settings.json", "secrets.json")} == {0o600}
+    assert all(is_private(config / name) for name in ("settings.json", "secrets.json"))
 
 
 @pytest.mark.parametrize("code", ["WRNG-CODE", "abcdefgh"])

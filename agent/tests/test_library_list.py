@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from makers import KEYS, OTHER_KEY, newer, signed
+from private import is_private
 
 from ibhxh_agent.config import Folder
 from ibhxh_agent.errors import AgentError
@@ -33,7 +34,7 @@ def test_a_newer_signed_list_is_used(folder, tmp_path):
     assert accept(folder, signed(newer(vendors={"MOI-CA": ["moi_v1.dll"]})), KEYS) == 99
     (found,) = find_libraries((), places, current(folder, KEYS))
     assert (found.path.name, found.origin) == ("moi_v1.dll", "MOI-CA")
-    assert (folder.path / "libraries.json").stat().st_mode & 0o077 == 0
+    assert is_private(folder.path / "libraries.json")
 
 
 @pytest.mark.parametrize(

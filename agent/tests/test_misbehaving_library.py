@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import time
 
 import pytest
@@ -211,7 +212,7 @@ def test_a_child_killed_from_outside_is_replaced(manager, fake, fingerprint):
     import signal
 
     library = manager._libraries[fake.path]
-    os.kill(library.pid, signal.SIGKILL)
+    os.kill(library.pid, signal.SIGTERM if sys.platform == "win32" else signal.SIGKILL)
     assert len(sign(manager, fingerprint)) == 256
 
 

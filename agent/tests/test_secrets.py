@@ -19,6 +19,7 @@ import pytest
 import softhsm
 from fakelib import PIN as FAKE_PIN
 from forms import form
+from private import is_private
 
 from ibhxh_agent import frames, logs
 from ibhxh_agent.frames import FrameError, read_frame, write_frame
@@ -57,7 +58,7 @@ def test_after_a_full_run_no_secret_is_in_any_output_file_or_on_the_wire(
         assert [place for place, content in places.items() if pin.encode() in content] == []
     log = (tmp_path / "config" / "agent.log").read_text(encoding="utf-8")
     assert "claimed 1 requests" in log and paired.key not in log and paired.key not in "".join(outputs)
-    assert os.stat(tmp_path / "config" / "agent.log").st_mode & 0o777 == 0o600
+    assert is_private(tmp_path / "config" / "agent.log")
 
 
 def test_the_pin_is_not_in_the_environment_or_command_line_of_any_process(agent, paired, own_hsm, first_certificate):

@@ -163,7 +163,7 @@ def test_the_key_goes_to_the_keyring_where_there_is_one(tmp_path, monkeypatch, p
     file = tmp_path / "c" / "secrets.json"
     assert bool(keyring.kept) is (priority == 5) and file.exists() is (priority == 0)
     assert ("keyring" in store.place) is (priority == 5)
-    if priority == 0:
+    if priority == 0 and sys.platform != "win32":  # there the file holds it encrypted
         assert file.stat().st_mode & 0o777 == 0o600 and file.parent.stat().st_mode & 0o777 == 0o700
     store.delete("device")
     store.delete("device")

@@ -117,11 +117,19 @@ def _interpreter() -> None:
 def _wheels() -> None:
     store = cache() / "windows" / "wheels"
     store.mkdir(parents=True, exist_ok=True)
-    pip = [PYTHON, "-m", "pip", "--disable-pip-version-check", "-q"]
-    fetch = ["download", "--no-deps", "--only-binary=:all:", *TAGS, "-d", store, "-r", REQUIREMENTS]
+    pip: list[str | Path] = [PYTHON, "-m", "pip", "--disable-pip-version-check", "-q"]
+    fetch: list[str | Path] = ["download", "--no-deps", "--only-binary=:all:", *TAGS, "-d", store, "-r", REQUIREMENTS]
     _run([*pip, *fetch], "The wheels for Windows cannot be fetched")
     site = HOME / "Lib" / "site-packages"
-    place = ["install", "--no-deps", "--only-binary=:all:", *TAGS, "--no-index", "--find-links", store]
+    place: list[str | Path] = [
+        "install",
+        "--no-deps",
+        "--only-binary=:all:",
+        *TAGS,
+        "--no-index",
+        "--find-links",
+        store,
+    ]
     _run([*pip, *place, "--target", site, "-r", REQUIREMENTS], "The wheels for Windows cannot be unpacked")
 
 

@@ -14,13 +14,43 @@ _SPY = "looks at the calls through OpenSC's pkcs11-spy, which is not here"
 _POSIX = "tests what only Linux has"
 _KEYS = "presses keys through X11 in the same process; integration/tests/windows presses them from outside"
 
+_COMPILER = "compiles a library with the system's own compiler"
+_ICON = "has a stand-in for pystray without a window of Windows; the real icon is shown by self-test"
+_SIGNALS = "Windows has no such signal; `ibhxh-agent stop` ends the program there (W22)"
+_XMLSEC = "verifies with xmlsec1, which is not here; integration/tests/windows does with what Windows signed"
+_PROC = "looks for children in /proc; integration/tests/windows looks for them from outside"
+_INHERITED = "Windows hands no descriptor to a child; --pin-stdin is for it (W25)"
+_ONE = "needs two certificates on one token; the model library has one"
+
 #: Files that are not collected.
 FILES = {
     "test_window.py": _KEYS,
     "test_packaging.py": "builds the program for Linux; integration/tests/windows builds the one for Windows",
 }
 #: Tests, by file and name without parameters.
-TESTS: dict[str, str] = {}
+TESTS = {
+    "test_discovery.py::test_a_pipe_that_is_named_like_a_library_is_not_waited_for": _POSIX,
+    "test_discovery.py::test_linux_modules_registered_with_p11_kit_are_found": _POSIX,
+    "test_discovery.py::test_a_folder_or_file_of_the_user_is_looked_at_once": _COMPILER,
+    "test_system.py::test_the_way_fits_the_system": _POSIX,
+    "test_system.py::test_the_tray_shows_the_state_and_offers_what_the_program_does": _ICON,
+    "test_system.py::test_w3_a_long_sentence_fits_the_tip_of_a_windows_icon": _ICON,
+    "test_system.py::test_w3_trouble_of_a_desktop_with_its_icon_never_ends_the_program": _ICON,
+    "test_system.py::test_w3_an_error_beside_the_icon_reaches_the_caller": _ICON,
+    "test_system.py::test_the_icon_on_a_real_x11_shows_vietnamese_without_harm": _POSIX,
+    "test_system.py::test_a_notification_of_a_desktop_is_clicked": _POSIX,
+    "test_runner.py::test_sigterm_ends_it_cleanly": _SIGNALS,
+    "test_secrets.py::test_the_pin_is_not_in_the_environment_or_command_line_of_any_process": _POSIX,
+    "test_secrets.py::test_core_dumps_are_off_in_agent_and_children": _POSIX,
+    "test_secrets.py::test_the_pin_is_read_from_the_descriptor_up_to_the_line_end": _INHERITED,
+    "test_tokens.py::test_two_tokens_in_two_slots": _ONE,
+    "test_tokens.py::test_the_same_certificate_through_two_libraries_counts_once": _SPY,
+    "test_tokens.py::test_a_login_happens_only_on_the_token_with_the_certificate": _SPY,
+    "test_end_to_end.py::test_a_request_is_signed_and_delivered": _XMLSEC,
+    "test_kill.py::test_its_child_is_killed_before_the_login": _PROC,
+    "test_kill.py::test_the_children_end_with_the_agent": _PROC,
+    "test_end_to_end.py::test_a_wrong_pin_reaches_the_token_exactly_once": _SPY,
+}
 _used: set[str] = set()
 
 
