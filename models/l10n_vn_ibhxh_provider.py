@@ -1,5 +1,7 @@
 import logging
 import re
+import threading
+from functools import partial
 from urllib.parse import urlsplit
 
 from markupsafe import Markup
@@ -7,7 +9,7 @@ from odoo import api, fields, models
 from odoo.exceptions import ValidationError
 from odoo.fields import Domain
 
-from ..tools import gateways
+from ..tools import gateways, side_by_side
 from ..tools.gateways import transport
 from . import gateway_texts, jobs, reminders
 from .const import FOLLOWED, LOOPBACK
@@ -21,6 +23,8 @@ CONNECTION_FIELDS = {
     "gateway", "url", "client_id", "client_secret", "client_secret_input", "ca_certificates", "client_certificate",
     "client_key", "client_key_input", "active",
 }  # fmt: skip
+# Each is a thread of Odoo's that waits.
+MAX_CALLS_AT_ONCE = 32
 # A fault of the connection is told to so many people at most.
 MAX_TOLD = 5
 # Seconds by which a gateway's clock may differ before that is said.
@@ -29,6 +33,48 @@ CLOCK_SECONDS = 60
 JOB_SECONDS = 45
 # Seconds until a job that found another one at work looks again.
 JOB_AGAIN_SECONDS = 10
+
+
+class _Lane:
+    """Calls the gateway of one I-VAN from several threads."""
+
+    def __init__(self, run, provider_id, gateways_of_run):
+        self.gateways = gateways_of_run
+        self._run, self._provider_id = run, provider_id
+        self._is_proven = False
+        self._first = threading.Lock()
+
+    def call(self, function):
+        """Return `function(gateway)`, unless the run has ended for this I-VAN."""
+        if self._is_proven:
+            return self._call(function)
+        with self._first:
+            if not self._is_proven:
+                try:
+                    return self._call(function)
+                finally:
+                    self._is_proven = not isinstance(self._run[self._provider_id], gateways.GatewayError)
+        return self._call(function)
+
+    def _call(self, function):
+        error = self._run[self._provider_id]
+        if isinstance(error, gateways.GatewayError):
+            raise side_by_side.NotCalled(error)
+        # No more threads than gateways; taking one from a list is a single step.
+        gateway = self.gateways.pop()
+        try:
+            return function(gateway)
+        except gateways.GatewayError as error:
+            _end(self._run, self._provider_id, error)
+            raise
+        finally:
+            self.gateways.append(gateway)
+
+
+def _end(run, provider_id, error):
+    """Let nobody call this I-VAN again in the same `run` after an error that a further call cannot change."""
+    if isinstance(error, gateways.Misconfigured) or error.retry_after:
+        run[provider_id] = error
 
 
 class L10n_Vn_IbhxhProvider(models.Model):
@@ -109,6 +155,12 @@ class L10n_Vn_IbhxhProvider(models.Model):
         string="Accepts signatures of",
         help="Remote signing services whose signatures this I-VAN takes. Until it says so, assume none.",
     )
+    calls_at_once = fields.Integer(
+        string="Calls at the same time",
+        required=True,
+        default=8,
+        help="Odoo sends so many dossiers at the same time, and asks about so many. Ask the I-VAN how many it allows.",
+    )
     phone_format = fields.Selection(
         [("national", "0912345678"), ("international", "+84912345678")],
         string="Phone in dossiers",
@@ -130,6 +182,13 @@ class L10n_Vn_IbhxhProvider(models.Model):
     @api.model
     def _default_company_id(self):
         return False if self.env.su or self.env.user._l10n_vn_ibhxh_is_shared_admin() else self.env.company
+
+    @api.constrains("calls_at_once")
+    def _check_calls_at_once(self):
+        if any(not 1 <= provider.calls_at_once <= MAX_CALLS_AT_ONCE for provider in self):
+            raise ValidationError(
+                self.env._("Odoo can make 1 to %(most)s calls at the same time.", most=MAX_CALLS_AT_ONCE)
+            )
 
     @api.constrains("gateway", "is_portal")
     def _check_portal(self):
@@ -266,10 +325,21 @@ class L10n_Vn_IbhxhProvider(models.Model):
             raise run[self.id]
         return run[self.id]
 
+    def _lane(self, run, calls):
+        """Return `calls`, `{key: function(gateway)}`, as `tools.side_by_side` takes them.
+
+        Each thread has a gateway of its own. The first call of a run is made alone, so that a wrong password is tried
+        once. A call that is due after `_end_run` raises `NotCalled` instead.
+        """
+        self.ensure_one()
+        count = min(self.calls_at_once, len(calls))
+        lane = run.setdefault(f"{self.id} lane", _Lane(run, self.id, [self._gateway_of(run)]))
+        lane.gateways += [self._gateway() for _number in range(count - len(lane.gateways))]
+        return side_by_side.Lane(count, {key: partial(lane.call, call) for key, call in calls.items()})
+
     def _end_run(self, run, error):
         """Let nobody else ask in this `run` after such an error."""
-        if isinstance(error, gateways.Misconfigured) or error.retry_after:
-            run[self.id] = error
+        _end(run, self.id, error)
 
     def _connection_failed(self, error):
         """Name an error that only people can mend, to those who can, once as long as it lasts."""

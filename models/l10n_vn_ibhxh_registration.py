@@ -821,19 +821,19 @@ class L10n_Vn_IbhxhRegistration(models.Model):
 
     def _on_received(self):
         """VSS has these, of which `submitted_at` and any number are stored already: from here they are followed."""
-        for registration in self.sudo():
+        own = {}
+        for registration, answer_due_at in self._answers_due().items():
             # From here VSS has its working days, and until a mail says otherwise the code's hours are counted from
             # here, so that none expires unseen.
             expires_at = registration.submitted_at + timedelta(hours=ACTIVATION_HOURS)
-            registration.write(
-                {
-                    "answer_due_at": registration._answer_due(registration.submitted_at),
-                    "answer_reminded": False,
-                    "activation_expires_at": registration.form == "04" and expires_at,
-                }
-            )
+            own[registration] = {
+                "answer_due_at": answer_due_at,
+                "activation_expires_at": registration.form == "04" and expires_at,
+            }
         self._move(
             "sent",
+            own,
+            answer_reminded=False,
             poll_at=fields.Datetime.now(),
             retry_at=False,
             retry_count=0,

@@ -70,24 +70,57 @@ class L10n_Vn_IbhxhRegistrationReminders(models.AbstractModel):
 
     # -- VSS is late ---------------------------------------------------------------------------------------------------
 
-    def _answer_due(self, submitted_at):
-        """Return the UTC time by which VSS has to answer: the end of the last working day that it may take.
+    def _answers_due(self):
+        """Return `{registration: UTC time by which VSS has to answer}`: the end of the last working day it may take.
 
-        Counted from the day after `submitted_at` (UTC), in Viet Nam's days, by the company's working calendar with its
-        public holidays; Monday to Friday where the company has none.
+        Counted from the day after `submitted_at`, in Viet Nam's days, by the company's working calendar with its public
+        holidays; Monday to Friday where the company has none. Companies that work on the same days share one count.
         """
-        self.ensure_one()
-        local = in_vietnam(submitted_at)
-        days = self.env["l10n_vn_ibhxh.form"].sudo()._get(self.form, local.date()).answer_days or 3
-        start = datetime.combine(local.date() + timedelta(days=1), time(), tzinfo=VIETNAM)
-        calendar = self.company_id.sudo().resource_calendar_id
+        forms = self.env["l10n_vn_ibhxh.form"].sudo()
+        registrations = self.sudo()
+        busy = self._companies_with_holidays(registrations)
+        counted, result = {}, {}
+        for registration in registrations:
+            company, calendar = registration.company_id, registration.company_id.resource_calendar_id
+            day = in_vietnam(registration.submitted_at).date()
+            key = (registration.form, day, company in busy and company, calendar and _working_days(calendar))
+            if key not in counted:
+                counted[key] = self._answer_due(company, day, forms._get(registration.form, day).answer_days or 3)
+            result[registration] = counted[key]
+        return result
+
+    @api.model
+    def _companies_with_holidays(self, registrations):
+        """Return the companies with a holiday that the count of these registrations could meet, seen generously."""
+        companies = registrations.company_id
+        start = min(registrations.mapped("submitted_at"))
+        holidays = self.env["resource.calendar.leaves"].sudo()
+        found = holidays.search(
+            [
+                ("date_to", ">=", start),
+                ("time_type", "=", "leave"),
+                ("resource_id", "=", False),
+                ("company_id", "in", (False, *companies.ids)),
+                ("calendar_id", "in", (False, *companies.resource_calendar_id.ids)),
+            ]
+        )
+        calendars = found.filtered(lambda holiday: not holiday.company_id).calendar_id
+        if found.filtered(lambda holiday: not holiday.company_id and not holiday.calendar_id):
+            return companies
+        return found.company_id | companies.filtered(lambda company: company.resource_calendar_id in calendars)
+
+    @api.model
+    def _answer_due(self, company, day, days):
+        """Return the end (UTC) of the last of so many working `days` of the company after `day` (Viet Nam's)."""
+        start = datetime.combine(day + timedelta(days=1), time(), tzinfo=VIETNAM)
+        calendar = company.resource_calendar_id
         # Without this, holidays of other companies that have no calendar of their own would count.
-        holidays = [("time_type", "=", "leave"), ("company_id", "in", (False, self.company_id.id))]
+        holidays = [("time_type", "=", "leave"), ("company_id", "in", (False, company.id))]
         last = calendar and calendar.plan_days(days, start, compute_leaves=True, domain=holidays)
         if last:
             last_day = last.astimezone(VIETNAM).date()
         else:
-            last_day = local.date()
+            last_day = day
             while days:
                 last_day += timedelta(days=1)
                 days -= last_day.weekday() < SATURDAY
@@ -99,8 +132,7 @@ class L10n_Vn_IbhxhRegistrationReminders(models.AbstractModel):
         """Holidays may have been entered since: what is not due by the calendar of today is put off."""
         now = fields.Datetime.now()
         late = registrations.browse()
-        for registration in registrations:
-            due_at = registration._answer_due(registration.submitted_at)
+        for registration, due_at in registrations._answers_due().items():
             if due_at > now:
                 registration.sudo().answer_due_at = due_at
             else:
@@ -135,3 +167,11 @@ class L10n_Vn_IbhxhRegistrationReminders(models.AbstractModel):
                 provider=self.provider_id.name,
             ),
         )
+
+
+def _working_days(calendar):
+    """Return what of a calendar decides which days are worked, comparable with that of another calendar."""
+    names = ("dayofweek", "hour_from", "hour_to", "day_period", "week_type", "date_from", "date_to", "display_type")
+    known = [name for name in names if name in calendar.attendance_ids._fields]
+    attendances = sorted(str([attendance[name] for name in known]) for attendance in calendar.attendance_ids)
+    return calendar.tz, calendar.two_weeks_calendar, calendar.flexible_hours, calendar.hours_per_day, *attendances

@@ -2,23 +2,45 @@ import json
 import logging
 import time
 import uuid
+from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import timedelta, timezone
 
 from odoo import fields, models, modules, tools
 from odoo.exceptions import UserError
 from odoo.fields import Domain
+from odoo.tools import SQL, split_every
 from psycopg2 import OperationalError
 
-from ..tools import gateways, signature
+from ..tools import gateways, side_by_side, signature
 from ..tools.gateways.replies import CLOCK_SLACK
 from . import gateway_texts, jobs, reminders
 from .const import MISCONFIGURED_MINUTES, RETRY_MINUTES, TODO
 
 _logger = logging.getLogger(__name__)
 
-# What follows from receipts follows for so many at once, or for those of so many seconds.
-SEND_BATCH = 20
-SEND_SECONDS = 2
+# So many are handed over before what follows from their receipts follows for all of them.
+SEND_BATCH = 50
+# Seconds after which no further call of these is begun.
+CALL_SECONDS = 60
+STORE_TRIES = 5
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """What is handed over, and whether the gateway may have it already and is asked first."""
+
+    signed: gateways.SignedDossier
+    is_repeat: bool
+
+    def call(self, reference):
+        """Return a function `(gateway)` that hands it over: the receipt, or the progress of what the gateway has."""
+
+        def hand_over(gateway):
+            known = gateway.progress(reference) if self.is_repeat else None
+            return gateway.submit(self.signed, reference) if known is None else known
+
+        return hand_over
 
 
 class L10n_Vn_IbhxhRegistrationSending(models.AbstractModel):
@@ -57,10 +79,9 @@ class L10n_Vn_IbhxhRegistrationSending(models.AbstractModel):
         waiting = self.search(self._to_send_domain(), order="id")._delay_sending().ids
         commit(remaining=len(waiting))
         run = {}
-        while waiting:
-            done = self.browse(waiting[:SEND_BATCH])._send_some(time.monotonic() + SEND_SECONDS, run)
-            waiting = waiting[len(done) :]
-            if not commit(len(done)):
+        for ids in split_every(SEND_BATCH, waiting):
+            self.browse(ids)._try_to_send(run)
+            if not commit(len(ids)):
                 break
 
     def _delay_sending(self):
@@ -83,75 +104,191 @@ class L10n_Vn_IbhxhRegistrationSending(models.AbstractModel):
                 registration._try_to_send()
             return registration.state
 
-    def _send_some(self, end, run):
-        """Send these one after the other, none after `end` (seconds, `time.monotonic`); return those that had a turn.
-
-        Attempt and receipt of each are committed by themselves. What follows from the receipts follows for all at once.
-        `run` keeps the gateways of I-VANs (`provider._gateway_of`).
-        """
-        turns = self.browse()
-        # Each is read anew after each commit; without the others, which would be read again with it.
-        for registration in map(self.browse, self.ids):
-            turns += registration
-            registration._try_to_send(run)
-            if time.monotonic() > end:
-                break
-        turns._finish_sending()
-        return turns
-
     def _try_to_send(self, run=None):
-        """Send one registration; whatever goes wrong, its next try is set.
+        """Send these; whatever goes wrong with one, its next try is set and the others go out.
 
-        With a `run`, which keeps the gateways of I-VANs, what follows from the receipt is left to the caller.
+        `run` keeps the gateways of I-VANs (`provider._gateway_of`) for further ones.
         """
-        registration = self._for_reader()
         try:
-            if run is None:
-                registration._send()
-            else:
-                registration._get_receipt(run)
+            self._send(run)
         except OperationalError:
-            # Somebody else was at it since this transaction began, and may have sent it.
+            # Somebody else was working on them since this transaction began, and may have sent them.
             self.env.cr.rollback()
-            registration._look_again()
+            self._look_again()
         except Exception:
             # A fault of ours or of one record: the others still have to go out, and this one is tried again.
             self.env.cr.rollback()
-            _logger.exception("Sending BHXH registration %s failed", registration.id)
-            if registration._lock_if("to_send"):
-                registration._postpone(self.env._("Odoo could not send the dossier; it will try again automatically."))
+            if len(self) > 1:
+                for registration in self:
+                    registration._try_to_send(run)
+                return
+            self._put_off_faulty()
 
-    def _send(self):
-        """Send one registration and store what comes back. Does nothing when somebody else is at it."""
-        if self._get_receipt({}):
-            self._finish_sending()
+    def _put_off_faulty(self):
+        """Log the exception that is being handled, and set the next try of this one."""
+        _logger.exception("Sending BHXH registration %s failed", self.id)
+        registration = self._for_reader()
+        if registration._lock_if("to_send"):
+            registration._postpone(registration.env._("Odoo could not send the dossier; it tries again by itself."))
 
-    def _get_receipt(self, run):
-        """Hand one registration over and store its receipt; return whether it has one from which nothing followed yet.
+    def _send(self, run=None):
+        """Send these and store what comes back, but for those that somebody else is working on."""
+        self._get_receipts({} if run is None else run)
+        self._finish_sending()
 
-        Does nothing when somebody else is at it. A gateway that cannot be used is no attempt.
+    def _get_receipts(self, run):
+        """Hand these over, several at once, and store the receipt of each as soon as it is there.
+
+        The attempts are committed before. While gateways are waited for no row is locked and no transaction is open;
+        what keeps others from sending the same is a reservation that ends with this process.
         """
-        self.ensure_one()
-        if not self._lock_if("to_send"):
-            return False
-        if self.submitted_at:
-            return True
+        if not self:
+            return
+        with self._reserved() as reserved:
+            attempts = reserved._begin_attempts(run)
+            end = time.monotonic() + CALL_SECONDS
+            for outcomes in side_by_side.run(self._lanes(attempts, run), end=end):
+                self._take_outcomes(attempts, outcomes, run)
+
+    @contextmanager
+    def _reserved(self):
+        """Yield those of these that nobody else is sending. They stay reserved until the block is left or this process
+        dies; a reservation belongs to the connection, so commits do not end it."""
+        cr, key = self.env.cr, self._name
+        cr.execute("SELECT id FROM unnest(%s) id WHERE pg_try_advisory_lock(hashtext(%s), id)", [self.ids, key])
+        ids = {row[0] for row in cr.fetchall()}
         try:
-            signed = self._signed_dossier()
-            gateway = self.provider_id._gateway_of(run)
-        except signature.SignatureError:
-            self._hold_back()
-            return False
-        except gateways.GatewayError as error:
+            reserved = self.filtered(lambda registration: registration.id in ids)
+            if reserved != self:
+                self._look_again()
+            yield reserved
+        except BaseException:
+            cr.rollback()
+            raise
+        finally:
+            cr.execute("SELECT pg_advisory_unlock(hashtext(%s), id) FROM unnest(%s) id", [key, [*ids]])
+
+    def _begin_attempts(self, run):
+        """Return `{id: Attempt}` of those that can be handed over now, whose attempt is committed.
+
+        A gateway that cannot be used is no attempt, and neither is a dossier without a valid signature.
+        """
+        locked = self.try_lock_for_update()
+        if locked != self:
+            self._look_again()
+        locked.invalidate_recordset()
+        attempts = {}
+        for registration in locked.filtered(lambda r: r.state == "to_send" and not r.submitted_at):
+            try:
+                registration.provider_id._gateway_of(run)
+                attempts[registration.id] = Attempt(registration._signed_dossier(), bool(registration.attempted_at))
+            except signature.SignatureError:
+                registration._for_reader()._hold_back()
+            except gateways.GatewayError as error:
+                registration._for_reader()._on_unsent(error)
+        first = self.browse(number for number, attempt in attempts.items() if not attempt.is_repeat)
+        if first:
+            first.write({"attempted_at": fields.Datetime.now()})
+        self._commit()
+        return attempts
+
+    def _lanes(self, attempts, run):
+        """Return the calls of these attempts, as `tools.side_by_side` takes them: so many at once for each I-VAN."""
+        records = self.browse(attempts)
+        return [
+            some.provider_id._lane(run, {r.id: attempts[r.id].call(r.client_reference) for r in some})
+            for some in records.grouped("provider_id").values()
+        ]
+
+    def _take_outcomes(self, attempts, outcomes, run):
+        """Store what calls gave, `{id: Outcome}`: first the receipts, and nothing else with them."""
+        records = self.browse(outcomes)
+        received = records.filtered(lambda r: outcomes[r.id].value is not None)
+        try:
+            faults = received._store_receipts(attempts, outcomes)
+        except OperationalError:
+            # What is known of them is asked again, as after a crash.
+            self.env.cr.rollback()
+            _logger.info("Receipts of BHXH registrations %s could not be stored; they are asked about", received.ids)
+            received._look_again()
+            faults = {}
+        for registration in received.filtered(lambda r: faults.get(r.id)):
+            registration._for_reader()._note_faults(faults[registration.id])
+        for registration in records - received:
+            registration._take_failure(attempts[registration.id], outcomes[registration.id], run)
+        self._commit()
+
+    def _store_receipts(self, attempts, outcomes):
+        """Store and commit the receipts of these; return `{id: faults}` of the answers.
+
+        Nothing else is written with the receipts, so that nothing else can make their transaction fail. Whoever is
+        working on one of the rows at this moment is waited for.
+        """
+        if not self:
+            return {}
+        for attempt in reversed(range(STORE_TRIES)):
+            try:
+                self.env.execute_query(
+                    SQL("SELECT id FROM l10n_vn_ibhxh_registration WHERE id IN %s ORDER BY id FOR UPDATE", self._ids)
+                )
+                break
+            except OperationalError:
+                if not attempt:
+                    raise
+                self.env.cr.rollback()
+        self.invalidate_recordset()
+        receipts, faults = {}, {}
+        for registration in self.filtered(lambda r: r.state == "to_send" and not r.submitted_at):
+            answer = outcomes[registration.id].value
+            if isinstance(answer, gateways.Progress):
+                receipts[registration] = {"submitted_at": registration.attempted_at}
+                faults[registration.id] = answer.faults
+            else:
+                submitted_at, faults[registration.id] = registration._possible_time(answer)
+                receipts[registration] = {
+                    "submitted_at": submitted_at,
+                    "receipt": json.dumps(answer.raw, ensure_ascii=False, sort_keys=True),
+                }
+            receipts[registration].update(self._numbered(answer.dossier_number))
+        self._write_each({}, receipts)
+        self._commit()
+        return faults
+
+    def _take_failure(self, attempt, outcome, run):
+        """Set what follows where a call gave no receipt; whatever goes wrong with that, the next try is set."""
+        registration = self._for_reader()
+        try:
+            if not registration._lock_if("to_send"):
+                return
+            is_called = not (outcome.is_late or isinstance(outcome.error, side_by_side.NotCalled))
+            if not is_called and not attempt.is_repeat:
+                registration.attempted_at = False
+            if not outcome.is_late:
+                error = outcome.error
+                registration._on_failure(error.reason if isinstance(error, side_by_side.NotCalled) else error, run)
+        except OperationalError:
+            self.env.cr.rollback()
+            self._look_again()
+        except Exception:
+            self.env.cr.rollback()
+            self._put_off_faulty()
+
+    def _on_failure(self, error, run):
+        """Set what follows from what a gateway raised instead of a receipt. Raises what is no `GatewayError`."""
+        if isinstance(error, gateways.Refused):
+            self._on_gateway_refusal(error)
+        elif isinstance(error, gateways.Unsupported):
+            self._postpone(
+                self.env._(
+                    "%(provider)s takes no such dossier from Odoo. Lodge the signed file on its portal.",
+                    provider=self.provider_id.name,
+                )
+            )
+        elif isinstance(error, gateways.GatewayError):
+            self.provider_id._end_run(run, error)
             self._on_unsent(error)
-            return False
-        is_repeat = bool(self.attempted_at)
-        if not is_repeat:
-            self.attempted_at = fields.Datetime.now()
-            self._commit()
-            if not self._lock_if("to_send"):
-                return False
-        return bool(self.submitted_at) or self._hand_over(gateway, signed, is_repeat, run)
+        else:
+            raise error
 
     def _hold_back(self):
         """What carries no valid signature leaves Odoo by no way; a person has to know."""
@@ -181,43 +318,6 @@ class L10n_Vn_IbhxhRegistrationSending(models.AbstractModel):
             self.env.cr.rollback()
             self._look_again()
         self._commit()
-
-    def _hand_over(self, gateway, signed, is_repeat, run):
-        """Hand the `signed` dossier to the gateway and store its receipt at once; return whether there is one.
-
-        Nothing else is written with the receipt, so that nothing else can make its transaction fail.
-        """
-        try:
-            known = gateway.progress(self.client_reference) if is_repeat else None
-            if known:
-                receipt = {"submitted_at": self.attempted_at, **self._numbered(known.dossier_number)}
-                faults = known.faults
-            else:
-                answer = gateway.submit(signed, self.client_reference)
-                submitted_at, faults = self._possible_time(answer)
-                receipt = {
-                    "submitted_at": submitted_at,
-                    **self._numbered(answer.dossier_number),
-                    "receipt": json.dumps(answer.raw, ensure_ascii=False, sort_keys=True),
-                }
-        except gateways.Refused as refusal:
-            self._on_gateway_refusal(refusal)
-        except gateways.Unsupported:
-            self._postpone(
-                self.env._(
-                    "%(provider)s does not accept this kind of dossier from Odoo. Lodge the signed file on its portal.",
-                    provider=self.provider_id.name,
-                )
-            )
-        except gateways.GatewayError as error:
-            self.provider_id._end_run(run, error)
-            self._on_unsent(error)
-        else:
-            self.with_context(tracking_disable=True).write(receipt)
-            self._commit()
-            self._note_faults(faults)
-            return True
-        return False
 
     def _possible_time(self, receipt):
         """Return when the dossier was accepted (UTC), and the faults of the receipt.

@@ -121,17 +121,48 @@ class TestDeadlines(IbhxhCommon):
 
     # -- VSS is late -------------------------------------------------------------------------------------------------
 
+    def _due(self, registration, submitted_at):
+        registration.sudo().submitted_at = submitted_at
+        return registration._answers_due()[registration]
+
+    def test_j_what_companies_share_is_counted_once(self):
+        """Companies that work on the same days; one with a holiday of its own is counted by itself."""
+        other, other_with = self.env["res.company"].create([{"name": "Đơn vị B"}, {"name": "Đơn vị C"}])
+        calendar = self.company.resource_calendar_id
+        for company in other | other_with:
+            company.resource_calendar_id = calendar.copy({"company_id": company.id})
+        self.env["resource.calendar.leaves"].create(
+            {
+                "name": "Nghỉ",
+                "calendar_id": other_with.resource_calendar_id.id,
+                "company_id": other_with.id,
+                "date_from": datetime(2026, 3, 3, 17, 0),
+                "date_to": datetime(2026, 3, 4, 17, 0),
+            }
+        )
+        registrations = self.env["l10n_vn_ibhxh.registration"].create(
+            [{"company_id": c.id, "submitted_at": fields.Datetime.now()} for c in (self.company, other, other_with)]
+        )
+        counted = []
+        count = type(calendar).plan_days
+        self.patch(type(calendar), "plan_days", lambda *args, **kw: counted.append(1) or count(*args, **kw))
+        due = registrations._answers_due()
+        self.assertEqual(
+            list(due.values()), [datetime(2026, 3, 5, 17, 0), datetime(2026, 3, 5, 17, 0), datetime(2026, 3, 6, 17, 0)]
+        )
+        self.assertEqual(len(counted), 2)
+
     def test_three_working_days_over_a_week_end(self):
         # NOW is Monday 2 March 2026, 10:04 in Viet Nam; the third working day after it is Thursday the 5th.
         registration = self._sent()
         self.assertEqual(registration.answer_due_at, datetime(2026, 3, 5, 17, 0))
         with freeze_time("2026-03-06 02:00:00"):
-            self.assertEqual(registration._answer_due(fields.Datetime.now()), datetime(2026, 3, 11, 17, 0))
+            self.assertEqual(self._due(registration, fields.Datetime.now()), datetime(2026, 3, 11, 17, 0))
 
     def test_the_day_is_viet_nams(self):
         # 18:00 UTC on Monday is Tuesday in Viet Nam.
         registration = self._sent()
-        self.assertEqual(registration._answer_due(datetime(2026, 3, 2, 18, 0)), datetime(2026, 3, 6, 17, 0))
+        self.assertEqual(self._due(registration, datetime(2026, 3, 2, 18, 0)), datetime(2026, 3, 6, 17, 0))
 
     def test_public_holidays_count_whenever_they_are_entered(self):
         registration = self._sent()
@@ -140,9 +171,9 @@ class TestDeadlines(IbhxhCommon):
         vals = {"name": "Giỗ Tổ", "date_from": "2026-03-03 17:00:00", "date_to": "2026-03-04 16:59:59"}
         stranger = self.env["res.company"].create({"name": "Công ty khác"})
         holidays.with_company(stranger).create({**vals, "calendar_id": False}).flush_recordset()
-        self.assertEqual(registration._answer_due(fields.Datetime.now()), datetime(2026, 3, 5, 17, 0))
+        self.assertEqual(self._due(registration, fields.Datetime.now()), datetime(2026, 3, 5, 17, 0))
         holidays.with_company(self.company).create({**vals, "calendar_id": False}).flush_recordset()
-        self.assertEqual(registration._answer_due(fields.Datetime.now()), datetime(2026, 3, 6, 17, 0))
+        self.assertEqual(self._due(registration, fields.Datetime.now()), datetime(2026, 3, 6, 17, 0))
         self._at("2026-03-05 18:00:00")
         self.assertFalse(self._activities(registration, "not answered"), "put off by the holiday")
         self.assertEqual(registration.answer_due_at, datetime(2026, 3, 6, 17, 0))
@@ -173,7 +204,7 @@ class TestDeadlines(IbhxhCommon):
     def test_company_without_calendar_works_monday_to_friday(self):
         self.company.resource_calendar_id = False
         registration = self._sent()
-        self.assertEqual(registration._answer_due(datetime(2026, 3, 5, 3, 0)), datetime(2026, 3, 10, 17, 0))
+        self.assertEqual(self._due(registration, datetime(2026, 3, 5, 3, 0)), datetime(2026, 3, 10, 17, 0))
 
     # -- it does not get away ----------------------------------------------------------------------------------------
 

@@ -88,7 +88,7 @@ class TestSending(IbhxhCommon):
     def test_a_conflict_with_another_host_alarms_nobody(self):
         """The row was changed since this transaction began: it is looked at again, and nothing is written on it."""
         model = type(self.registration)
-        with patch.object(model, "_get_receipt", side_effect=SerializationFailure):
+        with patch.object(model, "_begin_attempts", side_effect=SerializationFailure):
             self._send()
         self.assertFalse(self.registration.error_message)
         self.assertFalse(self.registration.retry_at)
@@ -102,7 +102,7 @@ class TestSending(IbhxhCommon):
             raise ZeroDivisionError
 
         with (
-            patch.object(type(self.registration), "_get_receipt", sent_by_another),
+            patch.object(type(self.registration), "_begin_attempts", sent_by_another),
             self.assertLogs("odoo.addons.l10n_vn_ibhxh", level="ERROR"),
         ):
             self._send()
@@ -124,7 +124,7 @@ class TestSending(IbhxhCommon):
 
     def test_a_receipt_whose_consequences_were_lost_is_gone_on_with(self):
         """As after a crash between the two transactions: the gateway is not called again."""
-        self.registration.sudo()._get_receipt({})
+        self.registration.sudo()._get_receipts({})
         self.assertEqual(self.registration.state, "to_send")
         self.assertEqual(self.registration.dossier_number, "03706/2026/001")
         self._send()
