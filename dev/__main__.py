@@ -19,7 +19,8 @@ HELP = """./run COMMAND …
   bench [--short|--long]   what the parts cost, into docs/benchmarks.md; --short: under 3 minutes, writes nothing;
                            --only server | agent | follow | mails | end-to-end: a part, writes nothing
   package                  both wheels, tried in an empty environment: install, use, upgrade, uninstall, install again,
-                           and upgrade what earlier releases have written
+                           and upgrade what earlier releases have written; the agent's installer for Windows (made
+                           under Wine) and its Debian package. `wheels` or `programs` makes one half
   release VERSION          keep the tagged release for the next ones to be upgraded from
   lint                     ruff, mypy, pylint-odoo, the OCA checks
   i18n [DB]                the addon's terms into i18n/; lists those that vi.po does not translate yet

@@ -181,8 +181,6 @@ class Program:
             self._show_panel("link", link=str(message.get("link", "")))
         elif operation == "open":
             self._open()
-        elif operation == "start" and not self._status.paired:
-            self._show_panel("pair")
 
     def _on_action(self, action: str) -> None:
         if action == "quit":

@@ -174,7 +174,9 @@ def autostart(platform: str = sys.platform) -> Autostart:
 def start_command(arguments: Sequence[str], platform: str = sys.platform) -> list[str]:
     """What the system shall start: this same program, without a console window on Windows."""
     if getattr(sys, "frozen", False):
-        return [sys.executable, *arguments]
+        program = Path(sys.executable)
+        # Whichever of the two programs of Windows this is: the one without a console.
+        return [str(program.with_name("ibhxh-agent.exe") if platform == "win32" else program), *arguments]
     python = Path(sys.executable)
     if platform == "win32" and python.with_name("pythonw.exe").exists():
         python = python.with_name("pythonw.exe")

@@ -19,8 +19,8 @@ from ibhxh_agent.untrusted import harmless
 #: Characters; a link of Odoo has about 120.
 _LONGEST = 1000
 _CODE = re.compile(r"[A-Z0-9]{4}-?[A-Z0-9]{4}", re.ASCII)
-#: Names that Odoo accepts for a database.
-_DATABASE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}", re.ASCII)
+#: PostgreSQL's longest name; it travels in a header.
+_DATABASE = re.compile(r"[ -~]{1,63}", re.ASCII)
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,7 @@ from people import Box, LeaseBook, Person, claimed
 from ibhxh_agent import logs, runner, untrusted
 from ibhxh_agent.batch import BatchSigner
 from ibhxh_agent.client import Client, Credentials, Server, ServerError, Unreachable
+from ibhxh_agent.config import Folder
 from ibhxh_agent.doorbell import Doorbell, _rings
 from ibhxh_agent.errors import AgentError
 from ibhxh_agent.frames import FrameError, read_frame
@@ -190,7 +191,7 @@ def test_s26_no_value_of_a_heartbeat_ends_the_agent(odoo, tmp_path, name, value)
     odoo.faults.append(("heartbeat", 200, json.dumps(answer).encode()))
     client = Client(Server.parse(odoo.url), odoo.database, Credentials(odoo.key, odoo.agent))
     outbox = type("Outbox", (), {"at_once": 1})()
-    agent = runner.Agent(client, TokenManager([]), None, outbox, None, None)
+    agent = runner.Agent(client, TokenManager([]), None, outbox, Folder(tmp_path), None)
     agent._resume = False
     wait = agent._turn(False)
     assert 0 < wait <= runner.SLOWEST_POLL

@@ -113,7 +113,7 @@ def until_done(keyboard, condition, *keys):
 
 
 def test_an_unpaired_computer_pairs_in_the_window(program, odoo, keyboard, hsm):
-    process = program.start("start")
+    process = program.start("open")
     keyboard.wait_for_window()
     # Address, then code; what is missing is said, and what was typed stays.
     for typed in (odoo.url, odoo.code):

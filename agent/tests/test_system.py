@@ -111,7 +111,7 @@ def test_windows_starts_without_a_console(tmp_path, monkeypatch):
     (tmp_path / "pythonw.exe").touch()
     assert autostart.start_command(["run"], "win32") == [str(tmp_path / "pythonw.exe"), "-m", "ibhxh_agent", "run"]
     monkeypatch.setattr(sys, "frozen", True, raising=False)
-    assert autostart.start_command(["run"], "win32") == [sys.executable, "run"]
+    assert autostart.start_command(["run"], "win32") == [str(tmp_path / "ibhxh-agent.exe"), "run"]
 
 
 @pytest.mark.parametrize(

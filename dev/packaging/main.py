@@ -1,6 +1,7 @@
 """`./run package`: both wheels built, installed into an empty environment with Odoo; the addon installed, used,
 upgraded, uninstalled (nothing may be left behind) and installed again; what earlier releases have written,
-upgraded; and the other ways of installing that README names. About six minutes."""
+upgraded; the other ways of installing that README names; and the agent's installer for Windows and its package for
+Debian. About a quarter of an hour; `./run package wheels` and `./run package programs` make one half."""
 
 from __future__ import annotations
 
@@ -16,7 +17,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from .. import database
 from ..console import Problem, say
 from ..paths import ADDON, RUNTIME
-from . import installs, leftovers, upgrade
+from . import installs, leftovers, programs, upgrade
 from .environment import EXAMPLE, Environment, build
 from integration.ca import CertificateAuthority
 
@@ -24,12 +25,13 @@ TRIAL = Path(__file__).with_name("trial.py")
 
 
 def run(arguments: list[str]) -> int:
-    """Do all of it; the wheels stay in .runtime/dist.
+    """Do all of it; what was made stays in .runtime/dist.
 
+    :param arguments: `wheels` or `programs` for one half
     :return: 0; what goes wrong is raised
     """
-    if arguments:
-        raise Problem("./run package takes no arguments.", "./run package")
+    if arguments not in ([], ["wheels"], ["programs"]):
+        raise Problem("./run package takes no arguments, or wheels or programs.", "./run package")
     started = time.monotonic()
 
     def step(text: str) -> None:
@@ -42,25 +44,34 @@ def run(arguments: list[str]) -> int:
     folder = RUNTIME / name
     try:
         folder.mkdir()
-        step("building the wheels")
-        addon, agent = build(dist)
-        step(f"built {addon.name} and {agent.name}; an empty environment with Odoo")
-        environment = Environment(folder / "venv")
-        environment.install_odoo_requirements()
-        step("pip install of both wheels")
-        environment.pip_install(addon, agent)
-        environment.program("ibhxh-agent", "--help")
-        environment.pip_check()
-        database.fresh(name, install=False)
-        environment.write_config(folder / "odoo.conf", name)
-        fresh = _cycle(environment, name, step)
-        upgrade.check(environment, folder, f"{name}_upgrade", fresh, step)
-        installs.check(addon, folder, f"{name}_installs", step)
+        if arguments != ["wheels"]:
+            installer, _package = programs.make(dist, folder / "programs", step)
+            step("signing with throw-away keys, in a file and in a token")
+            programs.prove_signing(installer, folder / "programs")
+        if arguments != ["programs"]:
+            _wheels(dist, folder, name, step)
     finally:
         database.drop(name)
         shutil.rmtree(folder, ignore_errors=True)
-    step(f"all well; the wheels are in {dist.relative_to(RUNTIME.parent)}")
+    step(f"all well; what was made is in {dist.relative_to(RUNTIME.parent)}")
     return 0
+
+
+def _wheels(dist: Path, folder: Path, name: str, step: Callable[[str], None]) -> None:
+    step("building the wheels")
+    addon, agent = build(dist)
+    step(f"built {addon.name} and {agent.name}; an empty environment with Odoo")
+    environment = Environment(folder / "venv")
+    environment.install_odoo_requirements()
+    step("pip install of both wheels")
+    environment.pip_install(addon, agent)
+    environment.program("ibhxh-agent", "--help")
+    environment.pip_check()
+    database.fresh(name, install=False)
+    environment.write_config(folder / "odoo.conf", name)
+    fresh = _cycle(environment, name, step)
+    upgrade.check(environment, folder, f"{name}_upgrade", fresh, step)
+    installs.check(addon, folder, f"{name}_installs", step)
 
 
 def _cycle(environment: Environment, name: str, step: Callable[[str], None]) -> upgrade.Fresh:
