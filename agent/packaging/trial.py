@@ -127,6 +127,14 @@ def until(condition: Callable[[], Any], what: str, seconds: float = 120) -> Any:
     return found
 
 
+def open_link(link: str) -> None:
+    """As a browser does. Wine 8 finds no scheme of an account, so there its command is run as it is registered."""
+    if hasattr(ctypes.windll.ntdll, "wine_get_version"):
+        subprocess.Popen(value(rf"{LINKS}\shell\open\command", "").replace("%1", link))
+    else:
+        os.startfile(link)
+
+
 def alt(letter: str) -> None:
     """Press Alt and a letter, in whatever window has the keyboard."""
     for key, up in ((_MENU_KEY, 0), (ord(letter), 0), (ord(letter), _KEY_UP), (_MENU_KEY, _KEY_UP)):
@@ -155,7 +163,7 @@ def main(installer: Path, pictures: Path | None) -> int:
     print("installed, and running", flush=True)
 
     link = f"ibhxh-agent://pair?server={quote(odoo.url, safe='')}&database={odoo.database}&code={odoo.code}"
-    os.startfile(link)
+    open_link(link)
     window = until(lambda: user32.FindWindowW(None, text("panel_title")), "the link's question did not come")
     picture("link")
 
