@@ -30,7 +30,7 @@ class SecretStore:
 
     def __init__(self, folder: Folder) -> None:
         self._file = folder.path / "secrets.json"
-        self._keyring = _usable_keyring()
+        self._keyring = usable_keyring()
 
     @property
     def place(self) -> str:
@@ -111,7 +111,8 @@ def _opened(kept: str) -> str | None:
         return None
 
 
-def _usable_keyring() -> Any:
+def usable_keyring() -> Any:
+    """The package ``keyring`` where it has a place of its own for secrets, else ``None``."""
     try:
         keyring = importlib.import_module("keyring")
         backend = keyring.get_keyring()

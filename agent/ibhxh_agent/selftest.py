@@ -23,7 +23,7 @@ def run(environment: dict[str, str]) -> Iterator[tuple[str, str]]:
         "release_keys.json": _release_keys,
         "XML signatures": _signature,
         "token child": _token_child,
-        "keyring": lambda: _import("keyring"),
+        "keyring": _keyring,
     }
     if has_display(sys.platform, environment):
         parts |= {"window": _window, "tray icon": _tray}
@@ -55,6 +55,15 @@ def _release_keys() -> None:
 def _signature() -> None:
     _import("ibhxh_agent.xmlsign")
     _import("signxml")
+
+
+def _keyring() -> None:
+    from ibhxh_agent.secretstore import usable_keyring
+
+    _import("keyring")
+    # Each Windows and macOS has one: without it, Odoo's key would lie in a file.
+    if sys.platform in ("win32", "darwin") and usable_keyring() is None:
+        raise RuntimeError("no keyring")
 
 
 def _token_child() -> None:
