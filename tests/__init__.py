@@ -46,6 +46,7 @@ from . import (
     test_registration,
     test_remote_signing,
     test_report,
+    test_screens,
     test_security,
     test_sending,
     test_signing_service,
