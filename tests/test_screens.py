@@ -286,7 +286,7 @@ class TestInTheBrowser(IbhxhCommon, PatientBrowserCase):
                 "open": {**registration._get_records_action(), "views": [[False, "form"]]},
                 "ready": ".o_form_view .o_l10n_vn_ibhxh_open_portal",
                 "look": f"[{statusbar}.filter((item) => !item.classList.contains('d-none')).length, "
-                "document.querySelectorAll('.o_form_view .btn-primary').length]",
+                "document.querySelectorAll('.o_statusbar_buttons .btn-primary, .alert .btn-primary').length]",
             },
             {
                 "name": "wizard",
