@@ -18,14 +18,16 @@ from .demo import setup_scene
 from .demo.companies import Company
 from .demo.demo import PICTURES as DEMO_PICTURES
 from .demo.demo import Demo, running
-from .demo.registering import PHONE, Clerk
+from .demo.registering import MODEL, PHONE, Clerk
 from .demo.transcript import Transcript
 from .odoo import ADMIN_LOGIN
 from .paths import ROOT
 from integration.browser import Browser
 from integration.companies import tax_code
 from integration.odoo_browser import HR_APP, WIZARD_TITLE, OdooPage
+from integration.phone_case import add_account, make_service
 from integration.stack import CLERK, HOLDER, MAILBOX
+from integration.waiting import until
 
 PICTURES = ROOT / "docs" / "img"
 APPS_PAGE = ROOT / "static" / "description"
@@ -65,6 +67,8 @@ def _companies() -> dict[str, Company]:
         Company("refused", "CÔNG TY TNHH HƯNG THỊNH", tax_code("010999915", right=False)),
         Company("expired", "CÔNG TY TNHH HOA SEN", tax_code("010999916")),
         Company("new", "HỢP TÁC XÃ ĐỒNG TÂM", tax_code("010999917")),
+        Company("phone-vi", "CÔNG TY TNHH ĐIỆN THOẠI", tax_code("010999919"), has_token=False),
+        Company("phone-en", "CÔNG TY TNHH DI ĐỘNG", tax_code("010999920"), has_token=False),
     )
     return {row.key: row for row in rows}
 
@@ -102,6 +106,7 @@ class _Studio:
                 self._pair()
                 self.demo.pc.plug_in(self.demo.slots)
             self._five_steps(self.demo.companies[language])
+            self._on_phone(self.demo.companies[f"phone-{language}"])
         self._speak("vi")
         self._every_state()
         for language in LANGUAGES:
@@ -251,6 +256,42 @@ class _Studio:
         self.clerk.await_state(registration, "confirmed")
         odoo.show()
         self._save(page, "confirmed", height=640)
+
+    def _on_phone(self, company: Company) -> None:
+        """Remote signing: the service, the account, what Odoo shows and what the app shows."""
+        stack = self.demo.stack
+        number = f"00109901{company.tax_code[-4:]}"
+        stack.control.add_key(number, company.tax_code, company.name)
+        service = make_service(stack, "vnpt", name="VNPT SmartCA")
+        admin = self._page(ADMIN_LOGIN, company.record)
+        admin.go(f"l10n_vn_ibhxh.l10n_vn_ibhxh_remote_service_action/{service}")
+        admin.page.locator("[name=client_id]").wait_for()
+        self._save(admin.page, "phone-service", height=560)
+        admin.page.context.close()
+
+        account = add_account(stack.person(HOLDER), service, number, company.record)
+        holder = self._page(HOLDER, company.record)
+        holder.go(f"l10n_vn_ibhxh.l10n_vn_ibhxh_remote_account_action/{account}")
+        holder.page.locator("[name=certificate_ids] .o_data_row").wait_for()
+        self._save(holder.page, "phone-account", height=480)
+        holder.page.context.close()
+
+        registration = self.clerk.press_register(company)
+        odoo = self._page(CLERK, company.record)
+        odoo.go(f"l10n_vn_ibhxh.l10n_vn_ibhxh_registration_action/{registration}")
+        odoo.page.locator("[name=phone_signing]").wait_for()
+        self._save(odoo.page, "phone-compare", odoo.page.locator("button[name=action_send_to_phone]"), height=760)
+        self.clerk.person.press(MODEL, registration, "action_send_to_phone")
+        until("the request on the phone", lambda: stack.control.on_phone(number))
+        app = self.browser.page()
+        app.goto(f"{stack.sandbox_url}/phone/#{number}")
+        app.locator("#waiting h2").wait_for()
+        self._save(app, "phone-app", target=app.locator("main"))
+        app.context.close()
+        odoo.page.context.close()
+        # Nothing is left waiting for the pictures that follow.
+        stack.control.decide(stack.control.on_phone(number)[0]["reference"], "confirmed")
+        self.clerk.await_state(registration, "to_activate")
 
     def _every_state(self) -> None:
         """Bring the other companies into the states that an overview has to show."""

@@ -99,6 +99,34 @@ class SandboxControl:
         rows: list[dict[str, Any]] = self._call("GET", "dossiers?document=1")
         return rows
 
+    # -- remote signing ----------------------------------------------------------------------------------------------
+
+    def add_key(self, user: str, tax_code: str, name: str) -> bytes:
+        """Give somebody a key at the remote signing service; returns the certificate (DER)."""
+        person = self._call("POST", "remote/people", {"user": user, "tax_code": tax_code, "name": name})
+        return base64.b64decode(person["certificate"])
+
+    def on_phone(self, user: str) -> list[dict[str, Any]]:
+        """The requests that this person's phone shows: `reference`, `description`, `documents`, `seconds`."""
+        rows: list[dict[str, Any]] = self._call("GET", "remote/requests")["waiting"]
+        return [row for row in rows if row["user"] == user]
+
+    def count_signed(self, user: str) -> int:
+        """How often the service has made the signatures of a request of this person's."""
+        return sum(row["signed"] for row in self._started(user))
+
+    def count_started(self, user: str) -> int:
+        """How many requests were put on this person's phone."""
+        return len(self._started(user))
+
+    def _started(self, user: str) -> list[dict[str, Any]]:
+        rows: list[dict[str, Any]] = self._call("GET", "remote/requests")["started"]
+        return [row for row in rows if row["user"] == user]
+
+    def decide(self, reference: str, state: str) -> None:
+        """Confirm (`confirmed`) or refuse (`refused`) a request on the phone."""
+        self._call("POST", "remote/decide", {"reference": reference, "state": state})
+
     def activate(self, token: str, code: str) -> None:
         """Enter the code on the portal's page."""
         answer = self._session.post(f"{self._url}/portal/activations/{token}", json={"code": code}, timeout=60)

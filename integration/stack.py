@@ -553,6 +553,10 @@ class Stack:
         finally:
             self.sql("UPDATE ir_cron SET active = true WHERE id = %s", [self._cron(cron)])
 
+    def switch_on(self, cron: str) -> None:
+        """Switch a scheduled action on, from now on."""
+        self.sql("UPDATE ir_cron SET active = true WHERE id = %s", [self._cron(cron)])
+
     def due(self, cron: str) -> bool:
         """Whether a trigger of a scheduled action waits whose time has come."""
         query = "SELECT 1 FROM ir_cron_trigger WHERE cron_id = %s AND call_at <= now() AT TIME ZONE 'utc'"

@@ -188,6 +188,10 @@ REMOTE_FAILURES = {
     "unreachable": _lt(
         "The remote signing service was not reached, and nothing is on the phone. Sign again in a few minutes."
     ),
+    "lost": _lt(
+        "The connection to the remote signing service broke, so no signature comes of this request. If the app on the "
+        "phone shows it, refuse it there; then sign again."
+    ),
     "unanswered": _lt(
         "The remote signing service gave no answer for an hour, so Odoo has no signature. Sign again once the service "
         "works."

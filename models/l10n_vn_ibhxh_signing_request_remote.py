@@ -326,7 +326,9 @@ class L10n_Vn_IbhxhSigningRequestRemote(models.AbstractModel):
         elif isinstance(outcome, remote.NotKnown):
             for request in current:
                 # A start that was answered is known at once; one whose answer was lost may take a moment.
-                if request.remote_state == "waiting" or request.started_at + APPEARS <= now:
+                if request.remote_state == "waiting":
+                    request._fail("lost", "")
+                elif request.started_at + APPEARS <= now:
                     request._fail("unreachable", "")
                 else:
                     request._wait(now, "unknown")

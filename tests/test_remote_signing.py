@@ -299,7 +299,7 @@ class TestRemoteFaults(RemoteCase):
         "short_value": "invalid_signature",
         "wrong_doc_id": "service_failed",
         "missing_doc_id": "service_failed",
-        "forgotten": "unreachable",
+        "forgotten": "lost",
     }
 
     def outcome(self, registration):

@@ -550,9 +550,9 @@ class TestCsc(RemoteCase):
             self.assertEqual(self.poll(self.HANDLE).values, self.values)
 
     def test_what_cannot_be_asked_about(self):
-        self.assertIsInstance(self.outcome(lambda: self.csc(1).poll(REFERENCE, USER, self.items, {})), remote.NotKnown)
+        self.assert_refused(self.outcome(lambda: self.csc(1).poll(REFERENCE, USER, self.items, {})), "lost")
         for handle in ({}, {"handle": "h"}, {"certificate": "c"}):
-            self.assertIsInstance(self.poll(handle), remote.NotKnown)
+            self.assert_refused(self.poll(handle), "lost")
         self.play(**self.well(authorizeCheck=reply(404, {"error": "invalid_request"})))
         self.assertIsInstance(self.poll(self.HANDLE), remote.NotKnown)
 

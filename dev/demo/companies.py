@@ -31,6 +31,7 @@ def companies() -> dict[str, Company]:
         Company("gateway", "CÔNG TY CỔ PHẦN MẤT MẠNG", tax_code("010999906")),
         Company("life", "CÔNG TY TNHH TRỌN ĐỜI", tax_code("010999908")),
         Company("elsewhere", "CÔNG TY TNHH TỰ NỘP TRÊN CỔNG", tax_code("010999910"), has_token=False),
+        Company("phone", "CÔNG TY TNHH KÝ BẰNG ĐIỆN THOẠI", tax_code("010999911"), has_token=False),
         Company("yours", "CÔNG TY TNHH ĐẾN LƯỢT BẠN", tax_code("010999907")),
     )
     return {row.key: row for row in rows}

@@ -49,7 +49,7 @@ def play(clerk: Clerk, browser: Browser) -> None:
         row = clerk.await_state(registration, "to_send", "sent", "to_activate")
         transcript.saw(f"{row['name']}: signed on the token, the signature verified by Odoo; Email {MAILBOX}")
     with transcript.step("The signed file passes xmlsec1, another implementation than Odoo's and the agent's"):
-        transcript.saw(_xmlsec1(clerk.signed_document(registration), company.certificate))
+        transcript.saw(xmlsec1(clerk.signed_document(registration), company.certificate))
     with transcript.step("Bước 4: the I-VAN accepts and numbers the dossier; VSS's mail brings code and link"):
         row = clerk.await_state(registration, "to_activate")
         transcript.saw(f"dossier {row['dossier_number']}, accepted at {row['submitted_at']} UTC")
@@ -75,8 +75,8 @@ def pair(clerk: Clerk) -> str:
     return clerk.demo.pc.pair(clerk.demo.stack.url, shown["context"]["default_code"], "Máy của giám đốc")
 
 
-def _xmlsec1(document: bytes, certificate: bytes) -> str:
-    """Verify with the xmlsec1 program and the certificate (DER) that was issued for the token; returns its verdict."""
+def xmlsec1(document: bytes, certificate: bytes) -> str:
+    """Verify with the xmlsec1 program and the certificate (DER) that was issued; returns its verdict."""
     with tempfile.TemporaryDirectory() as folder:
         signed, issued = Path(folder, "signed.xml"), Path(folder, "certificate.der")
         signed.write_bytes(document)

@@ -8,7 +8,7 @@ from contextlib import suppress
 
 from ..console import Problem, say
 from ..odoo import ADMIN_LOGIN
-from . import elsewhere_scene, happy_scene, life_scenes, mail_scenes, setup_scene, trouble_scenes
+from . import elsewhere_scene, happy_scene, life_scenes, mail_scenes, phone_scene, setup_scene, trouble_scenes
 from .companies import companies
 from .demo import Demo, running
 from .registering import Clerk
@@ -22,6 +22,7 @@ SCENES: tuple[Callable[[Clerk, Browser], None], ...] = (
     mail_scenes.late_code,
     life_scenes.whole_life,
     elsewhere_scene.filed_at_portal,
+    phone_scene.signed_by_phone,
     trouble_scenes.wrong_pin,
     trouble_scenes.token_elsewhere,
     trouble_scenes.gateway_down,
@@ -90,6 +91,7 @@ Everything is left running. Now register a second company by hand:
             {ADMIN_LOGIN} / {demo.stack.passwords[ADMIN_LOGIN]}
   Portal    {demo.stack.sandbox_url}/
   Mailbox   {demo.stack.sandbox_url}/#/hop-thu   (every mail that the stand-in of VSS wrote)
+  Phone     {demo.stack.sandbox_url}/phone/#{phone_scene.NUMBER}   (the signing app of {demo.companies["phone"].name})
 
   1. Log in as {CLERK} and choose the company “{yours.name}” at the top right.
   2. iBHXH > Đăng ký GD BHXH điện tử; Email {MAILBOX}, any phone number; Đăng ký.

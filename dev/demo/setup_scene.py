@@ -35,10 +35,10 @@ def prepare(demo: Demo, transcript: Transcript) -> None:
         transcript.saw(f"{MAIL_SERVER} checks who sent a mail; Odoo acts on what comes from {VSS_DOMAIN} only")
     with transcript.step("The I-VAN connection, and a press on its check button"):
         stack.start_sandbox()
-        provider = stack.make_provider(stack.sandbox_url)
+        stack.provider = stack.make_provider(stack.sandbox_url)
         portal = {"portal_hosts": stack.sandbox_url.removeprefix("http://")}
         admin.call("l10n_vn_ibhxh.provider", "write", [admin.reference(PORTAL)], portal)
-        answer = admin.press("l10n_vn_ibhxh.provider", provider, "action_check")
+        answer = admin.press("l10n_vn_ibhxh.provider", stack.provider, "action_check")
         expect(answer["params"]["type"] == "success", f"the gateway's health, not: {answer['params']['message']}")
         transcript.saw(f"{stack.sandbox_url}/ivan/v1: {answer['params']['message']}")
 

@@ -217,10 +217,13 @@ class RemoteWeb:
         return shown
 
     async def _requests(self, request: web.Request) -> web.Response:
-        """What all phones show, how many requests were put on them, and how often each was signed."""
-        signed = {one.reference: one.signed for one in self._service.transactions.values()}
+        """What all phones show; all that was put on them, and how often each was signed."""
+        started = [
+            {"reference": one.reference, "user": one.person.user, "state": one.state, "signed": one.signed}
+            for one in map(self._service.aged, self._service.transactions.values())
+        ]
         rows = [self._shown(one) for one in self._service.waiting()]
-        return answer({"waiting": rows, "starts": self._service.starts, "signed": signed})
+        return answer({"waiting": rows, "starts": self._service.starts, "started": started})
 
     def _shown(self, transaction: Transaction) -> dict[str, Any]:
         return {

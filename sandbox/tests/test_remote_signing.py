@@ -254,7 +254,7 @@ def test_activation_data_is_for_these_digests_once(service):
     assert "signAlgo" in service.sign_hash("csc1", sad, signAlgo="1.2.3").text
     assert service.sign_hash("csc1", sad).status_code == 200
     assert service.sign_hash("csc1", sad).status_code == 400
-    assert list(service.running.control("remote/requests")["signed"].values()) == [1]
+    assert [row["signed"] for row in service.running.control("remote/requests")["started"]] == [1]
 
 
 def test_refusals_in_the_words_of_the_dialect(service):
@@ -384,7 +384,7 @@ def test_reset_forgets_people(service):
     service.start("vnpt")
     service.running.control("reset", {})
     assert service.certificates("vnpt") == []
-    assert service.running.control("remote/requests") == {"waiting": [], "starts": 0, "signed": {}}
+    assert service.running.control("remote/requests") == {"waiting": [], "starts": 0, "started": []}
 
 
 def test_a_person_confirms_and_another_request_is_refused(page, service):  # noqa: F811 - the fixture

@@ -18,6 +18,7 @@ Code = Literal[
     "certificate_suspended",
     "quota",
     "service_failed",
+    "lost",
 ]
 
 
@@ -32,7 +33,8 @@ class ServiceRefused(RemoteError):
     """The service says that it will not sign.
 
     ``code``: ``refused`` (the person did), ``expired`` (nobody confirmed), ``service_settings`` (address, credentials,
-    profile), ``certificate_suspended`` (or expired, revoked, disabled), ``quota`` (used up), ``service_failed``.
+    profile), ``certificate_suspended`` (or expired, revoked, disabled), ``quota`` (used up), ``service_failed``,
+    ``lost`` (an answer did not arrive and cannot be asked for: no signature comes, whatever the person does).
     ``detail`` is for the log only, with the service's own words where it has some.
     """
 

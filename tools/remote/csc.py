@@ -267,7 +267,7 @@ class Csc1(_Csc):
 
     def poll(self, reference: str, user: str, items: Sequence[Item], handle: Mapping[str, str]) -> Waiting | Signed:
         """Version 1 cannot be asked: when the answer to ``start`` was lost, no signature comes from it any more."""
-        raise NotKnown("version 1 has no way to ask")
+        raise ServiceRefused("lost", "version 1 has no way to ask")
 
 
 @register("csc2")
@@ -305,7 +305,7 @@ class Csc2(_Csc):
     def poll(self, reference: str, user: str, items: Sequence[Item], handle: Mapping[str, str]) -> Waiting | Signed:
         """See `RemoteService`."""
         if not {"handle", "certificate", "algorithm"} <= handle.keys():
-            raise NotKnown("no handle was received")
+            raise ServiceRefused("lost", "no handle was received")
         answer = self._call(user, "credentials/authorizeCheck", {"handle": handle["handle"]})
         # One service answers 400 with a text about the request before instead of 202.
         if answer.status == 202 or (
