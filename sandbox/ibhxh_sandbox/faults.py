@@ -1,4 +1,4 @@
-"""Switches that spoil the answers of the gateway, some of them after the work was done."""
+"""Switches that break the answers of the gateway, some of them after the work was done."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class Fault:
     endpoint: str
     kind: str
     when: str = "before"
-    """`before`: the request is not looked at. `after`: it is carried out and committed, then the answer is spoilt."""
+    """`before`: the request is not looked at. `after`: it is carried out and committed, then the answer is broken."""
     count: int = 1
     skip: int = 0
     seconds: float = 30.0
@@ -81,7 +81,7 @@ class FaultBoard:
         self.active: list[Fault] = []
 
     def take(self, endpoint: str) -> Fault | None:
-        """The fault that hits this request, counted down; None when the weather is fine."""
+        """The fault that hits this request, counted down; None when there is none."""
         for fault in self.active:
             if fault.endpoint not in (endpoint, "any"):
                 continue
@@ -95,7 +95,7 @@ class FaultBoard:
         return None
 
 
-async def spoil(fault: Fault, request: web.Request, handler: Handler) -> web.StreamResponse:
+async def apply_fault(fault: Fault, request: web.Request, handler: Handler) -> web.StreamResponse:
     """Answer `request` the way the fault has it."""
     if fault.kind == "delay":
         await asyncio.sleep(fault.seconds)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from .faults import Handler, spoil
+from .faults import Handler, apply_fault
 from .problems import Problem
 from .server import Sandbox
 from .web_control import Control
@@ -35,15 +35,15 @@ def make_app(sandbox: Sandbox) -> web.Application:
             return response
 
     @web.middleware
-    async def weather(request: web.Request, handler: Handler) -> web.StreamResponse:
+    async def faulty(request: web.Request, handler: Handler) -> web.StreamResponse:
         name = getattr(request.match_info.route, "name", None)
         # The portal's calls are one endpoint; those of remote signing are the same in each dialect.
         endpoint = "portal" if name and name.startswith("portal") else (name or "").partition(".")[0]
         fault = sandbox.faults.take(endpoint) if endpoint else None
-        return await spoil(fault, request, handler) if fault else await handler(request)
+        return await apply_fault(fault, request, handler) if fault else await handler(request)
 
-    # The faults lie outside: "after" means that even an answer that is a problem has been made before it is spoilt.
-    app = web.Application(middlewares=[weather, problems], client_max_size=MAX_BODY)
+    # The faults lie outside: "after" means that even an answer that is a problem has been made by then.
+    app = web.Application(middlewares=[faulty, problems], client_max_size=MAX_BODY)
     control, portal = Control(sandbox), Portal(sandbox)
     remote = RemoteWeb(sandbox.remote, control.guarded, portal.phone)
     for part in (Gateway(sandbox), portal, control, remote):
