@@ -20,6 +20,10 @@ BROWSER = ("test_tours.py", "test_hoot.py", "test_calls.py")
 TOGETHER = (("kills", "agents"), ("gateway", "mail", "people", "secrets", "upgrade"), ("jobs",), ("hosts",))
 """The folders of integration/tests, by the stack that they share when all of them are run."""
 
+APART = ("windows",)
+"""Folders of integration/tests that run only when they are named: a Windows is made first, and the program built on it,
+which takes half an hour."""
+
 QUICK_ADDON = (
     "test_access.py",
     "test_agent_api.py",
@@ -80,7 +84,7 @@ def _suite(name: str) -> list[Job]:
         return [jobs.distribution("sandbox", "ibhxh_sandbox", ["tests"], weight=80)]
     if name == "integration":
         together = [folder for group in TOGETHER for folder in group]
-        groups = [*TOGETHER, *((folder,) for folder in _folders() if folder not in together)]
+        groups = [*TOGETHER, *((folder,) for folder in _folders() if folder not in (*together, *APART))]
         return [jobs.integration(" ".join(group), group, weight=300) for group in groups]
     return [jobs.integration(name, [name], weight=300)]
 
@@ -100,16 +104,17 @@ def _single(name: str, arguments: list[str]) -> Job:
         return jobs.addon(name, _with_targets(arguments, ADDONS, f"{ADDON}/tests"))
     if name in ("agent", "sandbox"):
         return jobs.distribution(name, f"ibhxh_{name}", _with_targets(arguments, ROOT / name, "tests"))
-    return jobs.integration(name, _with_targets(arguments, INTEGRATION, "." if name == "integration" else name))
+    folders = [folder for folder in _folders() if folder not in APART] if name == "integration" else [name]
+    return jobs.integration(name, _with_targets(arguments, INTEGRATION, *folders))
 
 
-def _with_targets(arguments: list[str], folder: Path, default: str) -> list[str]:
-    """The arguments, and the suite's own folder unless they name files or folders of it.
+def _with_targets(arguments: list[str], folder: Path, *default: str) -> list[str]:
+    """The arguments, and the suite's own folders unless they name files or folders of it.
 
-    The folder is always named: pytest then fails when it is missing, instead of finding no test.
+    A folder is always named: pytest then fails when it is missing, instead of finding no test.
     """
     named = any((folder / argument.split("::")[0]).exists() for argument in arguments if not argument.startswith("-"))
-    return arguments if named else [*arguments, default]
+    return arguments if named else [*arguments, *default]
 
 
 def run(arguments: list[str]) -> int:
