@@ -7,7 +7,7 @@ from odoo.exceptions import UserError
 from odoo.fields import Domain
 from psycopg2 import OperationalError
 
-from ..tools import gateways
+from ..tools import gateways, side_by_side
 from . import gateway_texts, jobs, reminders
 from .const import ACTIVATION_HOURS, FOLLOWED, MISCONFIGURED_MINUTES, TRANSITIONS
 
@@ -21,6 +21,19 @@ BATCH = 1000
 EXPIRE_BATCH = 3000
 # What a gateway answers that has never heard of a dossier.
 UNHEARD = object()
+
+
+def _question(reference):
+    return lambda gateway: gateway.progress(reference)
+
+
+def _answer(number, outcome):
+    """Return what `_ask_gateways` does for the registration with this number."""
+    error = outcome.error.reason if isinstance(outcome.error, side_by_side.NotCalled) else outcome.error
+    if error and not isinstance(error, gateways.GatewayError):
+        _logger.error("Asking about BHXH registration %s failed", number, exc_info=error)
+        return None
+    return error or (UNHEARD if outcome.value is None else outcome.value)
 
 
 class L10n_Vn_IbhxhRegistrationFollowing(models.AbstractModel):
@@ -164,23 +177,18 @@ class L10n_Vn_IbhxhRegistrationFollowing(models.AbstractModel):
         """Return `{id: Progress}` of what the gateways say, the `GatewayError` where one gives no answer, None where
         asking failed.
 
-        The first is asked in any case; no more are asked after `end` (seconds, `time.monotonic`).
+        Several are asked at once, as many as each I-VAN allows, while no transaction is open. The first of each is
+        asked in any case; no more are asked after `end` (seconds, `time.monotonic`).
         """
-        run = {}
-        answers = {}
-        for registration in self:
-            if answers and time.monotonic() > end:
-                break
-            provider = registration.provider_id
+        run, lanes, answers = {}, [], {}
+        for provider, some in self.grouped("provider_id").items():
             try:
-                progress = provider._gateway_of(run).progress(registration.client_reference)
-                answers[registration.id] = UNHEARD if progress is None else progress
+                lanes.append(provider._lane(run, {r.id: _question(r.client_reference) for r in some}))
             except gateways.GatewayError as error:
-                provider._end_run(run, error)
-                answers[registration.id] = error
-            except Exception:
-                _logger.exception("Asking about BHXH registration %s failed", registration.id)
-                answers[registration.id] = None
+                answers.update(dict.fromkeys(some.ids, error))
+        self._commit()
+        for outcomes in side_by_side.run(lanes, end=end):
+            answers.update({number: _answer(number, o) for number, o in outcomes.items() if not o.is_late})
         return answers
 
     def _take_answers(self, answers):

@@ -49,6 +49,7 @@ from . import (
     test_screens,
     test_security,
     test_sending,
+    test_side_by_side,
     test_signing_service,
     test_tools_certificate,
     test_tools_contact,
