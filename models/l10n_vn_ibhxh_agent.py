@@ -349,8 +349,16 @@ class L10n_Vn_IbhxhAgent(models.Model):
         )
         agents = agents.sorted(lambda agent: (not agent.is_online, agent.user_id != self.env.user, agent.name))
         asking = self._asking(agents)
+        # What a computer lacks is for those who see it under "My computers".
+        readable = agents.sudo(False)._filtered_access("read")
         return {
-            "computers": [agent._describe_live(company, asking) for agent in agents],
+            "computers": [
+                {
+                    **agent._describe_live(company, asking),
+                    "problems": agent._diagnosis_sentences() if agent in readable else [],
+                }
+                for agent in agents
+            ],
             "look_again": agents._seconds_until_silent(),
         }
 

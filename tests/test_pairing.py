@@ -131,6 +131,18 @@ class TestDiagnosis(PairingCase):
             self._agent(credentials).sudo().diagnosis = [{"code": "no_token", "detail": ""}]
             self.assertFalse(agent.diagnosis_text, "what a computer said before it was switched off")
 
+    def test_the_pages_of_those_who_may_read_the_computer_say_it_too(self):
+        credentials = self._pair()
+        self._beat(credentials, self.der, diagnosis=[{"code": "token_locked", "detail": "VNPT"}])
+        colleague = self._new_user("colleague", USER, self.company)
+        boss = self._new_user("boss", "l10n_vn_ibhxh.group_l10n_vn_ibhxh_manager", self.company)
+        for user, is_told in ((self.user, True), (boss, True), (colleague, False)):
+            self.env.invalidate_all()
+            live = self.env["l10n_vn_ibhxh.agent"].with_user(user).get_live(self.company.id)["computers"]
+            (computer,) = [one for one in live if one["id"] == self._agent(credentials).id]
+            with self.subTest(user.login):
+                self.assertEqual(bool(computer["problems"]), is_told)
+
     def test_an_older_agent_says_nothing_and_works(self):
         credentials = self._pair()
         answer = self._call("heartbeat", {"certificates": [], "tokens": [], "version": "1.0.0"}, **credentials)

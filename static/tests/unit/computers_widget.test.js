@@ -125,6 +125,13 @@ test("computers and tokens, with what cannot sign told apart", async () => {
     expect(`${WIDGET} i.fa:not([aria-hidden='true'])`).toHaveCount(0, { message: "no icon is read aloud" });
 });
 
+test("what keeps a computer from seeing its token is said, as text", async () => {
+    await open(computer({ problems: ["The token driver <b>BkavCA.dll</b> crashed.", "No token is seen."] }));
+    expect(`${WIDGET} .o_l10n_vn_ibhxh_problem`).toHaveText("The token driver <b>BkavCA.dll</b> crashed.");
+    await contains(`${WIDGET} .o_l10n_vn_ibhxh_unfold`).click();
+    expect(`${WIDGET} li .text-warning-emphasis`).toHaveCount(2);
+});
+
 test("many tokens of other companies are only counted", async () => {
     const others = [2, 3, 4].map((id) => token(id, { usable: false }));
     await open(computer({ certificates: [token(1), ...others] }));
