@@ -25,6 +25,7 @@ _ONE = "needs two certificates on one token; the model library has one"
 #: Files that are not collected.
 FILES = {
     "test_window.py": _KEYS,
+    "test_program.py": _KEYS,
     "test_packaging.py": "builds the program for Linux; integration/tests/windows builds the one for Windows",
 }
 #: Tests, by file and name without parameters.

@@ -1,0 +1,60 @@
+"""The installer: silently in, a link as a browser opens it, a crash, an upgrade over the running program, and out."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from dev.paths import PYTHON, ROOT
+from integration.windows import WindowsComputer
+
+PACKAGING = ROOT / "agent" / "packaging"
+SECONDS = 1800
+"""The program may have to be built first."""
+
+
+@pytest.fixture(scope="session")
+def installer(program: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Made on Linux, as a release is; not signed."""
+    output = tmp_path_factory.mktemp("installer")
+    command = [str(PYTHON), str(PACKAGING / "installer.py"), str(program), str(output)]
+    subprocess.run(command, check=True, capture_output=True)
+    (made,) = output.glob("*.exe")
+    return made
+
+
+@pytest.mark.timeout(SECONDS)
+def test_it_installs_upgrades_and_leaves_nothing(pc: WindowsComputer, installer: Path) -> None:
+    done = pc.run(pc.python, "-X", "utf8", pc.path(PACKAGING / "trial.py"), pc.path(installer), seconds=900)
+    assert done.code == 0, done.output[-3000:]
+    for step in ("installed, and running", "paired by the link", "started again after a crash", "upgraded over"):
+        assert step in done.output
+    assert "removed, nothing is left" in done.output
+    measured = json.loads(done.output.strip().splitlines()[-1])
+    (pc.folder / "installer.json").write_text(json.dumps(measured), encoding="utf-8")
+    assert measured["installer"] < 60  # MiB
+
+
+def test_w27_the_programs_say_what_they_are(pc: WindowsComputer, program: Path) -> None:
+    """Task Manager shows the description; an unnamed program with a stock icon is what virus scanners suspect."""
+    for name in ("ibhxh-agent.exe", "ibhxh-agent-cli.exe"):
+        content = (program / name).read_bytes()
+        for word in ("FileDescription", "ProductVersion", "ibhxh-agent"):
+            assert word.encode("utf-16-le") in content, (name, word)
+
+
+def test_w8_a_double_click_opens_no_console(pc: WindowsComputer, program: Path) -> None:
+    """Subsystem 2 is windowed, 3 has a console (PE format, 3.4)."""
+    assert {name: _subsystem(program / name) for name in ("ibhxh-agent.exe", "ibhxh-agent-cli.exe")} == {
+        "ibhxh-agent.exe": 2,
+        "ibhxh-agent-cli.exe": 3,
+    }
+
+
+def _subsystem(program: Path) -> int:
+    content = program.read_bytes()
+    start = int.from_bytes(content[0x3C:0x40], "little")
+    return int.from_bytes(content[start + 24 + 68 : start + 24 + 70], "little")
