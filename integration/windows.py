@@ -20,10 +20,10 @@ from types import TracebackType
 
 from PIL import ImageGrab
 
-from dev.paths import ROOT
+from dev.paths import PYTHON, ROOT
 from dev.setup import windows
 
-LIBRARY_SOURCE = ROOT / "agent" / "tests" / "helpers" / "fakep11.c"
+LIBRARIES = ROOT / "agent" / "tests" / "helpers" / "windows_libraries.py"
 SCREEN = "1366x768x24"
 """The laptop of an accountant."""
 
@@ -89,21 +89,8 @@ class WindowsComputer:
         return windows.path_for(path)
 
     def _build_libraries(self) -> None:
-        """The tests' PKCS#11 libraries, and one that needs another beside it."""
-        self.compile(LIBRARY_SOURCE, self.folder / "fakep11.dll")
-        self.compile(LIBRARY_SOURCE, self.folder / "softhsm2.dll", '-DCONFIG_VARIABLE="SOFTHSM2_CONF"')
-        beside = self.folder / "beside"
-        beside.mkdir(exist_ok=True)
-        helper = beside / "needed.c"
-        helper.write_text("__declspec(dllexport) int needed(void) { return 7; }\n", encoding="utf-8")
-        self.compile(helper, beside / "needed.dll")
-        options = ["-DNEEDS_ANOTHER", f"-L{beside}", "-l:needed.dll"]
-        self.compile(LIBRARY_SOURCE, beside / "needs.dll", *options)
-
-    @staticmethod
-    def compile(source: Path, target: Path, *options: str) -> None:
-        """Build a library for Windows."""
-        command = [windows.COMPILER, "-O1", "-s", "-shared", "-o", str(target), str(source), *options]
+        """The tests' PKCS#11 libraries."""
+        command = [str(PYTHON), str(LIBRARIES), str(self.folder), windows.COMPILER]
         subprocess.run(command, check=True)
 
     def run(

@@ -17,7 +17,7 @@ PIN = "Fake-4482-pin"
 
 
 def compile_library(folder: Path) -> Path:
-    """Build it with the system's C compiler; for Windows, which has none, it was built beforehand (dev/windows)."""
+    """Build it with the system's C compiler; for Windows :mod:`windows_libraries` built it beforehand."""
     if sys.platform == "win32":
         return Path(os.environ["IBHXH_TEST_LIBRARIES"], "fakep11.dll")
     target = folder / "fakep11.so"

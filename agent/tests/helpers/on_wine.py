@@ -20,6 +20,8 @@ _SIGNALS = "Windows has no such signal; `ibhxh-agent stop` ends the program ther
 _XMLSEC = "verifies with xmlsec1, which is not here; integration/tests/windows does with what Windows signed"
 _PROC = "looks for children in /proc; integration/tests/windows looks for them from outside"
 _INHERITED = "Windows hands no descriptor to a child; --pin-stdin is for it (W25)"
+_PIPE = "on Wine 8 an empty message in a named pipe never arrives, and the reader waits for ever"
+_TLS = "Wine's crypt32 accepts a certificate whose issuer is unknown: C14 of docs/windows-checklist.md"
 _ONE = "needs two certificates on one token; the model library has one"
 
 #: Files that are not collected.
@@ -30,6 +32,8 @@ FILES = {
 }
 #: Tests, by file and name without parameters.
 TESTS = {
+    "test_activation.py::test_nonsense_is_no_message_and_ends_nothing": _PIPE,
+    "test_client.py::test_an_untrusted_tls_certificate_is_refused_in_words": _TLS,
     "test_discovery.py::test_a_pipe_that_is_named_like_a_library_is_not_waited_for": _POSIX,
     "test_discovery.py::test_linux_modules_registered_with_p11_kit_are_found": _POSIX,
     "test_discovery.py::test_a_folder_or_file_of_the_user_is_looked_at_once": _COMPILER,
