@@ -2,8 +2,10 @@
 
 import base64
 import logging
+import runpy
 from contextlib import contextmanager
 from datetime import timedelta
+from pathlib import Path
 from unittest.mock import patch
 
 from odoo import fields
@@ -293,7 +295,6 @@ class TestRemoteFaults(RemoteCase):
     WIRE_WHILE_WAITING = ("status", "close", "html", "garbage", "huge", "truncated", "redirect", "reset")
     SAID_WHILE_WAITING = {
         "wrong_key": "invalid_signature",
-        "exchanged_certificate": "invalid_signature",
         "hashed_twice": "invalid_signature",
         "pkcs7": "invalid_signature",
         "short_value": "invalid_signature",
@@ -431,6 +432,30 @@ class TestRemoteFaults(RemoteCase):
 
 
 @tagged("post_install_l10n", "post_install", "-at_install")
+class TestRemoteExchange(RemoteCase):
+    @mute_logger(REQUESTS)
+    def test_i_a_certificate_that_is_exchanged_meanwhile_signs_nothing(self):
+        """What was chosen and shown is what signs; the new certificate is read, and is another one to VSS."""
+        registration = self.sent()
+        self.stand_in.decide()
+        self.stand_in.fault("remote", "exchanged_certificate")
+        self.later(10)
+        self.assertEqual((registration.state, registration.error_code), ("draft", "invalid_signature"))
+        self.account.action_read_certificates()
+        new = self.account.certificate_ids
+        self.assertTrue(new)
+        self.assertNotEqual(new, self.phone_certificate)
+        self.assertIn("certificate_account_gone", [row["code"] for row in registration.preflight])
+        registration.certificate_id = new
+        registration.action_request_signature()
+        registration.action_send_to_phone()
+        self.later(0)
+        self.stand_in.decide()
+        self.later(10)
+        self.assertEqual(registration.state, "to_send")
+
+
+@tagged("post_install_l10n", "post_install", "-at_install")
 class TestRemoteSecurity(RemoteCase):
     @classmethod
     def setUpClass(cls):
@@ -539,6 +564,19 @@ class TestRemoteSecurity(RemoteCase):
         )
         with mute_logger("odoo.addons.l10n_vn_ibhxh.models.l10n_vn_ibhxh_remote_account"), self.assertRaises(UserError):
             account.action_read_certificates()
+
+    def test_i_an_upgrade_opens_certificates_of_own_accounts(self):
+        """Rules are not updated by data."""
+        path = Path(__file__).parent.parent / "migrations" / "19.0.2.0.0" / "post-remote-certificate-rule.py"
+        migration = runpy.run_path(str(path))
+        rule = self.env.ref("l10n_vn_ibhxh.certificate_rule_company")
+        self.assertEqual(rule.domain_force, migration["NEW"])
+        rule.domain_force = migration["OLD"]
+        for _time in range(2):
+            self.env.flush_all()
+            migration["migrate"](self.env.cr, "19.0.1.1.0")
+            self.env.invalidate_all()
+            self.assertEqual(rule.domain_force, migration["NEW"])
 
     def test_i_secrets_are_nowhere(self):
         """Passwords in no log, message, error or export, whatever fails; gone after neutralising."""

@@ -13,7 +13,7 @@ const LAST_SECONDS = 60;
  * Signing on the phone: what is signed, the code that the app shows too, and the time that is left to confirm.
  *
  * The value is `{state, code, service, number, seconds_left, title, content: [[label, value], …]}`; `seconds_left` is
- * the server's count at the moment of reading, so the computer's clock does not matter.
+ * the server's count at the moment of reading, so it does not matter what the computer's clock says.
  */
 export class PhoneSigningField extends Component {
     static template = "l10n_vn_ibhxh.PhoneSigningField";
@@ -64,13 +64,13 @@ export class PhoneSigningField extends Component {
         const value = record.data[name];
         if (value && value !== this.shown) {
             this.shown = value;
-            this.end = browser.performance.now() + value.seconds_left * SECOND;
+            this.end = Date.now() + value.seconds_left * SECOND;
             this.tick();
         }
     }
 
     tick() {
-        this.state.left = Math.max(Math.round((this.end - browser.performance.now()) / SECOND), 0);
+        this.state.left = Math.max(Math.round((this.end - Date.now()) / SECOND), 0);
     }
 
     schedule() {
