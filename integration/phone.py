@@ -15,14 +15,19 @@ REQUEST = f"{ADDON}_signing_request"
 class PhoneCase(Case):
     """A company whose clerk signs on the phone."""
 
-    def enter_account(self) -> None:
-        """Set the service up, give the clerk a key there, and have the certificates read."""
+    def enter_account(self, dialect: str = "vnpt", **settings: str) -> None:
+        """Set the service up, give the clerk a key there, and have the certificates read.
+
+        :param dialect: path of the stand-in's interface
+        :param settings: of the service besides
+        """
         admin, clerk = self.stack.admin, self.stack.person(CLERK)
         self.stack.set_parameter(f"{ADDON}.remote_loopback", "True")
         service = admin.create(
             f"{ADDON}.remote.service",
             name="SmartCA thử nghiệm",
-            url=f"{self.stack.sandbox_url}/remote/vnpt",
+            **settings,
+            url=f"{self.stack.sandbox_url}/remote/{dialect}",
             client_id="demo-sp",
             client_secret_input=REMOTE_SECRET,
             company_id=False,
@@ -62,6 +67,10 @@ class PhoneCase(Case):
     def confirm(self) -> None:
         """Confirm on the phone."""
         self.stack.control.remote("decide", reference=self.on_phone()["reference"], state="confirmed")
+
+    def refuse(self) -> None:
+        """Refuse what the phone shows."""
+        self.stack.control.remote("decide", reference=self.on_phone()["reference"], state="refused")
 
     def starts(self) -> int:
         """How many requests were ever put on this person's phone: the waiting and the decided ones."""

@@ -134,9 +134,16 @@ class L10n_Vn_IbhxhRemoteAccount(models.Model):
         known = (self.references or {}).get(certificate.fingerprint) if certificate in self.certificate_ids else None
         return known and known["reference"]
 
+    def _adapter(self):
+        """Return the class of the service's adapter; None when the addon that brought it is gone."""
+        try:
+            return remote.adapter(self.service_id.adapter)
+        except remote.RemoteError:
+            return None
+
     def _confirmation_limit(self, certificate):
         """Return how many dossiers one confirmation covers at most."""
-        limit = remote.adapter(self.service_id.adapter).digest_limit
+        limit = self._adapter().digest_limit
         own = (self.references or {}).get(certificate.fingerprint, {}).get("limit")
         return max(min(limit, own or limit), 1)
 

@@ -2,7 +2,7 @@ import base64
 import logging
 import threading
 import uuid
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from datetime import timedelta, timezone
 
 from odoo import SUPERUSER_ID, api, fields, models
@@ -167,7 +167,7 @@ class L10n_Vn_IbhxhSigningRequestRemote(models.AbstractModel):
             usable = requests._fail_if_gone(account)
             if not usable:
                 continue
-            adapter = remote.adapter(account.service_id.adapter)
+            adapter = account._adapter()
             for some in split_every(account._confirmation_limit(certificate), usable.ids, usable.browse):
                 if adapter.is_blocking and self._count_blocking(account.service_id.adapter) >= MOST_BLOCKING:
                     held += len(some)
@@ -181,8 +181,14 @@ class L10n_Vn_IbhxhSigningRequestRemote(models.AbstractModel):
         usable = self.filtered(
             lambda request: account._can_sign_for(request.company_id) and account._reference(request.certificate_id)
         )
+        usable = usable if account._adapter() else self.browse()
         for request in self - usable:
-            request._fail("account_gone", "")
+            try:
+                with self.env.cr.savepoint():
+                    request._fail("account_gone", "")
+            except UserError:
+                # Somebody else is working on the record: at the next turn.
+                _logger.info("Request %s cannot be ended now", request.id)
         return usable
 
     @api.model
@@ -238,8 +244,9 @@ class L10n_Vn_IbhxhSigningRequestRemote(models.AbstractModel):
         if not calls:
             return
         with ThreadPoolExecutor(min(REMOTE_CALLS, len(calls))) as pool:
-            for reference, outcome in zip(calls, pool.map(_outcome, calls.values()), strict=True):
-                self._store_outcome(reference, outcome, is_start)
+            running = {pool.submit(_outcome, call): reference for reference, call in calls.items()}
+            for done in as_completed(running):
+                self._store_outcome(running[done], done.result(), is_start)
         self._take_values()
 
     @api.model
@@ -282,7 +289,8 @@ class L10n_Vn_IbhxhSigningRequestRemote(models.AbstractModel):
     def _store_outcome(self, reference, outcome, is_start):
         """Store and commit what a call of this transaction gave: an answer or an error of `tools.remote`.
 
-        Somebody who cancels at this moment changes the same rows: then it is stored after that.
+        Somebody who cancels at this moment changes the same rows: then it is stored after that. What cannot be stored
+        is asked for again, and one that fails never stops the others.
         """
         for _attempt in range(TRIES):
             try:
@@ -295,11 +303,15 @@ class L10n_Vn_IbhxhSigningRequestRemote(models.AbstractModel):
                 requests.invalidate_recordset()
                 requests._take_outcome(outcome, is_start)
                 self.env.cr.commit()  # pylint: disable=invalid-commit
-            except OperationalError:
+            except (OperationalError, UserError):
                 self.env.cr.rollback()
+            except Exception:
+                self.env.cr.rollback()
+                _logger.exception("The outcome of remote signing %s cannot be stored", requests.ids)
+                return
             else:
                 return
-        _logger.error("The outcome of remote signing %s could not be stored", reference)
+        _logger.warning("The outcome of remote signing %s could not be stored and is asked for again", requests.ids)
 
     def _take_outcome(self, outcome, is_start):
         """Take what a service answered about these, which are locked."""
@@ -376,7 +388,8 @@ class L10n_Vn_IbhxhSigningRequestRemote(models.AbstractModel):
 
     def _after_cancel(self):
         """Go on asking about what is on a phone already: who confirms it there has to be told of it here."""
-        is_asked = self.started_at and not remote.adapter(self.remote_account_id.service_id.adapter).signs_on_poll
+        adapter = self.remote_account_id._adapter()
+        is_asked = self.started_at and adapter and not (adapter.signs_on_poll or adapter.is_blocking)
         if not is_asked:
             self.ask_at = False
 
@@ -392,21 +405,27 @@ class L10n_Vn_IbhxhSigningRequestRemote(models.AbstractModel):
                 # Somebody else is working on the record. The value stays, and the next turn takes it.
                 self.env.cr.rollback()
                 _logger.info("The signature of request %s is taken later: %s", request.id, type(error).__name__)
+            except Exception:
+                self.env.cr.rollback()
+                _logger.exception("The signature of request %s cannot be taken", request.id)
 
     def _take_value(self):
         """Take the bare signature that was received: it counts only if the verifier says so, as from any computer."""
         request = self.with_context(bin_size=False)
         account = request.remote_account_id
-        signed = remote.finish(
-            base64.b64decode(request.document),
-            base64.b64decode(request.signed_info),
-            base64.b64decode(request.remote_value),
-            request.certificate_id._der(),
-            fields.Datetime.now().replace(tzinfo=timezone.utc),
-        )
-        refusal = self._refusal(signed)
+        try:
+            signed = remote.finish(
+                base64.b64decode(request.document),
+                base64.b64decode(request.signed_info),
+                base64.b64decode(request.remote_value),
+                request.certificate_id._der(),
+                fields.Datetime.now().replace(tzinfo=timezone.utc),
+            )
+            refusal = self._refusal(signed)
+        except remote.LayoutError as error:
+            refusal = error
         if refusal:
-            _logger.warning("A remote signature for request %s is not valid: %s", self.id, refusal.code)
+            _logger.warning("A remote signature for request %s is not valid: %s", self.id, refusal)
             self._fail("invalid_signature", str(refusal))
         else:
             self._accept({self: signed}, account.user_id, account.service_id.name)

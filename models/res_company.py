@@ -518,6 +518,14 @@ class ResCompany(models.Model):
         self._l10n_vn_ibhxh_schedule(companies, lambda company: company._l10n_vn_ibhxh_newer_texts)
 
     def _l10n_vn_ibhxh_newer_texts(self, env):
+        if self.l10n_vn_ibhxh_newer_certificate_id._remote_account(self):
+            return (
+                env._("%(company)s: the phone holds a newer certificate than VSS knows", company=self.name),
+                env._(
+                    "VSS refuses what is signed with it (CE014) until it knows it. Press “Amend with the new "
+                    "certificate”: form 05 is filled in already, and confirmed on the phone."
+                ),
+            )
         return (
             env._("%(company)s: the token holds a newer certificate than VSS knows", company=self.name),
             env._(

@@ -76,3 +76,46 @@ def test_odoo_is_killed_while_it_asks(case: PhoneCase) -> None:
     case.pass_time()
     case.check_accepted()
     assert case.starts() == before + 1
+
+
+@pytest.fixture
+def blocking(stack: Stack) -> Iterator[PhoneCase]:
+    """The same at a service that answers only once the person has decided."""
+    one = PhoneCase(stack)
+    one.enter_account("csc/v1", adapter="csc1", login="client")
+    yield one
+    stack.recover()
+    one.retire()
+
+
+def test_waiting_for_a_service_that_blocks_holds_nothing(blocking: PhoneCase) -> None:
+    """No transaction stays open while the person looks for the phone, and other scheduled actions run."""
+    before = blocking.starts()
+    blocking.send_to_phone()
+    blocking.on_phone()
+    transactions = "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND state LIKE 'idle in trans%'"
+    until("no open transaction", lambda: not blocking.stack.sql(transactions))
+    blocking.stack.run_soon("send")
+    assert blocking.state == "to_sign"
+    blocking.confirm()
+    blocking.check_accepted()
+    assert blocking.starts() == before + 1
+
+
+def test_odoo_is_killed_while_a_service_blocks(blocking: PhoneCase) -> None:
+    """Nobody can be asked what became of it, and nothing was signed: the person hears that, and sends it again."""
+    before = blocking.starts()
+    blocking.send_to_phone()
+    blocking.on_phone()
+    blocking.stack.odoo.kill()
+    blocking.stack.start_odoo()
+    for _turn in range(4):
+        blocking.pass_time()
+    row = blocking.await_state("draft")
+    assert row["error_code"] == "unreachable"
+    assert blocking.starts() == before + 1
+    blocking.refuse()
+    blocking.press("action_send_again")
+    blocking.confirm()
+    blocking.check_accepted()
+    assert blocking.starts() == before + 2
