@@ -56,7 +56,7 @@ class SandboxControl:
         """Switch one fault on."""
         self._call("POST", "faults", fault)
 
-    def remote(self, name: str, **body: Any) -> Any:
+    def remote(self, name: str, /, **body: Any) -> Any:
         """Give somebody a key at the remote signing service (`people`), or decide on a phone (`decide`)."""
         return self._call("POST", f"remote/{name}", body)
 
