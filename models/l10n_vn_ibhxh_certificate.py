@@ -292,8 +292,12 @@ class L10n_Vn_IbhxhCertificate(models.Model):
     def _is_out_of_reach(self, company):
         """Whether this was signed with by a remote account that `company` can no longer use, and no computer has it."""
         certificate = self.sudo()
+        if certificate.agent_ids or certificate._remote_account(company):
+            return False
+        requests = self.env["l10n_vn_ibhxh.signing.request"].sudo()
+        used = [("certificate_id", "=", certificate.id), ("remote_account_id", "!=", False)]
         known = certificate.with_context(active_test=False).remote_account_ids
-        return bool(known and not certificate.agent_ids and not certificate._remote_account(company))
+        return bool(known) or bool(requests.search_count(used, limit=1))
 
     def _check_usable_for(self, company):
         """Raise `UserError` with reasons and remedies when `company` may not sign with this certificate now."""

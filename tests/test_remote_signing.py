@@ -299,7 +299,7 @@ class TestRemoteFaults(RemoteCase):
         "pkcs7": "invalid_signature",
         "short_value": "invalid_signature",
         "wrong_doc_id": "service_failed",
-        "missing_doc_id": "service_failed",
+        "missing_doc_id": "signed",
         "forgotten": "lost",
     }
 
