@@ -56,15 +56,6 @@ class SandboxControl:
         """Switch one fault on."""
         self._call("POST", "faults", fault)
 
-    def remote(self, name: str, /, **body: Any) -> Any:
-        """Give somebody a key at the remote signing service (`people`), or decide on a phone (`decide`)."""
-        return self._call("POST", f"remote/{name}", body)
-
-    def remote_requests(self) -> dict[str, Any]:
-        """What waits on phones, and how many requests were ever put there."""
-        shown: dict[str, Any] = self._call("GET", "remote/requests")
-        return shown
-
     def clear_faults(self) -> None:
         """Switch all faults off."""
         self._call("DELETE", "faults")

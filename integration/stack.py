@@ -61,10 +61,8 @@ VSS_DOMAIN = "vss.sandbox.example"
 NOWHERE = "http://127.0.0.1:9"
 CLERK, COLLEAGUE, HOLDER = "ketoan", "donghanh", "giamdoc"
 USERS = f"{ADDON}.group_{ADDON}_user"
-SCHEDULED = ("send", "follow", "remote")
+SCHEDULED = ("send", "follow")
 """The scheduled actions that run; all others are off, so that only what a test is about happens."""
-REMOTE_SECRET = "sp-secret-of-the-sandbox"
-"""The password at the sandbox's remote signing service, which its README names."""
 FAIR = {"weather": "fair", "edition": "seed"}
 """Settings of the sandbox with which it writes no mails but those that a test is about."""
 S = TypeVar("S", bound="Stack")
@@ -505,7 +503,7 @@ class Stack:
     def secrets(self) -> dict[str, str]:
         """Everything that was secret in this stack, by what it is: passwords, PIN, keys, codes, links."""
         known = {f"password of {login}": word for login, word in self.passwords.items() if login != ADMIN_LOGIN}
-        known |= {"password at the I-VAN": self.secret, "password at the signing service": REMOTE_SECRET, "PIN": PIN}
+        known |= {"password at the I-VAN": self.secret, "PIN": PIN}
         known |= {f"pairing code {number}": code for number, code in enumerate(self._pairing_codes, 1)}
         if "fake_agent" in self.__dict__:
             known["key of the fake agent"] = self.fake_agent.key

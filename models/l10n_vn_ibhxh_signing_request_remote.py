@@ -338,7 +338,7 @@ class L10n_Vn_IbhxhSigningRequestRemote(models.AbstractModel):
         elif isinstance(outcome, remote.NotKnown):
             for request in current:
                 # A start that was answered is known at once; one whose answer was lost may take a moment.
-                if request.remote_state == "waiting":
+                if request.remote_state == "waiting" or not request._can_be_asked_without_answer():
                     request._fail("lost", "")
                 elif request.started_at + APPEARS <= now:
                     request._fail("unreachable", "")
@@ -346,6 +346,11 @@ class L10n_Vn_IbhxhSigningRequestRemote(models.AbstractModel):
                     request._wait(now, "unknown")
         else:
             current._wait_for_answer(now, getattr(outcome, "retry_after", None))
+
+    def _can_be_asked_without_answer(self):
+        """Whether the service can be asked about a start whose answer was lost; else it may well be on the phone."""
+        adapter = self.remote_account_id._adapter()
+        return adapter and not (adapter.is_blocking or adapter.signs_on_poll)
 
     def _wait(self, now, remote_state, handle=None):
         """The person has not decided: ask again a little later, unless the time is over."""
