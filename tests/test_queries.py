@@ -20,7 +20,7 @@ class TestQueries(ManyRows):
     second one. The wizard opens with its views and one onchange.
     """
 
-    MOST_FOR_LIST = 7
+    MOST_FOR_LIST = 9
     MOST_FOR_OVERVIEW = 5
     MOST_FOR_SUMMARY = 45
     MOST_FOR_WIZARD = 20
