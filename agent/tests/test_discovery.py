@@ -89,6 +89,19 @@ def test_linux_modules_registered_with_p11_kit_are_found(tmp_path):
     assert (found.path, found.origin, found.usable) == (tmp_path / "opt/vendor-p11.so", "p11-kit", True)
 
 
+def test_t11_a_module_of_p11_kit_without_a_folder_is_in_the_one_for_modules(tmp_path):
+    """pkcs11.conf(5): a relative path is relative to the default folder for modules."""
+    folder = tmp_path / "usr/lib/x86_64-linux-gnu/pkcs11"
+    modules = tmp_path / "usr/share/p11-kit/modules"
+    for made in (folder, modules):
+        made.mkdir(parents=True)
+    elf(folder / "vendor-p11.so")
+    (modules / "vendor.module").write_text("module: vendor-p11.so\n")
+    (modules / "odd.module").write_text("module: ../vendor-p11.so\n")
+    (found,) = find_libraries((), Places("linux", {}, root=str(tmp_path)))
+    assert (found.path, found.origin, found.usable) == (folder / "vendor-p11.so", "p11-kit", True)
+
+
 def test_a_folder_or_file_of_the_user_is_looked_at_once(tmp_path):
     elf(tmp_path / "a.so")
     elf(tmp_path / "other.so", "something_else")

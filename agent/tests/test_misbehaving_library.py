@@ -208,6 +208,16 @@ def test_a_token_pulled_out_is_told(manager, fake, fingerprint):
     assert fingerprint not in {c.fingerprint for c in manager.certificates()}
 
 
+@pytest.mark.parametrize("step", ["login", "sign"])
+def test_t13_a_token_pulled_out_at_work_is_told_whatever_its_driver_calls_it(manager, fake, fingerprint, step):
+    """OpenSC says CKR_GENERAL_ERROR then. The PIN may have been tried."""
+    fake.behave(**{step: "pulled"})
+    with pytest.raises(SigningError) as caught:
+        sign(manager, fingerprint)
+    assert caught.value.code == "token_removed" and len(fake.logins) == 1
+    assert caught.value.login_used is (step == "login")
+
+
 def test_a_child_killed_from_outside_is_replaced(manager, fake, fingerprint):
     import signal
 

@@ -216,6 +216,8 @@ class Worker:
             signature = self._key.sign(message, mechanism=self._mechanism, pin=pin)
         except Exception as error:
             if self._pin_per_signature is None:
+                if _is_gone(self._session.token):
+                    raise WorkerError("token_removed", type(error).__name__) from None
                 raise
             # Its own login is a part of each signature, and cannot be told from it: one try, whatever failed.
             self._pin_per_signature.wipe()
@@ -276,7 +278,20 @@ def _login_code(token: Any, error: Exception) -> str:
                     if TokenFlag.USER_PIN_LOCKED in token.slot.get_token().flags:
                         return "pin_locked"
             return code
-    return "token_removed" if isinstance(error, _GONE) else "driver_error"
+    return "token_removed" if isinstance(error, _GONE) or _is_gone(token) else "driver_error"
+
+
+def _is_gone(token: Any) -> bool:
+    """It was pulled out, whatever the driver called that: OpenSC says CKR_GENERAL_ERROR."""
+    if token is None:
+        return False
+    try:
+        token.slot.get_token()
+    except _GONE:
+        return True
+    except Exception:  # a stranger's library; the first error counts
+        return False
+    return False
 
 
 def main() -> None:

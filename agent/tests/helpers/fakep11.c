@@ -4,7 +4,7 @@
  * standard and every vendor have it (PKCS#11 2.40, 3; pkcs11.h). The file named by the environment variable
  * CONFIG_VARIABLE holds "name value" lines and is read again at every call, so a test can change the behaviour while the
  * library is loaded:
- *   load|list|login|context|sign  ok | crash | hang | garbage | error | device_error
+ *   load|list|login|context|sign  ok | crash | hang | garbage | error | device_error | pulled (out, at that moment)
  *                          what happens at that step; context = the login that CKA_ALWAYS_AUTHENTICATE asks for
  *   cert PATH  (DER)   n HEX   d HEX                               the one certificate and its key
  *   context_pin TEXT                                               a PIN of its own for signatures
@@ -62,7 +62,7 @@ enum { OK = 0, GENERAL_ERROR = 5, DEVICE_ERROR = 0x30, ATTRIBUTE_TYPE_INVALID = 
 enum { F_LOGIN_REQUIRED = 4, F_USER_PIN_INITIALIZED = 8, F_PROTECTED = 0x100, F_INITIALIZED = 0x400,
        F_COUNT_LOW = 0x10000, F_FINAL_TRY = 0x20000, F_LOCKED = 0x40000 };
 
-static int logged_in, context_login;
+static int logged_in, context_login, pulled;
 static ulong_t current;
 static ulong_t wanted_class, found_next, found_any, sign_mechanism;
 
@@ -100,6 +100,7 @@ static ulong_t behave(const char *step)
         fclose(file);
         for (;;) WAIT_FOR_EVER();
     }
+    if (!strcmp(how, "pulled")) { pulled = 1; return GENERAL_ERROR; }
     if (!strcmp(how, "error")) return GENERAL_ERROR;
     if (!strcmp(how, "device_error")) return DEVICE_ERROR;
     if (!strcmp(how, "garbage")) return 0x5EEDBEEF;
@@ -271,7 +272,7 @@ static ulong_t get_slots(byte present, ulong_t *slots, ulong_t *count)
     if (result) { *count = (ulong_t)1 << (sizeof *count == 8 ? 50 : 30); return result == 0x5EEDBEEF ? OK : result; }
     ulong_t slot, found = 0, last = 6 + atoi(setting("slots", "1"));
     for (slot = 7; slot <= last; slot++)
-        if (atoi(of_slot(slot, "present", "1"))) {
+        if (!pulled && atoi(of_slot(slot, "present", "1"))) {
             if (slots && found < *count) slots[found] = slot;
             found++;
         }
@@ -290,7 +291,7 @@ static ulong_t get_token_info(ulong_t slot, token_info_t *info)
 {
     const char *hex = of_slot(slot, "label_hex", "");
     size_t i;
-    if (!atoi(setting("present", "1"))) return TOKEN_NOT_PRESENT;
+    if (pulled || !atoi(setting("present", "1"))) return TOKEN_NOT_PRESENT;
     memset(info, 0, sizeof *info);
     pad(info->label, 32, of_slot(slot, "label", "Fake token")); pad(info->manufacturer, 32, "Tests"); pad(info->model, 16, "F1");
     for (i = 0; i < strlen(hex) / 2; i++) { unsigned value; sscanf(hex + 2 * i, "%2x", &value); info->label[i] = value; }

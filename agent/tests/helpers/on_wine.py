@@ -36,6 +36,7 @@ TESTS = {
     "test_client.py::test_an_untrusted_tls_certificate_is_refused_in_words": _TLS,
     "test_discovery.py::test_a_pipe_that_is_named_like_a_library_is_not_waited_for": _POSIX,
     "test_discovery.py::test_linux_modules_registered_with_p11_kit_are_found": _POSIX,
+    "test_discovery.py::test_t11_a_module_of_p11_kit_without_a_folder_is_in_the_one_for_modules": _POSIX,
     "test_discovery.py::test_a_folder_or_file_of_the_user_is_looked_at_once": _COMPILER,
     "test_system.py::test_the_way_fits_the_system": _POSIX,
     "test_system.py::test_the_tray_shows_the_state_and_offers_what_the_program_does": _ICON,
