@@ -218,14 +218,14 @@ class _Studio:
             field = dialog.locator(f"[name={name}] input")
             if field.count():
                 field.fill(value)
-        dialog.locator("[name=contact_name] input").focus()
+        dialog.locator("[name=phone] input").focus()
         odoo.page.keyboard.press("Tab")
         certificate = dialog.locator("[name=certificate_id]")
         button = dialog.locator("button[name=action_register]")
         if self.language == "vi":
-            odoo.page.set_viewport_size({"width": 1280, "height": 1060})
+            odoo.page.set_viewport_size({"width": 1280, "height": 800})
             dialog.locator(".modal-content").screenshot(path=DEMO_PICTURES / "banner-wizard.png")
-        self._save(odoo.page, "wizard", certificate, dialog.locator("[name=email]"), button, height=1060)
+        self._save(odoo.page, "wizard", certificate, dialog.locator("[name=email]"), button, height=720)
 
     def _register(self, odoo: OdooPage) -> int:
         odoo.page.locator(".modal button[name=action_register]").click()
@@ -236,7 +236,7 @@ class _Studio:
         row = self.clerk.await_state(registration, "to_activate")
         odoo.show()
         page = odoo.page
-        marks = page.locator("[name=activation_code]"), page.locator("[name=activation_url]")
+        marks = (page.locator(".o_l10n_vn_ibhxh_open_portal"),)
         self._save(page, "code", *marks, height=640, below=True)
 
         vss = self.browser.page()

@@ -22,6 +22,9 @@ export class Registration extends models.Model {
     email = fields.Char();
     unit_code = fields.Char();
     company_id = fields.Many2one({ relation: "res.company" });
+    activation_code = fields.Char();
+    activation_url = fields.Char();
+    is_link_shown = fields.Boolean();
     activation_expires_at = fields.Datetime();
     activation_seconds_left = fields.Integer();
     preflight = fields.Json();
