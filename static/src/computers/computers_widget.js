@@ -16,8 +16,8 @@ const MOST_UNUSABLE = 2;
  *
  * One line says which computer will sign, or what is wrong; all computers with their tokens unfold below it.
  *
- * Computers that come, tokens that are plugged in or pulled out and requests that a computer takes are told over the
- * bus. Silence cannot be told, so the server says when each computer will count as silent, and the widget looks again
+ * The bus announces computers that come, tokens that are plugged in or pulled out and requests that a computer takes.
+ * Silence cannot be announced, so the server says when each computer will count as silent, and the widget looks again
  * at that moment.
  */
 export class ComputersWidget extends Component {

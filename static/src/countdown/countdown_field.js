@@ -13,7 +13,7 @@ const DAY = 24 * HOUR;
 /**
  * Time that is left until a datetime, ticking.
  *
- * The remaining time is worked out anew at each tick from the deadline, so a sleeping laptop or a throttled tab shows
+ * The remaining time is computed again at each tick from the deadline, so a sleeping laptop or a throttled tab shows
  * the right value on its next tick. When the record also carries the seconds that the server counted (option
  * `seconds_field`), a wrong clock on the PC is corrected by the difference.
  */
