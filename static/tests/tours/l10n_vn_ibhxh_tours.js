@@ -82,8 +82,7 @@ add("l10n_vn_ibhxh_first_time", {
         { content: "Another code", trigger: ".modal .o_l10n_vn_ibhxh_new_code", run: "click" },
         {
             content: "Type the code on the computer",
-            trigger:
-                ".modal .o_l10n_vn_ibhxh_pairing_code:not(.o_old):contains(/[A-Z0-9]{4}-[A-Z0-9]{4}/)",
+            trigger: ".modal .o_l10n_vn_ibhxh_pairing_code:not(.o_old):contains(/[A-Z0-9]{4}-[A-Z0-9]{4}/)",
             run: ({ anchor }) =>
                 console.log(`backstage: pair ${anchor.textContent.match(/[A-Z0-9]{4}-[A-Z0-9]{4}/)[0]}`),
         },

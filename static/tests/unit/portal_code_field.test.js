@@ -10,7 +10,11 @@ defineIbhxhModels();
 
 /** Show a code; writing to the clipboard does `write`, and what is opened is a step. */
 async function open(values, write = (text) => expect.step(`copied ${text}`)) {
-    Object.assign(Registration._records[0], { activation_code: "BV2VLHCKRA", activation_url: "https://portal" }, values);
+    Object.assign(
+        Registration._records[0],
+        { activation_code: "BV2VLHCKRA", activation_url: "https://portal" },
+        values,
+    );
     patchWithCleanup(browser.navigator.clipboard, { writeText: async (text) => write(text) });
     patchWithCleanup(browser, { open: (...parts) => expect.step(parts.join(" ")) });
     mockService("notification", { add: (text, { type }) => expect.step(`${type}: ${text}`) });
