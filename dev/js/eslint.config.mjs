@@ -2,14 +2,17 @@
 const browser = Object.fromEntries(
     [
         "AbortController",
+        "CSS",
         "Event",
         "MutationObserver",
         "URL",
+        "URLSearchParams",
         "clearInterval",
         "clearTimeout",
         "console",
         "document",
         "fetch",
+        "location",
         "navigator",
         "setInterval",
         "setTimeout",
