@@ -18,6 +18,7 @@ from .demo import setup_scene
 from .demo.companies import Company
 from .demo.demo import PICTURES as DEMO_PICTURES
 from .demo.demo import Demo, running
+from .demo.phone_scene import await_decision
 from .demo.registering import MODEL, PHONE, Clerk
 from .demo.transcript import Transcript
 from .odoo import ADMIN_LOGIN
@@ -25,7 +26,7 @@ from .paths import ROOT
 from integration.browser import Browser
 from integration.companies import tax_code
 from integration.odoo_browser import HR_APP, WIZARD_TITLE, OdooPage
-from integration.phone_case import add_account, make_service
+from integration.phone_case import SERVICE, add_account, make_service
 from integration.stack import CLERK, HOLDER, MAILBOX
 from integration.waiting import until
 
@@ -264,9 +265,13 @@ class _Studio:
         stack.control.add_key(number, company.tax_code, company.name)
         service = make_service(stack, "vnpt", name="VNPT SmartCA")
         admin = self._page(ADMIN_LOGIN, company.record)
+        real = {"url": "https://gwsca.vnpt.vn/sca/sp769", "client_id": "123.apps.signserviceapi.com"}
+        ours = self.admin.read(SERVICE, service, *real)
+        self.admin.call(SERVICE, "write", [service], real)
         admin.go(f"l10n_vn_ibhxh.l10n_vn_ibhxh_remote_service_action/{service}")
         admin.page.locator("[name=client_id]").wait_for()
         self._save(admin.page, "phone-service", height=560)
+        self.admin.call(SERVICE, "write", [service], {name: ours[name] for name in real})
         admin.page.context.close()
 
         account = add_account(stack.person(HOLDER), service, number, company.record)
@@ -291,7 +296,7 @@ class _Studio:
         odoo.page.context.close()
         # Nothing is left waiting for the pictures that follow.
         stack.control.decide(stack.control.on_phone(number)[0]["reference"], "confirmed")
-        self.clerk.await_state(registration, "to_activate")
+        await_decision(self.clerk, registration)
 
     def _every_state(self) -> None:
         """Bring the other companies into the states that an overview has to show."""

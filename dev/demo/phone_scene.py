@@ -43,19 +43,22 @@ def signed_by_phone(clerk: Clerk, browser: Browser) -> None:
     with transcript.step("The app on the phone shows the same code; the director confirms"):
         transcript.saw(_confirm(demo, browser.page(), displayed["code"]))
     with transcript.step("Odoo verifies the signature; xmlsec1 agrees"):
-        # As the open page does while somebody waits.
-        asked = until("the signature", lambda: _ask(clerk, registration), pause=2)
-        expect(asked["state"] != "draft", f"a signature, not: {asked['error_message']}")
+        row = await_decision(clerk, registration)
+        expect(row["state"] != "draft", f"a signature, not: {row['error_message']}")
         transcript.saw(xmlsec1(clerk.signed_document(registration), company.certificate))
     with transcript.step("From here on everything is as with a token"):
         clerk.finish(browser, registration)
 
 
-def _ask(clerk: Clerk, registration: int) -> dict[str, Any] | None:
-    """What the registration's form shows once it no longer waits for the phone."""
-    clerk.person.press(MODEL, registration, "action_ask_phone")
-    row = clerk.look(registration)
-    return None if row["state"] == "to_sign" else row
+def await_decision(clerk: Clerk, registration: int) -> dict[str, Any]:
+    """What the registration's form shows once it no longer waits for the phone; asks, as its open page does."""
+
+    def probe() -> dict[str, Any] | None:
+        clerk.person.press(MODEL, registration, "action_ask_phone")
+        row = clerk.look(registration)
+        return None if row["state"] == "to_sign" else row
+
+    return until("the decision on the phone", probe, pause=2)
 
 
 def _confirm(demo: Demo, page: Page, code: str) -> str:

@@ -29,7 +29,7 @@ FAULTS = {
     "credentials_refused": "the client's id and password, or its token, are not accepted",
     "quota": "no signatures are left",
     "suspended": "the certificate is suspended",
-    "repeats_secret": "refused, with a message that repeats all of the request",
+    "repeats_secret": "refused, with a message that repeats all of the request",  # nosec B105 - a description
     "wrong_key": "signed with another key",
     "exchanged_certificate": "the person has a new key and certificate by now, and that key signs",
     "hashed_twice": "the signature is over the digest of the digest",

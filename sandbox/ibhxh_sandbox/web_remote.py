@@ -203,7 +203,7 @@ class RemoteWeb:
             return _csc_error(400, "58008", "user unknown")
         # One token for each person: it says whose credentials are listed.
         token = f"{TOKEN}.{base64.urlsafe_b64encode(str(body['user_id']).encode()).decode()}"
-        return answer({"access_token": token, "refresh_token": "", "token_type": "Bearer", "expires_in": "3600"})
+        return answer({"access_token": token, "refresh_token": "", "token_type": "Bearer", "expires_in": "3600"})  # nosec B105 - nothing secret
 
     # -- the phone and its control -----------------------------------------------------------------------------------
 
@@ -330,7 +330,7 @@ class _Csc:
             raise _Problem("unsupported_grant_type", "")
         if not _is_client(body.get("client_id"), body.get("client_secret")):
             raise _Problem("invalid_client", "", 401)
-        return answer({"access_token": TOKEN, "expires_in": 3600, "token_type": "Bearer"})
+        return answer({"access_token": TOKEN, "expires_in": 3600, "token_type": "Bearer"})  # nosec B105 - nothing secret
 
     async def credentials(self, request: web.Request) -> web.Response:
         """The ids of a person's credentials; of all people where neither token nor body names one."""

@@ -52,8 +52,8 @@ _TOKEN = re.compile(r"[!-~]{1,8192}")
 _WORDS: Mapping[str, Code] = {
     "access_denied": "refused",
     "user_canceled": "refused",
-    "invalid_token": "service_settings",
-    "expired_token": "service_settings",
+    "invalid_token": "service_settings",  # nosec B105 - a word of the API
+    "expired_token": "service_settings",  # nosec B105
     "unauthorized_client": "service_settings",
     "invalid_client": "service_settings",
     "unsupported_grant_type": "service_settings",

@@ -80,13 +80,13 @@ async function look() {
         byId("waiting").replaceChildren(...waiting.map(row));
     }
     for (const request of waiting) {
-        const left = document.querySelector(`[data-left="${CSS.escape(request.reference)}"]`);
+        const left = document.querySelector(`[data-left="${window.CSS.escape(request.reference)}"]`);
         left.textContent = `Còn ${request.seconds} giây`;
     }
 }
 
 async function open() {
-    user = decodeURIComponent(location.hash.slice(1));
+    user = decodeURIComponent(window.location.hash.slice(1));
     byId("who").hidden = user !== "";
     byId("said").textContent = "";
     shown = "";
@@ -97,7 +97,7 @@ async function open() {
 
 byId("who").addEventListener("submit", (event) => {
     event.preventDefault();
-    location.hash = encodeURIComponent(byId("user").value.trim());
+    window.location.hash = encodeURIComponent(byId("user").value.trim());
 });
 window.addEventListener("hashchange", open);
 setInterval(() => user && look(), LOOK_MILLISECONDS);
