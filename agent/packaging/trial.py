@@ -1,7 +1,7 @@
 """Try an installer on Windows, or under Wine: ``python packaging/trial.py INSTALLER [PICTURES]``, with Windows' Python.
 
-Installs silently, opens a pairing link as a browser does, agrees with the keyboard, lets the agent crash, upgrades
-over the running program and removes all of it, and looks each time at what is there. It uses the account's own
+Installs silently, opens a pairing link as a browser does, agrees with the keyboard, signs, lets the agent crash,
+upgrades over the running program and removes all of it, and looks each time at what is there. It uses the account's own
 settings folder and registry, so it refuses to start where the program is installed already. What was measured is
 printed as JSON.
 
@@ -11,10 +11,12 @@ PICTURES: a file is made there whenever the screen is worth a picture, for who t
 from __future__ import annotations
 
 import ctypes
+import hashlib
 import json
 import os
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from ctypes import wintypes
@@ -31,9 +33,11 @@ HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE.parent), str(HERE.parent / "tests" / "helpers")]
 
 from fake_odoo import FakeOdoo  # noqa: E402  # the line above is what finds it
+from fakelib import FakeLibrary, compile_library  # noqa: E402
+from forms import form  # noqa: E402
 
 from ibhxh_agent import __version__, activation  # noqa: E402
-from ibhxh_agent.config import Folder  # noqa: E402
+from ibhxh_agent.config import Folder, Settings  # noqa: E402
 from ibhxh_agent.secretstore import SecretStore  # noqa: E402
 from ibhxh_agent.texts import text  # noqa: E402
 
@@ -52,7 +56,8 @@ for function in (kernel32.Process32FirstW, kernel32.Process32NextW):
 for function in (kernel32.CloseHandle, kernel32.TerminateProcess):
     function.argtypes = [wintypes.HANDLE] + [wintypes.UINT] * (function is kernel32.TerminateProcess)
 psapi.GetProcessMemoryInfo.argtypes = [wintypes.HANDLE, ctypes.c_void_p, wintypes.DWORD]
-_MENU_KEY, _KEY_UP = 0x12, 0x2
+_MENU_KEY, _RETURN_KEY, _KEY_UP = 0x12, 0x0D, 0x2
+PIN = "731944"
 _TERMINATE, _QUERY = 0x0001, 0x0410
 
 
@@ -137,8 +142,47 @@ def open_link(link: str) -> None:
 
 def alt(letter: str) -> None:
     """Press Alt and a letter, in whatever window has the keyboard."""
-    for key, up in ((_MENU_KEY, 0), (ord(letter), 0), (ord(letter), _KEY_UP), (_MENU_KEY, _KEY_UP)):
-        user32.keybd_event(key, 0, up, 0)
+    user32.keybd_event(_MENU_KEY, 0, 0, 0)
+    press(ord(letter))
+    user32.keybd_event(_MENU_KEY, 0, _KEY_UP, 0)
+
+
+def press(key: int) -> None:
+    """Press a virtual key."""
+    user32.keybd_event(key, 0, 0, 0)
+    user32.keybd_event(key, 0, _KEY_UP, 0)
+
+
+def plug_in(folder: Folder) -> FakeLibrary:
+    """A token whose library is the tests' own, compiled for Windows (IBHXH_TEST_LIBRARIES names its folder)."""
+    place = Path(tempfile.mkdtemp())
+    token = FakeLibrary.make(compile_library(place), place / "token")
+    token.behave(pin=PIN)
+    os.environ["FAKEP11"] = str(token.config)  # the installer, and what it starts, inherit it
+    folder.save(Settings(libraries=[token.path]))
+    return token
+
+
+def sign(odoo: FakeOdoo, token: FakeLibrary, picture: Callable[[str], None]) -> None:
+    """A request comes; its window is answered by keyboard alone."""
+    waiting = odoo.add(form(), hashlib.sha256(token.certificate).hexdigest())
+    window = until(lambda: user32.FindWindowW(None, text("ask_title")), "the PIN window did not come")
+    picture("notification")
+
+    def answer() -> bool:
+        user32.SetForegroundWindow(window)
+        alt("M")
+        for digit in PIN:
+            press(ord(digit))
+        if not waiting.deliveries and user32.FindWindowW(None, text("ask_title")):
+            picture("pin")
+        press(_RETURN_KEY)
+        time.sleep(2.5)  # deaf until the keys rest
+        return waiting.state == "signed"
+
+    until(answer, "the PIN window did nothing")
+    picture("signed")
+    assert len(token.logins) == 1, token.logins
 
 
 def main(installer: Path, pictures: Path | None) -> int:
@@ -151,6 +195,7 @@ def main(installer: Path, pictures: Path | None) -> int:
 
     assert not HOME.exists() and value(APPS, "DisplayName") is None, "the program is installed already"
     folder, odoo = Folder(), FakeOdoo(poll_after=1).start()
+    token = plug_in(folder)
     measured: dict[str, Any] = {"installer": round(installer.stat().st_size / 2**20, 1)}
     started = time.monotonic()
     subprocess.run([installer, "/S"], check=True, timeout=600)
@@ -184,11 +229,14 @@ def main(installer: Path, pictures: Path | None) -> int:
     until(lambda: not user32.FindWindowW(None, text("panel_title")), "the window stays")
     print("paired by the link", flush=True)
 
+    sign(odoo, token, picture)
+    print("signed with the PIN that was typed into the window", flush=True)
+
     time.sleep(5)
     running = processes()
     measured["MiB at rest"] = sorted((memory(one) for one in running), reverse=True)
     (program,) = [one for one, parent in running.items() if parent not in running]
-    (agent,) = [one for one, parent in running.items() if parent == program]
+    agent = next(one for one, parent in running.items() if parent == program)
     end(agent)
     until(lambda: agent not in processes() and len(processes()) >= 2, "the agent was not started again")
     beats = odoo.paths().count("heartbeat")
