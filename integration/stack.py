@@ -590,10 +590,12 @@ class Stack:
             return False
 
     def senders(self) -> list[Program]:
-        """The hosts that hold a registration's row, as the one that sends it does."""
+        """The hosts that have reserved a registration, as the one that sends it does."""
         names = self.sql(
             "SELECT DISTINCT application_name FROM pg_stat_activity JOIN pg_locks USING (pid) "
-            "WHERE relation = 'l10n_vn_ibhxh_registration'::regclass AND mode = 'RowShareLock' AND granted"
+            "WHERE datname = current_database() AND locktype = 'advisory' AND granted AND objsubid = 2 "
+            "AND classid::bigint = (hashtext(%s)::bigint & 4294967295)",
+            [f"{ADDON}.registration"],
         )
         pids = {int(row["application_name"].rpartition("-")[2]) for row in names}
         # Connections bear the name of the process that read the configuration, which may be the workers' parent.
