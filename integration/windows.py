@@ -56,6 +56,7 @@ class WindowsComputer:
             self.environment = dict(self._exit.enter_context(windows.running(display)))
             self.environment["PYTHONPATH"] = self.path(ROOT / "agent")
             self.environment["PYTHONDONTWRITEBYTECODE"] = "1"
+            self.environment["IBHXH_TEST_LIBRARIES"] = self.path(self.folder)
             self._build_libraries()
         except BaseException:
             self._exit.close()
