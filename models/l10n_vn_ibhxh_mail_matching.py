@@ -86,8 +86,12 @@ class L10n_Vn_IbhxhMailMatching(models.AbstractModel):
             | (Domain("state", "=", "expired") & Domain("submitted_at", ">", recent))
             | (Domain("confirmation_evidence", "=", "mail") & Domain("submitted_at", ">", recent))
         )
-        addressed = Domain("id", "in", self._ids_by_recipient(reading.recipients)) & may_wait
-        return self.env["l10n_vn_ibhxh.registration"].sudo().search(with_vss & (named | addressed), order="id desc")
+        # What the mail names rules out by itself those of the address that it does not name (`_fits`), and there may be
+        # thousands of them: another tax code does, and another number, but not none yet.
+        if not reading.tax_codes:
+            addressed = Domain("id", "in", self._ids_by_recipient(reading.recipients)) & may_wait
+            named |= addressed & Domain("dossier_number", "=", False) if reading.dossier_numbers else addressed
+        return self.env["l10n_vn_ibhxh.registration"].sudo().search(with_vss & named, order="id desc")
 
     @api.model
     def _ids_by_recipient(self, recipients):

@@ -3,6 +3,8 @@ from contextlib import contextmanager
 
 from odoo.tests import Form, tagged
 
+from ..tools import vss_mail
+from .common import EMAIL
 from .companies import ManyRows, tax_code
 from .samples import signing
 
@@ -145,3 +147,24 @@ class TestQueries(ManyRows):
     def _claim_all(self, der):
         requests = self.env["l10n_vn_ibhxh.signing.request"].sudo()
         return requests._claim(self.agent, [self._plug_in(self.agent, der).fingerprint], 500)
+
+    def test_j_a_mail_is_judged_beside_those_that_it_can_fit_only(self):
+        """A firm's address is on all its registrations; a mail that names a tax code is about one of that code."""
+        companies = self._new_companies(40)
+        registrations = self._new_registrations(companies).sudo()
+        for registration in registrations:
+            registration.write({"email": EMAIL, "tax_code": registration.company_id.l10n_vn_ibhxh_tax_code})
+        mail = (
+            f"From: noreply@baohiemxahoi.gov.vn\nTo: {EMAIL}\nSubject: Mã kích hoạt giao dịch điện tử BHXH\n"
+            "Content-Type: text/plain; charset=utf-8\n\n{text}Mã kích hoạt: AB12CD34EF\n"
+        )
+        mails = self.env["l10n_vn_ibhxh.mail"]
+        by_code = vss_mail.read(mail.replace("{text}", f"Mã số thuế: {companies[7].vat}\n").encode())
+        self.assertEqual([*by_code.tax_codes], [companies[7].vat])
+        self.assertEqual(mails._candidates(by_code), registrations[7])
+        self.assertEqual(mails._match(by_code)[0], registrations[7])
+        registrations[:30].write({"dossier_number": "00001/2026/001"})
+        by_number = vss_mail.read(mail.replace("{text}", "Hồ sơ 03706/2026/001 đã được tiếp nhận.\n").encode())
+        self.assertEqual(set(mails._candidates(by_number)), set(registrations[30:]), "those without a number yet")
+        by_name = vss_mail.read(mail.replace("{text}", f"Kính gửi {companies[7].name}.\n").encode())
+        self.assertEqual(set(mails._candidates(by_name)), set(registrations), "nothing is lost where only names tell")

@@ -22,6 +22,14 @@ Six tables have a row of each: the registration, its history that nobody can cha
 notification of who is responsible.
 """
 
+STATEMENTS = 15
+"""Most statements that a company of a batch costs from the batch's page to `sent`; how many receipts come at the same
+time, and are stored by the same ones, is chance. 19.0.1.1.0 took 105."""
+EARLIER = "19.0.1.1.0"
+STEPS = ("prepared", "claimed", "delivered", "sent")
+"""Registered on the batch's page, claimed by the computer, taken from it signed, handed to the gateway."""
+HALF = 0.5
+
 DECADE = 11
 DELAY = 0.2
 """Seconds by which the gateway answers later, for the figures with a gateway that is far away."""
@@ -65,8 +73,8 @@ CHILD = (
 EVERYTHING = (
     "Bare signature and round trip take some milliseconds here, because the token is SoftHSM2 and the gateway runs on "
     "the same machine. What is measured is therefore the work of Odoo and PostgreSQL for one registration, of which "
-    "the table below gives the processor's time: a wizard's record, a registration with its checks and XML, a signing "
-    "request, chatter, the verified signature, attempt and receipt each committed by itself, the first look at VSS's "
+    "the table below gives the processor's time: a registration with its checks and XML, a signing "
+    "request, chatter, the verified signature, attempt and receipt, the first look at VSS's "
     "answer. It needs both cores of this machine, so that more workers and agents do not make it "
     "faster. With a gateway as far away as a real one the same work is hidden behind its round trips."
 )
@@ -75,6 +83,53 @@ FOLLOWED = {
     "reminder": "reminder due",
     "question": "gateway asked, nothing new",
 }
+
+
+def _registering(mode: str) -> list[Figure]:
+    command = "./run bench --only registering"
+    few, many = (20, 100) if mode == "short" else (100, 500)
+    runs = [_registered(count) for count in (few, many)]
+    queries = sum(runs[1][step]["queries"] - runs[0][step]["queries"] for step in STEPS) / (many - few)
+    figures = [
+        Figure(
+            f"Batch, from its page to `sent`: statements for each further company, {few} to {many}",
+            f"{queries:.1f}",
+            f"≤ {STATEMENTS}",
+            queries <= STATEMENTS,
+            f"{command} --short" if mode == "short" else command,
+            "Something is looked up, written or logged for each company by itself.",
+            is_exact=True,
+        )
+    ]
+    if mode == "short":
+        return figures
+    inside.prepare_release(EARLIER)
+    try:
+        before = _registered(many, EARLIER)
+    finally:
+        inside.clean_release(EARLIER)
+    for unit, name, factor in (("statements", "queries", 1), ("ms of Odoo's processor time", "processor", 1000)):
+        each, earlier = ({step: run[step][name] * factor / many for step in STEPS} for run in (runs[1], before))
+        share = sum(each.values()) / sum(earlier.values())
+        parts = ", ".join(f"{step} {earlier[step]:.1f} → {each[step]:.1f}" for step in STEPS)
+        figures.append(
+            Figure(
+                f"Batch of {many}: {unit} for each company, {EARLIER} → now, in the same run",
+                f"{sum(earlier.values()):.1f} → {sum(each.values()):.1f} ({parts})",
+                "≤ half",
+                share <= HALF,
+                command,
+                "See the steps.",
+            )
+        )
+    return figures
+
+
+def _registered(count: int, version: str = "") -> dict[str, dict[str, float]]:
+    found = inside.run("registering", count, end_to_end.CERTIFICATE_COMPANIES, version=version)
+    if found["left"] or found["made"] != count:
+        raise Problem("Some companies of the batch were not registered.", "./run bench --only registering")
+    return found
 
 
 def _follow(mode: str) -> list[Figure]:
@@ -286,6 +341,7 @@ MEASUREMENTS: dict[str, Callable[[str], list[Figure]]] = {
     "readers": _readers,
     "server": _server,
     "agent": _agent,
+    "registering": _registering,
     "follow": _follow,
     "mails": _mails,
     "end-to-end": _end_to_end,
@@ -350,7 +406,7 @@ def run(arguments: Sequence[str]) -> int:
     if unknown:
         raise Problem(f"There is no measurement {unknown[0]!r}.", f"Measurements: {' '.join(MEASUREMENTS)}")
     figures: list[Figure] = []
-    if {"follow", "mails", "end-to-end"} & set(names):
+    if {"registering", "follow", "mails", "end-to-end"} & set(names):
         say("A database to copy …")
         inside.prepare()
     try:

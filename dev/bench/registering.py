@@ -26,7 +26,6 @@ from integration.companies import tax_code
 
 TAX_CODE_DIGITS = 10
 REGISTRATION = "l10n_vn_ibhxh.registration"
-STEPS = ("prepared", "claimed", "delivered", "sent")
 
 
 class PromptGateway(gateways.Gateway):  # type: ignore[misc]  # Odoo's modules have no types
