@@ -25,7 +25,7 @@ SUBJECT_TYPES = [("1", "Organisation"), ("0", "Individual")]
 
 STATES = [
     ("draft", "Draft"),
-    ("to_sign", "Waiting for the token"),
+    ("to_sign", "Waiting for the signature"),
     ("to_send", "Signed"),
     ("sent", "Sent"),
     ("to_activate", "To activate"),

@@ -64,7 +64,7 @@ class L10n_Vn_IbhxhBatch(models.Model):
     ready_count = fields.Integer(string="Ready", compute="_compute_counts")
     blocked_count = fields.Integer(string="Blocked", compute="_compute_counts")
     to_submit_count = fields.Integer(string="To submit at the I-VAN", compute="_compute_counts")
-    to_sign_count = fields.Integer(string="Waiting for the token", compute="_compute_counts")
+    to_sign_count = fields.Integer(string="Waiting for the signature", compute="_compute_counts")
     to_phone_count = fields.Integer(
         string="Ready for the phone", compute="_compute_phone_counts", help="Prepared, and not yet sent to the phone."
     )

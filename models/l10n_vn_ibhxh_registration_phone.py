@@ -11,21 +11,21 @@ from .const import REMOTE_FAILURES
 _lt = LazyTranslate(__name__)
 
 # What of a dossier the person compares before it goes to the phone, in the order of the form.
-SHOWN = (
-    ("subject_name", _lt("Unit")),
-    ("tax_code", _lt("Tax code")),
-    ("agency_name", _lt("BHXH agency")),
-    ("provider_name", _lt("I-VAN")),
-    ("email", _lt("E-mail")),
-    ("phone", _lt("Phone")),
-    ("contact_name", _lt("Contact person")),
-    ("address", _lt("Address")),
-    ("old_certificate_serial", _lt("Old certificate")),
-    ("new_certificate_serial", _lt("New certificate")),
-    ("change_text", _lt("What changes")),
-    ("stop_date", _lt("Stop date")),
-    ("stop_reason", _lt("Reason")),
-)
+SHOWN = {
+    "subject_name": _lt("Unit"),
+    "tax_code": _lt("Tax code"),
+    "agency_name": _lt("BHXH agency"),
+    "provider_name": _lt("I-VAN"),
+    "email": _lt("E-mail"),
+    "phone": _lt("Phone"),
+    "contact_name": _lt("Contact person"),
+    "address": _lt("Address"),
+    "old_certificate_serial": _lt("Old certificate"),
+    "new_certificate_serial": _lt("New certificate"),
+    "change_text": _lt("What changes"),
+    "stop_date": _lt("Stop date"),
+    "stop_reason": _lt("Reason"),
+}
 
 
 class L10n_Vn_IbhxhRegistrationPhone(models.AbstractModel):
@@ -101,7 +101,7 @@ class L10n_Vn_IbhxhRegistrationPhone(models.AbstractModel):
         """Return `[[label, value], …]` of the very document that is to be signed."""
         content = dossier.read(base64.b64decode(request.with_context(bin_size=False).document))[1]
         rows = []
-        for name, label in SHOWN:
+        for name, label in SHOWN.items():
             value = getattr(content, name)
             if value:
                 text = format_date(self.env, value) if name.endswith("_date") else str(value)

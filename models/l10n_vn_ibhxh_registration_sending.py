@@ -129,7 +129,9 @@ class L10n_Vn_IbhxhRegistrationSending(models.AbstractModel):
         _logger.exception("Sending BHXH registration %s failed", self.id)
         registration = self._for_reader()
         if registration._lock_if("to_send"):
-            registration._postpone(registration.env._("Odoo could not send the dossier; it tries again by itself."))
+            registration._postpone(
+                registration.env._("Odoo could not send the dossier; it will try again automatically.")
+            )
 
     def _send(self, run=None):
         """Send these and store what comes back, but for those that somebody else is working on."""
@@ -280,7 +282,7 @@ class L10n_Vn_IbhxhRegistrationSending(models.AbstractModel):
         elif isinstance(error, gateways.Unsupported):
             self._postpone(
                 self.env._(
-                    "%(provider)s takes no such dossier from Odoo. Lodge the signed file on its portal.",
+                    "%(provider)s does not accept this kind of dossier from Odoo. Lodge the signed file on its portal.",
                     provider=self.provider_id.name,
                 )
             )
