@@ -95,7 +95,12 @@ class WindowsComputer:
         subprocess.run(command, check=True)
 
     def run(
-        self, *command: str, seconds: float = 300, cwd: Path | None = None, stdin: str = "", **variables: str
+        self,
+        *command: str,
+        seconds: float = 300,
+        cwd: Path | None = None,
+        stdin: str = "",
+        variables: Mapping[str, str] | None = None,
     ) -> Ended:
         """Run a Windows program to its end.
 
@@ -103,7 +108,7 @@ class WindowsComputer:
         """
         done = subprocess.run(
             ["wine", *command],
-            env={**self.environment, **variables},
+            env={**self.environment, **(variables or {})},
             cwd=cwd or self.folder,
             input=stdin.encode(),
             stdout=subprocess.PIPE,

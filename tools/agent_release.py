@@ -8,7 +8,7 @@ import base64
 import binascii
 import json
 import re
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from .versions import VERSION
 
@@ -31,7 +31,7 @@ class Release(NamedTuple):
     sha256: str | None = None
 
 
-def read(content):
+def read(content: bytes) -> Release:
     """Return the `Release` that the bytes of a document describe; raises `ReleaseError`."""
     if len(content) > MAX_BYTES:
         raise ReleaseError("too large")
@@ -45,15 +45,16 @@ def read(content):
     version, size, sha256 = payload.get("version"), payload.get("size"), payload.get("sha256")
     if payload.get("kind") == "libraries" and type(version) is int and 0 < version < 2**31:
         return Release("libraries", str(version))
-    is_program = payload.get("kind") == "program" and isinstance(version, str) and VERSION.fullmatch(version)
-    if not is_program or type(size) is not int or not isinstance(payload.get("platform"), str):
+    if payload.get("kind") != "program" or not isinstance(version, str) or not VERSION.fullmatch(version):
+        raise ReleaseError("another kind")
+    if type(size) is not int or not isinstance(payload.get("platform"), str):
         raise ReleaseError("another kind")
     if not isinstance(sha256, str) or not SHA256.fullmatch(sha256):
         raise ReleaseError("no hash")
     return Release("program", version, payload["platform"], size, sha256)
 
 
-def _object(content):
+def _object(content: bytes) -> dict[str, Any]:
     try:
         value = json.loads(content)
     except (ValueError, RecursionError) as error:

@@ -6,6 +6,6 @@ import unicodedata
 HIDDEN = frozenset({"Cc", "Cf", "Zl", "Zp", "Cs", "Co"})
 
 
-def one_line(text):
+def one_line(text: str) -> str:
     """Return `text` with a blank for each character that would hide or rearrange what stands around it."""
     return "".join(" " if unicodedata.category(char) in HIDDEN else char for char in text).strip()

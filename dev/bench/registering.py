@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime, timezone
 from itertools import islice
@@ -81,11 +81,12 @@ def measure(env: Any, count: int, companies: int, profile: str = "") -> dict[str
     meter = _Meter()
     provider = type(env["l10n_vn_ibhxh.provider"])
     with patch.object(provider, "_gateway", lambda _self: PromptGateway()):
-        for name, step in (
-            ("prepared", lambda: _register(env, batch)),
-            ("delivered", lambda: _sign(env, keys, meter)),
-            ("sent", lambda: _run(env, "send", [("state", "=", "to_send")])),
-        ):
+        steps: dict[str, Callable[[], object]] = {
+            "prepared": lambda: _register(env, batch),
+            "delivered": lambda: _sign(env, keys, meter),
+            "sent": lambda: _run(env, "send", [("state", "=", "to_send")]),
+        }
+        for name, step in steps.items():
             with _profiled(profile and f"{profile}/{name}.prof"):
                 if name == "delivered":
                     step()

@@ -70,7 +70,7 @@ def test_w1_a_drivers_library_in_system32_is_found(pc: WindowsComputer, program:
     library.write_bytes((pc.folder / "fakep11.dll").read_bytes())
     try:
         command = [str(program / "ibhxh-agent-cli.exe"), "--config-dir", pc.path(tmp_path / "c"), "doctor"]
-        done = pc.run(*command, **token.environment)
+        done = pc.run(*command, variables=token.environment)
     finally:
         library.unlink()
     assert "viettel-ca_v6.dll (Viettel-CA)" in done.output and "MST 0109000001" in done.output
