@@ -682,7 +682,7 @@ class TestConnection(PromisesCase):
             (answer, "success", "answers"),
             ({**answer, "time": (now + timedelta(days=1)).isoformat() + "Z"}, "warning", "1440 minutes ahead"),
             ({**answer, "time": (now - timedelta(hours=7)).isoformat() + "Z"}, "warning", "420 minutes behind"),
-            ({**answer, "time": 7}, "warning", "time is not a time"),
+            ({**answer, "time": 7}, "warning", "time is not a possible time"),
             ({**answer, "provider": {"code": "00050", "name": "Y"}}, "warning", "00050 Y"),
             ({**answer, "status": "down"}, "danger", "no clear answer"),
             ([answer], "danger", "JSON"),
