@@ -7,6 +7,7 @@ import threading
 from dev.odoo import ADMIN_LOGIN
 from integration.case import MODEL, Case
 from integration.odoo_web import Person
+from integration.phone_case import PhoneCase, make_service
 from integration.stack import Stack
 from integration.waiting import until
 
@@ -40,6 +41,37 @@ def test_both_hosts_send_the_same_registrations_at_once(stack: Stack) -> None:
     for case in cases:
         case.check_accepted()
         case.retire()
+
+
+def test_both_hosts_put_the_same_requests_on_phones_at_once(stack: Stack) -> None:
+    """Past the scheduler again: each request is started by one of them, and both ask and take what was signed."""
+    admin = stack.person(ADMIN_LOGIN)
+    model = admin.find("ir.model", ["model", "=", "l10n_vn_ibhxh.signing.request"])
+    action = admin.create("ir.actions.server", name="Phones", model_id=model, state="code", code="model._cron_remote()")
+    hosts = (admin, stack.person(ADMIN_LOGIN, stack.urls[1]))
+    service = make_service(stack, "vnpt")
+    with stack.switched_off("remote"):
+        cases = [PhoneCase(stack, service) for _number in range(MANY)]
+        for case in cases:
+            case.to_phone()
+        stack.control.fault(endpoint="remote_start", kind="delay", seconds=DELAY, count=MANY)
+        at_once(hosts, action, {})
+        for case in cases:
+            assert stack.control.count_started(case.number) == 1
+            case.decide()
+        at_once(hosts, action, {})
+    for case in cases:
+        case.check_signed_once()
+        case.retire()
+
+
+def at_once(hosts: tuple[Person, ...], action: int, context: dict[str, object]) -> None:
+    """Run a server action at all hosts side by side."""
+    runs = [threading.Thread(target=run, args=(host, action, context)) for host in hosts]
+    for thread in runs:
+        thread.start()
+    for thread in runs:
+        thread.join()
 
 
 def run(host: Person, action: int, context: dict[str, object]) -> None:
