@@ -302,7 +302,7 @@ class L10n_Vn_IbhxhSigningRequestRemote(models.AbstractModel):
                 )
                 requests.invalidate_recordset()
                 requests._take_outcome(outcome, is_start)
-                self.env.cr.commit()  # pylint: disable=invalid-commit
+                self.env["ir.cron"]._commit_progress()
             except (OperationalError, UserError):
                 self.env.cr.rollback()
             except Exception:
@@ -405,7 +405,7 @@ class L10n_Vn_IbhxhSigningRequestRemote(models.AbstractModel):
             try:
                 if request.try_lock_for_update().filtered_domain(domain):
                     request._take_value()
-                self.env.cr.commit()  # pylint: disable=invalid-commit
+                self.env["ir.cron"]._commit_progress()
             except (OperationalError, UserError) as error:
                 # Somebody else is working on the record. The value stays, and the next turn takes it.
                 self.env.cr.rollback()
