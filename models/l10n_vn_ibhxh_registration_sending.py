@@ -157,7 +157,7 @@ class L10n_Vn_IbhxhRegistrationSending(models.AbstractModel):
         """Yield those of these that nobody else is sending. They stay reserved until the block is left or this process
         dies; a reservation belongs to the connection, so commits do not end it."""
         cr, key = self.env.cr, self._name
-        cr.execute("SELECT id FROM unnest(%s) id WHERE pg_try_advisory_lock(hashtext(%s), id)", [self.ids, key])
+        cr.execute("SELECT id FROM unnest(%s::int[]) id WHERE pg_try_advisory_lock(hashtext(%s), id)", [self.ids, key])
         ids = {row[0] for row in cr.fetchall()}
         try:
             reserved = self.filtered(lambda registration: registration.id in ids)
@@ -168,7 +168,7 @@ class L10n_Vn_IbhxhRegistrationSending(models.AbstractModel):
             cr.rollback()
             raise
         finally:
-            cr.execute("SELECT pg_advisory_unlock(hashtext(%s), id) FROM unnest(%s) id", [key, [*ids]])
+            cr.execute("SELECT pg_advisory_unlock(hashtext(%s), id) FROM unnest(%s::int[]) id", [key, [*ids]])
 
     def _begin_attempts(self, run):
         """Return `{id: Attempt}` of those that can be handed over now, whose attempt is committed.
