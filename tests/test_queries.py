@@ -25,7 +25,7 @@ class TestQueries(ManyRows):
     MOST_FOR_LIST = 9
     MOST_FOR_OVERVIEW = 5
     MOST_FOR_SUMMARY = 45
-    MOST_FOR_WIZARD = 20
+    MOST_FOR_WIZARD = 21
 
     @contextmanager
     def _counted(self, counts):
