@@ -22,7 +22,7 @@ def migrate(cr, version):
         if cr.fetchall() == [(old,)]:
             cr.execute(f"ALTER TABLE {table} RENAME COLUMN {old} TO {new}")
         if old.endswith("_id"):
-            cr.execute(f"ALTER TABLE {table} DROP CONSTRAINT IF EXISTS {table}_{old}_fkey")
+            cr.execute(f"ALTER TABLE IF EXISTS {table} DROP CONSTRAINT IF EXISTS {table}_{old}_fkey")
         cr.execute(
             "UPDATE ir_model_fields SET name = %s WHERE replace(model, '.', '_') = %s AND name = %s", [new, table, old]
         )
