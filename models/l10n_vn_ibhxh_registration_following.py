@@ -186,6 +186,10 @@ class L10n_Vn_IbhxhRegistrationFollowing(models.AbstractModel):
                 lanes.append(provider._lane(run, {r.id: _question(r.client_reference) for r in some}))
             except gateways.GatewayError as error:
                 answers.update(dict.fromkeys(some.ids, error))
+            except Exception:
+                # An adapter that cannot be made keeps only its own registrations waiting.
+                _logger.exception("The I-VAN %s cannot be asked", provider.code)
+                answers.update(dict.fromkeys(some.ids))
         self._commit()
         for outcomes in side_by_side.run(lanes, end=end):
             answers.update({number: _answer(number, o) for number, o in outcomes.items() if not o.is_late})

@@ -131,3 +131,20 @@ class TestFollowBatches(ManyCompanies):
         self.assertEqual(len(asked), 2)
         self.assertEqual(sorted(registrations.mapped("state")), ["confirmed", "to_activate"])
         self.assertTrue(all(registration.poll_at > fields.Datetime.now() for registration in registrations))
+
+    def test_adapter_that_cannot_be_made_keeps_only_its_own_waiting(self):
+        """Another addon's adapter may fail with anything."""
+        registrations = self._waiting(2, poll_at=fields.Datetime.now())
+        broken = self.provider.copy({"code": "00099", "name": "Lỗi"})
+        registrations[0].sudo().provider_id = broken
+        self.gateway.answer = progress("confirmed")
+
+        def gateway(provider):
+            if provider == broken:
+                raise TypeError("no such argument")
+            return self.gateway
+
+        with patch.object(type(self.provider), "_gateway", gateway), mute_logger(FOLLOW):
+            self._follow()
+        self.assertEqual(registrations.mapped("state"), ["to_activate", "confirmed"])
+        self.assertGreater(registrations[0].poll_at, fields.Datetime.now())

@@ -34,6 +34,10 @@ class SilentGateway(gateways.Gateway):  # type: ignore[misc]  # Odoo's modules h
         """Taken in, and nothing more."""
         return gateways.Progress(state="processing", dossier_number=None, steps=())
 
+    def resend_code(self, client_reference: str) -> Any:
+        """Not reached."""
+        raise gateways.Unsupported("nothing is sent here")
+
     def check(self) -> Any:
         """Not reached."""
         raise gateways.Unsupported("nothing is checked here")
