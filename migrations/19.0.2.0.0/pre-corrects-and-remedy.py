@@ -21,8 +21,12 @@ def migrate(cr, version):
         )
         if cr.fetchall() == [(old,)]:
             cr.execute(f"ALTER TABLE {table} RENAME COLUMN {old} TO {new}")
-        if old.endswith("_id"):
-            cr.execute(f"ALTER TABLE IF EXISTS {table} DROP CONSTRAINT IF EXISTS {table}_{old}_fkey")
+        # Foreign keys, and from PostgreSQL 18 on what may not be empty, have the column's name in theirs.
+        cr.execute("SELECT conname FROM pg_constraint WHERE conrelid = to_regclass(%s)", [table])
+        for (name,) in cr.fetchall():
+            if name.startswith(f"{table}_{old}_"):
+                renamed = name.replace(f"{table}_{old}_", f"{table}_{new}_", 1)
+                cr.execute(f"ALTER TABLE {table} RENAME CONSTRAINT {name} TO {renamed}")
         cr.execute(
             "UPDATE ir_model_fields SET name = %s WHERE replace(model, '.', '_') = %s AND name = %s", [new, table, old]
         )
