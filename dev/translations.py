@@ -22,7 +22,7 @@ SAME = "The same in Vietnamese."
 
 
 def run(arguments: list[str]) -> int:
-    """Write i18n/l10n_vn_ibhxh.pot anew and update vi.po: translations are kept, new terms come in empty, old ones go.
+    """Write i18n/l10n_vn_ibhxh.pot again and update vi.po: translations are kept, new terms come in empty, old ones go.
 
     :param arguments: optionally the name of a database in which the addon is installed from this very code; without it
         a fresh one is made for the purpose and dropped

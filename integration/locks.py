@@ -11,7 +11,7 @@ from .waiting import until
 
 @contextmanager
 def locked_cron(stack: Stack, cron: str) -> Iterator[None]:
-    """Whoever calls this scheduled action (`send`, `follow`) meanwhile waits.
+    """Calls of this scheduled action (`send`, `follow`) wait meanwhile.
 
     After a signature was verified the last line calls `send`, after a receipt was stored the last line calls `follow`.
     """
@@ -30,7 +30,7 @@ def locked_cron(stack: Stack, cron: str) -> Iterator[None]:
 
 @contextmanager
 def locked_table(stack: Stack, table: str) -> Iterator[None]:
-    """Whoever writes to this table meanwhile waits."""
+    """Writers to this table wait meanwhile."""
     connection = stack.connect()
     try:
         with connection.cursor() as cursor:

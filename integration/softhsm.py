@@ -31,7 +31,7 @@ SO_PIN = "87654321"
 
 
 class TokenFolder:
-    """A set of tokens, all in one folder, seen together by whoever runs with its environment."""
+    """A set of tokens, all in one folder, seen together by anyone who runs with its environment."""
 
     def __init__(self, folder: Path, *, authority: CertificateAuthority | None = None) -> None:
         """:param folder: created when missing; delete it to forget the tokens

@@ -14,7 +14,7 @@ from .preflight_texts import sentence
 from .vietnam_time import date_in_vietnam
 
 TRUST_MODES = ("soft", "hard", "off")
-# A verdict this fresh is not asked for anew when a signature is requested; a person's “Check now” always asks.
+# A verdict this fresh is not asked for again when a signature is requested; a person's “Check now” always asks.
 TRUST_MINUTES = 60
 
 _logger = logging.getLogger(__name__)
@@ -330,7 +330,7 @@ class L10n_Vn_IbhxhCertificate(models.Model):
     def _trust_due(self):
         """Return those of these for which authorities have to be asked before they sign; without roots nobody is.
 
-        A verdict that counts for signing a while longer is none that is due, so that whoever asked beforehand does not
+        A verdict that counts for signing a while longer is not due, so that anyone who asked beforehand does not
         find it too old a moment later.
         """
         roots = self.env["l10n_vn_ibhxh.trusted.root"].sudo()

@@ -628,7 +628,7 @@ class L10n_Vn_IbhxhRegistration(models.Model):
     def _notify_page(self):
         """Tell every open page that may show one of these registrations to look again.
 
-        One message to the group instead of one to each of its users: whoever it reaches reads with his own rights, and
+        One message to the group instead of one to each of its users: anyone it reaches reads with his own rights, and
         the message carries numbers only.
         """
         group = self.env.ref("l10n_vn_ibhxh.group_l10n_vn_ibhxh_user")
@@ -638,7 +638,7 @@ class L10n_Vn_IbhxhRegistration(models.Model):
         group._bus_send("l10n_vn_ibhxh/registration", payload)
 
     def _for_reader(self):
-        """Return the registration in the language of who reads what is written on it, whoever writes; several must
+        """Return the registration in its reader's language, no matter who writes; several must
         have readers of one language."""
         return self.with_context(lang=self.user_id[:1].lang or self.env.lang)
 
@@ -693,7 +693,7 @@ class L10n_Vn_IbhxhRegistration(models.Model):
         )
 
     def action_request_signature(self):
-        """Check, also what only the network can tell of the certificate; build the dossier anew and have it signed."""
+        """Check, also what only the network can tell of the certificate; build the dossier again and have it signed."""
         self.check_access("write")
         for registration in self:
             if registration.lodging == "elsewhere":

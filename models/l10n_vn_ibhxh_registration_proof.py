@@ -58,7 +58,7 @@ class L10n_Vn_IbhxhRegistrationProof(models.AbstractModel):
         """
         self.ensure_one()
         self.check_access("read")
-        # Signing data and mails belong to the registration, and whoever may read it may see that much of them.
+        # Signing data and mails belong to the registration, and anyone who may read it may see that much of them.
         registration = self.sudo().with_context(bin_size=False, lang="en_US", tz="UTC")
         file = tempfile.SpooledTemporaryFile(max_size=IN_MEMORY)  # noqa: SIM115
         listed = []
@@ -159,7 +159,7 @@ class L10n_Vn_IbhxhRegistrationProof(models.AbstractModel):
         ]
 
     def _proof_signed(self, request):
-        """Return hash and claims of the signed document, checked anew as of the time of signing."""
+        """Return hash and claims of the signed document, checked again as of the time of signing."""
         if not request.signed_document:
             return None
         signed = base64.b64decode(request.signed_document)

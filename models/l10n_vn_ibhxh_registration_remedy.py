@@ -63,7 +63,7 @@ class L10n_Vn_IbhxhRegistrationRemedy(models.AbstractModel):
         return self._open_wizard("05")
 
     def _remedy_agency(self):
-        """The agency is to be chosen anew: form 05 where VSS ever accepted the unit, else form 04."""
+        """The agency has to be chosen again: form 05 where VSS ever accepted the unit, else form 04."""
         form = "05" if self.company_id.l10n_vn_ibhxh_state == "confirmed" else "04"
         return self._open_wizard(form, agency_id=False)
 

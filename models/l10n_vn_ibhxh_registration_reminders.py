@@ -17,7 +17,7 @@ class L10n_Vn_IbhxhRegistrationReminders(models.AbstractModel):
     _description = "Reminders of BHXH registrations"
 
     def _remind(self):
-        """Give every reminder that is due, to whoever is responsible; return whether there was time for all."""
+        """Give every reminder that is due, to the person responsible; return whether there was time for all."""
         now = fields.Datetime.now()
         finished = []
         hours = reminders.number(self.env, CODE_HOURS)

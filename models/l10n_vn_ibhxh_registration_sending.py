@@ -223,7 +223,7 @@ class L10n_Vn_IbhxhRegistrationSending(models.AbstractModel):
     def _store_receipts(self, attempts, outcomes):
         """Store and commit the receipts of these; return `{id: faults}` of the answers.
 
-        Nothing else is written with the receipts, so that nothing else can make their transaction fail. Whoever is
+        Nothing else is written with the receipts, so that nothing else can make their transaction fail. A transaction that is
         working on one of the rows at this moment is waited for.
         """
         if not self:
@@ -411,7 +411,7 @@ class L10n_Vn_IbhxhRegistrationSending(models.AbstractModel):
     def _lock_if(self, state):
         """Lock the row; return whether that worked and the registration still is in `state`.
 
-        Whoever holds it may only be correcting a field, so its turn comes again in a minute.
+        Its holder may only be correcting a field, so its turn comes again in a minute.
         """
         locked = self.try_lock_for_update()
         if locked:

@@ -70,7 +70,7 @@ class L10n_Vn_IbhxhSigningRequestRemote(models.AbstractModel):
     remote_value = fields.Binary(
         readonly=True, attachment=False, copy=False, help="What the service sent as signature, not yet checked."
     )
-    # Whoever knows these can ask some services for the outcome.
+    # Anyone who knows these can ask some services for the outcome.
     remote_reference = fields.Char(readonly=True, copy=False, index="btree_not_null", groups=fields.NO_ACCESS)
     remote_handle = fields.Json(readonly=True, copy=False, groups=fields.NO_ACCESS)
     remote_doc_id = fields.Char(readonly=True, copy=False, export_string_translation=False)

@@ -402,7 +402,7 @@ class ResCompany(models.Model):
         now = fields.Datetime.now()
         confirmed = Domain("l10n_vn_ibhxh_state", "=", "confirmed")
         for days in reminders.numbers(self.env, CERTIFICATE_DAYS):
-            # The nearest first: whoever was reminded of 7 days is not reminded of 30 any more.
+            # The nearest first: anyone who was reminded of 7 days is not reminded of 30 any more.
             domain = (
                 confirmed
                 & Domain("l10n_vn_ibhxh_certificate_id.not_after", "<=", now + timedelta(days=days))

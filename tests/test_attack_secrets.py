@@ -115,7 +115,7 @@ class TestSecrets(AttackCase):
             self.assertNotIn(CODE.encode(), attachment.raw or b"")
 
     def test_the_bell_rings_without_a_word(self):
-        """What goes over the bus is readable by whoever knows the channel."""
+        """What goes over the bus is readable by anyone who knows the channel."""
         for (message,) in self.env.execute_query(
             SQL("SELECT message FROM bus_bus WHERE message LIKE '%%l10n_vn_ibhxh%%'")
         ):

@@ -187,7 +187,7 @@ class TestHouseholdBusiness(IbhxhCommon):
 
 @tagged("post_install_l10n", "post_install", "-at_install")
 class TestDays(IbhxhCommon):
-    """B12: days are those of Viet Nam, whoever looks and wherever the server is."""
+    """B12: days are those of Viet Nam, no matter who looks and wherever the server is."""
 
     def test_b12_a_certificate_that_begins_at_midnight_in_viet_nam(self):
         der = self._new_certificate(

@@ -486,7 +486,7 @@ class TestLifeLines(IbhxhCommon):
     def test_se004_agency(self):
         refused = self._refuse("SE004")
         wizard = self._press(refused, "action_remedy")
-        self.assertFalse(wizard.agency_id, "chosen anew")
+        self.assertFalse(wizard.agency_id, "chosen again")
         wizard.agency_id = self.agency
         with self.assertRaisesRegex(ValidationError, "just refused this agency"):
             wizard.action_register()

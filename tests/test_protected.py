@@ -228,7 +228,7 @@ class TestProtected(AccessCommon):
                 self.assertEqual(model._protected_fields() - {"message_ids"}, self._protected(model, creation, always))
 
     def test_s2_no_door_takes_a_protected_field(self):
-        """Whoever gives one is refused: nothing is left out in silence."""
+        """Anyone who gives one is refused: nothing is left out in silence."""
         samples = self._prepare()
         for model, creation, always in self._models():
             record = samples[model._name.removeprefix("l10n_vn_ibhxh.")]

@@ -188,7 +188,7 @@ class TestLodging(AnswersCase):
                         self.assertEqual(error.detail, detail)
 
     def test_o3_o7_answers_that_are_no_receipt(self):
-        """Final ones end with a reason, whoever gives them; the gateway's own refusals are told from VSS's."""
+        """Final ones end with a reason, no matter who gives them; the gateway's own refusals are told from VSS's."""
         vss, own = {"by_gateway": False}, {"by_gateway": True}
         problem = {"code": "SE003", "description": "Sai", "holder": None}
         page = b"<html><body>Request Entity Too Large</body></html>"

@@ -54,7 +54,7 @@ class MailText:
 class MailContent:
     """What a mail holds. ``sent_at`` (aware UTC) and ``sender`` are the mail's own claim.
 
-    ``own`` are the sender's words; ``attached`` those of mails that are attached: whoever sent this one need not have
+    ``own`` are the sender's words; ``attached`` those of attached mails: the sender of this one need not have
     written those. ``is_answer``: an answer or a bounce, which may repeat anybody's words. ``recipients`` are of this
     mail's own headers, ``attached_recipients`` of those of the attached mails.
     """

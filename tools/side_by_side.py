@@ -1,6 +1,6 @@
 """Calls to other people's servers, several at once.
 
-What runs in the threads must not touch Odoo's environment or the database: whoever calls this has committed before, so
+What runs in the threads must not touch Odoo's environment or the database: the caller has committed before, so
 that nothing is locked and no transaction is open while a server is waited for.
 """
 

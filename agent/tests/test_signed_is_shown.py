@@ -417,7 +417,7 @@ def test_the_signature_covers_the_shown_document_and_adds_nothing_else(kind):
 
 
 class OneToken:
-    """A token with the certificate; whoever logs in gets the key."""
+    """A token with the certificate; anyone who logs in gets the key."""
 
     def __init__(self):
         from ibhxh_agent.tokens.manager import Token

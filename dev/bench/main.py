@@ -356,7 +356,7 @@ HEAD = """# Benchmarks
 Written by `./run bench` from the last figures of each measurement. Ratios compare medians of interleaved calls in one
 process; the scheduled action and the mails run inside Odoo on a fresh database each, with rows copied by SQL, against
 a gateway that answers at once: three times, whose medians stand here, with 100 000 registrations once. One person is
-responsible for all of the registrations: whoever gets more than 20 activities at once gets one message about them.
+responsible for all of the registrations: anyone who gets more than 20 activities at once gets one message about them.
 
 Machine: {machine}. Processes that wanted to run when each measurement began: {busy}.
 

@@ -73,7 +73,7 @@ def unpack(archive_path: Path, folder: Path) -> None:
 
 
 def _pack(version: str) -> bytes:
-    """The same release gives the same bytes, whoever packs it."""
+    """The same release gives the same bytes, no matter who packs it."""
     packed = io.BytesIO()
     with (
         tarfile.open(fileobj=io.BytesIO(_git("archive", f"v{version}", "--", *_parts(version)))) as everything,

@@ -46,7 +46,7 @@ CHOSEN = {
 """What `fill` changes in records of the data files, as people do: an upgrade leaves it alone."""
 
 PASSING = {"write_date", "write_uid"}
-"""Columns that an upgrade may set anew in records that it leaves as they are."""
+"""Columns that an upgrade may set again in records that it leaves as they are."""
 
 CORRECTED = {
     ("l10n_vn_ibhxh_result_code", "meaning"),

@@ -110,7 +110,7 @@ class PrivateApt:
             "Dir::Etc::SourceParts": "/dev/null",
             "Acquire::Retries": "3",
             "Debug::NoLocking": "1",
-            # The lists belong to whoever runs this: apt's own sandbox user could not read a private home folder.
+            # The lists belong to the user who runs this: apt's own sandbox user could not read a private home folder.
             "APT::Sandbox::User": "root",
         }
         return [f"-o{key}={value}" for key, value in pairs.items()]
@@ -177,7 +177,7 @@ class PrivateApt:
 def unpack(package: Path, folder: Path) -> None:
     """Unpack one .deb into a folder.
 
-    :raises Problem: when the file is damaged; it is deleted then, so that the next run fetches it anew
+    :raises Problem: when the file is damaged; it is deleted then, so that the next run fetches it again
     """
     folder.mkdir(parents=True, exist_ok=True)
     done = subprocess.run(["dpkg-deb", "-x", str(package), str(folder)], capture_output=True, text=True, check=False)
@@ -185,5 +185,5 @@ def unpack(package: Path, folder: Path) -> None:
         package.unlink(missing_ok=True)
         raise Problem(
             f"The downloaded package {package.name} is damaged and was deleted: {done.stderr.strip()[-300:]}",
-            "Run ./run setup again; it is downloaded anew.",
+            "Run ./run setup again; it is downloaded again.",
         )

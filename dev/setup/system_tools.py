@@ -115,7 +115,7 @@ def missing(packages: Iterable[str] = NEEDED) -> list[str]:
 
 
 def wanted() -> list[str]:
-    """The missing packages that set-up gets for whoever runs it."""
+    """The missing packages that set-up gets for anyone who runs it."""
     return missing(package for package in NEEDED if os.geteuid() == 0 or package not in BUILD_TOOLS)
 
 

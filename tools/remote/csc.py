@@ -197,7 +197,7 @@ class _Csc(RemoteService):
     @staticmethod
     def _is_confirmed_in_app(answer: Answer) -> bool:
         """Whether the service asks the person itself. A PIN or a code that we would have to hand on is not asked for:
-        whoever has our database could then sign.
+        anyone who has our database could then sign.
         """
         if any(member(answer.member(name), "presence") in (True, "true") for name in ("PIN", "OTP")):
             return False

@@ -19,7 +19,7 @@ LONG = 25
 
 
 def test_both_hosts_send_the_same_registrations_at_once(stack: Stack) -> None:
-    """Past the scheduler, which would let only one of them: whoever finds a row taken goes on with the next."""
+    """Past the scheduler, which would let only one of them: the one that finds a row taken goes on with the next."""
     admin = stack.person(ADMIN_LOGIN)
     model = admin.find("ir.model", ["model", "=", MODEL])
     code = "for record in records:\n    record.sudo()._try_to_send()"

@@ -83,7 +83,7 @@ class Problem(Exception):
 
 
 def need(condition):
-    """Insist on something; whoever calls makes an answer of the error."""
+    """Insist on something; the caller makes an answer of the error."""
     if not condition:
         raise ValueError
 
@@ -209,7 +209,7 @@ class Server(ThreadingHTTPServer):
         self.query(TABLE)
 
     def lock(self, reference):
-        """Return the lock that whoever deals with this reference holds, so that others wait until it is decided."""
+        """Return the lock for dealing with this reference, so that others wait until it is decided."""
         return self.locks[hash(reference) % len(self.locks)]
 
     def query(self, statement, *values):

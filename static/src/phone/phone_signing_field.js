@@ -59,7 +59,7 @@ export class PhoneSigningField extends Component {
         return _t("%(service)s, account %(number)s", { service: this.value.service, number: this.value.number });
     }
 
-    /** Take the server's count over when it was read anew. */
+    /** Take the server's count over when it was read again. */
     read({ record, name }) {
         const value = record.data[name];
         if (value && value !== this.shown) {

@@ -140,7 +140,7 @@ test("many tokens of other companies are only counted", async () => {
     expect(COMPUTER).toHaveText(/and 3 certificates of other tax codes/);
 });
 
-test("a token that is plugged in appears, and the record is read anew", async () => {
+test("a token that is plugged in appears, and the record is read again", async () => {
     const answer = await open(computer());
     expect(".o_l10n_vn_ibhxh_no_token").toHaveCount(1);
     answer.computers = [computer({ certificates: [token(1)] })];
