@@ -391,7 +391,7 @@ class L10n_Vn_IbhxhMail(models.Model):
     def _hold(self, reason, registration=None):
         """Leave the mail to the scheduled action: it overtook the receipt, or another transaction holds the row."""
         self.write({"registration_id": registration and registration.id, "is_held": True, "reason": reason})
-        # The one that commits last, this transaction or the sender's, rings the scheduled action after both are visible.
+        # The last to commit, this transaction or the sender's, rings the scheduled action after both are visible.
         self.env.ref("l10n_vn_ibhxh.ir_cron_l10n_vn_ibhxh_follow").sudo()._trigger()
 
     @api.model

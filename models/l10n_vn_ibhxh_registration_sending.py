@@ -223,8 +223,8 @@ class L10n_Vn_IbhxhRegistrationSending(models.AbstractModel):
     def _store_receipts(self, attempts, outcomes):
         """Store and commit the receipts of these; return `{id: faults}` of the answers.
 
-        Nothing else is written with the receipts, so that nothing else can make their transaction fail. A transaction that is
-        working on one of the rows at this moment is waited for.
+        Nothing else is written with the receipts, so that nothing else can make their transaction fail. Others
+        that are working on one of the rows are waited for.
         """
         if not self:
             return {}

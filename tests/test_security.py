@@ -170,7 +170,7 @@ class TestSecurity(IbhxhCommon):
         self.assertFalse(self.env["l10n_vn_ibhxh.agent"].with_user(self.user).search([]) - self.agent)
 
     def test_s4_revoking_works_for_who_lacks_a_companys_rights(self):
-        """Regardless of who hears of it: people whose companies the caller may not see are no reason to keep the key."""
+        """Messages to people whose companies the caller may not see are no reason to keep the key."""
         users = (self.user, self._new_user("boss4", "l10n_vn_ibhxh.group_l10n_vn_ibhxh_manager", self.company))
         for index, user in enumerate(users):
             with self.subTest(user.login):
