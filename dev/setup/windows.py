@@ -42,6 +42,7 @@ PACKAGES = {
     "nsis": "builds the installer",
     "xdotool": "types into the agent's windows",
     "osslsigncode": "signs programs as a release does, and checks signatures",
+    "libengine-pkcs11-openssl": "lets it sign with a key in a token",
 }
 """Debian packages, each with its reason."""
 
@@ -63,7 +64,10 @@ def missing_packages() -> list[str]:
         "xdotool": "xdotool",
         "osslsigncode": "osslsigncode",
     }
-    return [package for package, program in programs.items() if shutil.which(program) is None]
+    missing = [package for package, program in programs.items() if shutil.which(program) is None]
+    if not any(Path("/usr/lib").glob("*/engines-3/pkcs11.so")):
+        missing.append("libengine-pkcs11-openssl")
+    return missing
 
 
 def install() -> None:
