@@ -163,7 +163,7 @@ LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 REMOTE_LOOPBACK = "l10n_vn_ibhxh.remote_loopback"
 # How many remote signing services are asked at the same time by one job.
 REMOTE_CALLS = 8
-# What `tools.remote` reports -> what the person is told: what happened, and the next step.
+# What `tools.remote` reports -> what the person reads: what happened, and the next step.
 REMOTE_FAILURES = {
     "refused": _lt("The signature was refused in the app on the phone. Sign again if that was a mistake."),
     "expired": _lt(

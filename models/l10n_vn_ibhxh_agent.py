@@ -15,7 +15,7 @@ from .const import AGENT_KEY_SCOPE, MAX_DELIVERIES, ONLINE_SECONDS
 _logger = logging.getLogger(__name__)
 _lt = LazyTranslate(__name__)
 
-# An agent older than this still works, but its user is told to update it.
+# An agent older than this still works, but its user is asked to update it.
 MINIMUM_VERSION = "1.0.0"
 POLL_BUSY_SECONDS = 2
 POLL_IDLE_SECONDS = 30

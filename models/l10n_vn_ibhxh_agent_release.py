@@ -22,7 +22,7 @@ WINDOWS_PROGRAM = b"MZ"
 class L10n_Vn_IbhxhAgentRelease(models.Model):
     """A version of the program for token holders' computers, or of its list of token drivers, that Odoo hands out.
 
-    People download the installer. Paired computers are told of a version only when its release document came with it,
+    People download the installer. Paired computers learn of a version only when its release document came with it,
     and take nothing that the document's signature does not cover: Odoo is not trusted with it.
     """
 
@@ -154,7 +154,7 @@ class L10n_Vn_IbhxhAgentRelease(models.Model):
         self.ensure_one()
         return base64.b64decode(self.with_context(bin_size=False)[name] or b"")
 
-    # -- what computers are told ---------------------------------------------------------------------------------------
+    # -- what computers learn -----------------------------------------------------------------------------------------
 
     @api.model
     @tools.ormcache()

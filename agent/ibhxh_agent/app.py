@@ -1,6 +1,6 @@
 """The program with icon and windows: what a double click, the start at login and Odoo's link start.
 
-It keeps the agent going, which is a child process: a crash is told, logged and followed by a new start. The window is
+It keeps the agent going, which is a child process: a crash is shown, logged and followed by a new start. The window is
 another child, there only while it is open. So this process stays small, loads no library of a token, talks to no
 server, and has little that could crash.
 """
