@@ -1,10 +1,10 @@
 """Reads a document before it is signed: a BHXH registration form, of which a person can see every character.
 
-The server is not trusted here. A person who controls it must not get the company's signature on anything that the token's
-holder did not see, so the agent never signs the server's bytes as such: it reads the fields of a known form, refuses
-what it could not show whole, and writes the document again from the values that it shows (:func:`rebuild`). Only bytes
-that are equal to that are signed. There is no place left in which something could hide: no text between elements, no
-attachment, comment, attribute, namespace or other encoding.
+The server is not trusted here. A person who controls it must not get the company's signature on anything that the
+token's holder did not see, so the agent never signs the server's bytes as such: it reads the fields of a known form,
+refuses what it could not show whole, and writes the document again from the values that it shows (:func:`rebuild`).
+Only bytes that are equal to that are signed. There is no place left in which something could hide: no text between
+elements, no attachment, comment, attribute, namespace or other encoding.
 """
 
 from __future__ import annotations

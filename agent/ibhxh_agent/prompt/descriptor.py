@@ -39,8 +39,8 @@ def read_pin(descriptor: int) -> Secret:
 class DescriptorPrompt:
     """Says yes to every known form with the PIN that was handed over at the start.
 
-    Anyone who starts the agent like this has decided beforehand; the checks of the document happen all the same. The PIN
-    reaches only tokens that it was given for, and after one refused login none at all.
+    Anyone who starts the agent like this has decided beforehand; the checks of the document happen all the same. The
+    PIN reaches only tokens that it was given for, and after one refused login none at all.
 
     :param tokens: labels of the tokens with this PIN; none = of the only one that is plugged in when it is first needed
     """
