@@ -20,8 +20,8 @@ from .paths import ADDON, ADDONS, PYTHON, ROOT, RUNTIME
 TEST_SECONDS = 600
 """No test may run longer; a tour in both languages takes half a minute, on a very busy machine several."""
 
-AT_ONCE = min(4, (os.cpu_count() or 1) + 1)
-"""Processes beside each other: one more than processors, because some wait for programs that take their time."""
+AT_ONCE = min(6, (os.cpu_count() or 1) + 2)
+"""Processes beside each other: two more than processors, because much of their time passes with waiting."""
 
 ENDING_SECONDS = 60
 """How long a process that is asked to end may take to stop what it started."""

@@ -10,7 +10,6 @@ What of Windows is not there is named in docs/windows-checklist.md.
 
 from __future__ import annotations
 
-import os
 import subprocess
 from collections.abc import Mapping
 from contextlib import ExitStack
@@ -21,11 +20,10 @@ from types import TracebackType
 from PIL import ImageGrab
 
 from dev.paths import PYTHON, ROOT
+from dev.screen import LAPTOP, virtual_screen
 from dev.setup import windows
 
 LIBRARIES = ROOT / "agent" / "tests" / "helpers" / "windows_libraries.py"
-SCREEN = "1366x768x24"
-"""The laptop of an accountant."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +50,7 @@ class WindowsComputer:
         windows.install()
         self.folder.mkdir(parents=True, exist_ok=True)
         try:
-            display = self._exit.enter_context(_Screen())
+            display = self._exit.enter_context(virtual_screen())
             self.environment = dict(self._exit.enter_context(windows.running(display)))
             self.environment["PYTHONPATH"] = self.path(ROOT / "agent")
             self.environment["PYTHONDONTWRITEBYTECODE"] = "1"
@@ -81,7 +79,7 @@ class WindowsComputer:
     @property
     def size(self) -> tuple[int, int]:
         """Of the screen, in pixels."""
-        width, height, _depth = SCREEN.split("x")
+        width, height, _depth = LAPTOP.split("x")
         return int(width), int(height)
 
     @staticmethod
@@ -159,19 +157,3 @@ class WindowsComputer:
     def picture(self, target: Path) -> None:
         """Take a picture of the screen."""
         ImageGrab.grab(xdisplay=self.environment["DISPLAY"]).save(target)
-
-
-class _Screen:
-    """Xvfb on a display number of its own choice."""
-
-    def __enter__(self) -> str:
-        reading, writing = os.pipe()
-        command = ["Xvfb", "-displayfd", str(writing), "-screen", "0", SCREEN, "-nolisten", "tcp"]
-        self._process = subprocess.Popen(command, pass_fds=(writing,), stderr=subprocess.DEVNULL)
-        os.close(writing)
-        with os.fdopen(reading) as stream:
-            return f":{stream.readline().strip()}"
-
-    def __exit__(self, *_error: object) -> None:
-        self._process.terminate()
-        self._process.wait()

@@ -1,14 +1,8 @@
-import json
-from unittest.mock import patch
-
-from odoo import fields
 from odoo.tests import tagged
-from odoo.tests.common import ChromeBrowser
 
 from .companies import ManyRows
-from .patience import PatientBrowserCase
+from .patience import RealClockCase
 
-PASSWORD = "ketoan123"
 MARK = "calls: "
 
 REGISTRATION = "l10n_vn_ibhxh.registration"
@@ -71,45 +65,14 @@ OPEN_PAGES = """
 
 
 @tagged("post_install_l10n", "post_install", "-at_install")
-class TestCalls(ManyRows, PatientBrowserCase):
+class TestCalls(RealClockCase, ManyRows):
     """A page in the browser makes as many calls for many rows as for few. What each call costs: test_queries."""
-
-    frozen_at = None
-
-    @classmethod
-    def setUpClass(cls):
-        super().setUpClass()
-        # The browser has no clock but the real one.
-        cls._frozen.stop()
-        cls.addClassCleanup(cls._frozen.start)
-        # Chosen by the user: one that somebody else sets revokes the computer.
-        cls.user.with_user(cls.user).sudo().password = PASSWORD
 
     def _open_pages(self, companies):
         """Open each page with these companies chosen; return `{name: what the page said}`."""
-        said = []
-        handle = ChromeBrowser._handle_console
-
-        def listen(browser, type, args=None, **kwargs):
-            text = str((args or [{}])[0].get("value", ""))
-            if text.startswith(MARK):
-                said.append(json.loads(text.removeprefix(MARK)))
-            return handle(browser, type, args=args, **kwargs)
-
         # A page looks again when a computer falls silent, and when it hears of what went before: not while calls count.
-        self.agent.last_seen_at = fields.Datetime.now()
-        self.cr.flush()
         self.env["bus.bus"].sudo().search([]).unlink()
-        with patch.object(ChromeBrowser, "_handle_console", listen):
-            self.browser_js(
-                "/odoo/action-l10n_vn_ibhxh.l10n_vn_ibhxh_form_action",
-                OPEN_PAGES.replace("PAGES", json.dumps(PAGES)),
-                "odoo.isReady",
-                login=self.user.login,
-                timeout=240,
-                cookies={"cids": "-".join(map(str, companies.ids))},
-            )
-        return {page["name"]: page for page in said}
+        return {page["name"]: page for page in self._said(OPEN_PAGES, MARK, PAGES, companies)}
 
     def test_calls_of_list_overview_and_wizard(self):
         few = self._new_companies(10)

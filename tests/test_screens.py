@@ -2,23 +2,20 @@
 
 import ast
 import itertools
-import json
 
 from lxml import etree
 from odoo import fields
 from odoo.fields import Command
 from odoo.tests import tagged
-from odoo.tests.common import ChromeBrowser
 from odoo.tools.safe_eval import safe_eval
 
 from ..models.const import FORMS, LODGINGS, STATES
 from .common import IbhxhCommon
-from .patience import PatientBrowserCase
+from .patience import RealClockCase
 from .samples import signing
 
 REGISTRATION = "l10n_vn_ibhxh.registration"
 WIZARD = "l10n_vn_ibhxh.registration.wizard"
-PASSWORD = "ketoan123"
 MARK = "screen: "
 COPY_AND_OPEN = "activation_code"
 """The field whose widget has the primary button."""
@@ -209,21 +206,15 @@ class TestWizardFold(IbhxhCommon):
 
 
 @tagged("post_install_l10n", "post_install", "-at_install")
-class TestInTheBrowser(IbhxhCommon, PatientBrowserCase):
+class TestInTheBrowser(RealClockCase, IbhxhCommon):
     """The pages as Chromium lays them out, in both languages."""
 
-    frozen_at = None
     browser_size = "1280x800"
 
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
-        # The browser has no clock but the real one.
-        cls._frozen.stop()
-        cls.addClassCleanup(cls._frozen.start)
-        cls.env["res.lang"]._activate_lang("vi_VN")
-        cls.env["ir.module.module"].search([("name", "=", "l10n_vn_ibhxh")])._update_translations("vi_VN")
-        cls.user.with_user(cls.user).sudo().password = PASSWORD
+        cls._speak_vietnamese()
         cls.user.write({"odoobot_state": "disabled"})
         cls.company.name = "CHI NHÁNH CÔNG TY CỔ PHẦN VẬN TẢI BIỂN ĐÔNG PHƯƠNG TẠI THÀNH PHỐ HẢI PHÒNG"
         # A second company, so that lists say which one a row is about.
@@ -237,28 +228,7 @@ class TestInTheBrowser(IbhxhCommon, PatientBrowserCase):
     def _seen(self, lang, pages):
         """Return what the pages look like to the user in this language: `{name: seen}`."""
         self.user.lang = lang
-        self.agent.last_seen_at = fields.Datetime.now()
-        self.cr.flush()
-        seen = {}
-        handle = ChromeBrowser._handle_console
-
-        def listen(browser, type, args=None, **kwargs):
-            text = str((args or [{}])[0].get("value", ""))
-            if text.startswith(MARK):
-                page = json.loads(text.removeprefix(MARK))
-                seen[page["name"]] = page["seen"]
-            return handle(browser, type, args=args, **kwargs)
-
-        self.patch(ChromeBrowser, "_handle_console", listen)
-        self.browser_js(
-            "/odoo/action-l10n_vn_ibhxh.l10n_vn_ibhxh_form_action",
-            LOOK.replace("PAGES", json.dumps(pages)),
-            "odoo.isReady",
-            login=self.user.login,
-            timeout=240,
-            cookies={"cids": "-".join(map(str, self.user.company_ids.ids))},
-        )
-        return seen
+        return {page["name"]: page["seen"] for page in self._said(LOOK, MARK, pages, self.user.company_ids)}
 
     def _waiting_for_activation(self):
         registration = self._sent()

@@ -10,28 +10,20 @@ from ..models.const import ONLINE_SECONDS
 from .backstage import Backstage, Computer
 from .common import MAIL_SERVER, VERIFIED
 from .companies import ManyCompanies
-from .patience import PatientBrowserCase
+from .patience import RealClockCase
 from .samples import signing
 from .test_mailbox import ACTIVATION, CONFIRMATION
 
 LANGUAGES = ("en_US", "vi_VN")
-PASSWORD = "ketoan123"
 
 
-class TourCase(ManyCompanies, PatientBrowserCase):
-    """Tours run on the real clock: the browser has no other."""
-
-    frozen_at = None
+class TourCase(RealClockCase, ManyCompanies):
+    """Tours."""
 
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
-        cls._frozen.stop()
-        cls.addClassCleanup(cls._frozen.start)
-        cls.env["res.lang"]._activate_lang("vi_VN")
-        cls.env["ir.module.module"].search([("name", "=", "l10n_vn_ibhxh")])._update_translations("vi_VN")
-        # Chosen by the user: one that somebody else sets revokes the computer.
-        cls.user.with_user(cls.user).sudo().write({"password": PASSWORD})
+        cls._speak_vietnamese()
         cls.user.write({"group_ids": [Command.link(cls.env.ref("hr.group_hr_user").id)]})
         cls.agent.last_seen_at = fields.Datetime.now()
 

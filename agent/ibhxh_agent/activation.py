@@ -25,6 +25,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from ibhxh_agent.config import Folder, write_private
+from ibhxh_agent.instance import is_held
 from ibhxh_agent.untrusted import loads
 
 log = logging.getLogger(__name__)
@@ -83,15 +84,7 @@ def _send_once(folder: Folder, message: dict[str, Any]) -> bool:
 
 def is_running(folder: Folder) -> bool:
     """A program with these settings runs now."""
-    if not folder.path.is_dir():
-        return False
-    lock = _lock(folder)
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        return True
-    lock.release()
-    return False
+    return folder.path.is_dir() and is_held(_lock(folder))
 
 
 def wait_ended(folder: Folder, seconds: float) -> bool:

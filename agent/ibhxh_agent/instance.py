@@ -41,7 +41,11 @@ def only_instance(folder: Folder) -> Iterator[None]:
 
 def is_running(folder: Folder) -> bool:
     """An agent with these settings runs now."""
-    lock = _lock(folder)
+    return is_held(_lock(folder))
+
+
+def is_held(lock: FileLock) -> bool:
+    """Another process holds the lock; it is taken for a moment to see that."""
     try:
         lock.acquire(timeout=0)
     except Timeout:

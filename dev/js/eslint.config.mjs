@@ -44,5 +44,4 @@ export default [
             ],
         },
     },
-    { files: ["**/ibhxh_sandbox/static/*.js"], languageOptions: { sourceType: "script" } },
 ];

@@ -9,8 +9,7 @@ import datetime as dt
 import os
 import shutil
 import subprocess
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from cryptography import x509
@@ -20,6 +19,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from ..console import Problem
 from ..paths import PYTHON, ROOT
+from ..screen import virtual_screen
 from ..setup import windows
 
 RECIPES = ROOT / "agent" / "packaging"
@@ -87,21 +87,6 @@ def run_windows(command: Sequence[str | Path], variables: dict[str, str], second
     if done.returncode:
         raise Problem(f"{Path(command[0]).name} failed:\n{said[-3000:]}", "Correct it, then run ./run package again.")
     return said
-
-
-@contextmanager
-def virtual_screen() -> Iterator[str]:
-    """A screen that nobody sees; its name."""
-    reading, writing = os.pipe()
-    command = ["Xvfb", "-displayfd", str(writing), "-screen", "0", "1366x768x24", "-nolisten", "tcp"]
-    process = subprocess.Popen(command, pass_fds=(writing,), stderr=subprocess.DEVNULL)
-    os.close(writing)
-    try:
-        with os.fdopen(reading) as stream:
-            yield f":{stream.readline().strip()}"
-    finally:
-        process.terminate()
-        process.wait()
 
 
 def _run(command: Sequence[str | Path], variables: Mapping[str, str] | None = None) -> None:

@@ -16,12 +16,12 @@ from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 from cryptography import x509
-from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.x509.oid import NameOID
 from lxml import etree
 
 from . import signing
+from .vss_key import self_signed
 
 HEAD: dict[str, str] = {
     "TenCoQuan": "BHXH Thành phố Hà Nội",
@@ -91,17 +91,7 @@ def make_identity(
         ]
     )
     start = start or datetime(2020, 1, 1, tzinfo=timezone.utc)
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(start)
-        .not_valid_after(start + timedelta(days=days))
-        .sign(key, hashes.SHA256())
-    )
-    return Identity(key, certificate)
+    return Identity(key, self_signed(key, name, start, timedelta(days=days)))
 
 
 def unsigned(form: str, changes: Mapping[str, str] | None = None) -> etree._Element:

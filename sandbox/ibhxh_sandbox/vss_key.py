@@ -60,19 +60,23 @@ def _make() -> VssKey:
     key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, COMMON_NAME)])
     # Wide enough for every time that a test may move the clock to.
-    start = datetime(2000, 1, 1, tzinfo=timezone.utc)
-    certificate = (
+    certificate = self_signed(key, name, datetime(2000, 1, 1, tzinfo=timezone.utc), timedelta(days=365 * 100))
+    pem = serialization.Encoding.PEM
+    return VssKey(
+        key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()),
+        certificate.public_bytes(pem),
+    )
+
+
+def self_signed(key: rsa.RSAPrivateKey, name: x509.Name, start: datetime, duration: timedelta) -> x509.Certificate:
+    """A certificate of the key by itself, valid from `start` (UTC)."""
+    return (
         x509.CertificateBuilder()
         .subject_name(name)
         .issuer_name(name)
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
         .not_valid_before(start)
-        .not_valid_after(start + timedelta(days=365 * 100))
+        .not_valid_after(start + duration)
         .sign(key, hashes.SHA256())
-    )
-    pem = serialization.Encoding.PEM
-    return VssKey(
-        key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()),
-        certificate.public_bytes(pem),
     )

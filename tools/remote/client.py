@@ -12,7 +12,7 @@ import math
 import re
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any
 from urllib.parse import urlencode, urlsplit
 
 import requests
@@ -61,28 +61,6 @@ class Answer:
         return f"HTTP {self.status} {_HARMLESS.sub(' ', said)}".strip()
 
 
-class Client(Protocol):
-    """What adapters call."""
-
-    def post(
-        self,
-        path: str,
-        body: Mapping[str, Any],
-        headers: Mapping[str, str] | None = None,
-        *,
-        is_form: bool = False,
-        seconds: float = ANSWER_SECONDS,
-        secrets: Collection[str] = (),
-    ) -> Answer:
-        """POST JSON, or a form; ``seconds`` is how long the answer may take, ``secrets`` is what of the
-        call no log may show.
-
-        Raises ServiceRefused (``service_settings``: an address that cannot be, TLS that is not trusted), NotSent and
-        Unanswered.
-        """
-        ...
-
-
 class _Headers(AuthBase):
     """Says that the headers are complete: otherwise requests takes a password for the host from ~/.netrc."""
 
@@ -91,7 +69,7 @@ class _Headers(AuthBase):
 
 
 class HttpClient:
-    """A `Client` of the service at ``base``: https, or http to this computer.
+    """Calls the service at ``base``: https, or http to this computer.
 
     ``is_allowed`` says to which IP addresses it may connect; only tests, whose servers are on this machine, name
     another rule than the address does.
@@ -114,7 +92,12 @@ class HttpClient:
         seconds: float = ANSWER_SECONDS,
         secrets: Collection[str] = (),
     ) -> Answer:
-        """See `Client`."""
+        """POST JSON, or a form; ``seconds`` is how long the answer may take, ``secrets`` is what of the
+        call no log may show.
+
+        Raises ServiceRefused (``service_settings``: an address that cannot be, TLS that is not trusted), NotSent and
+        Unanswered.
+        """
         is_local = _checked(self._base)
         kind = "application/x-www-form-urlencoded" if is_form else "application/json"
         with requests.Session() as session:

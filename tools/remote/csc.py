@@ -25,7 +25,7 @@ from .base import (
     Unanswered,
     Waiting,
 )
-from .client import ANSWER_SECONDS, Answer, Client
+from .client import ANSWER_SECONDS, Answer, HttpClient
 from .reading import (
     LIST_SECONDS,
     MAX_CERTIFICATE_BYTES,
@@ -94,7 +94,13 @@ class _Csc(RemoteService):
     version = 1
 
     def __init__(
-        self, client: Client, *, login: str = "client", client_id: str = "", client_secret: str = "", profile: str = ""
+        self,
+        client: HttpClient,
+        *,
+        login: str = "client",
+        client_id: str = "",
+        client_secret: str = "",
+        profile: str = "",
     ) -> None:
         if login not in LOGINS:
             raise KeyError(login)

@@ -23,7 +23,7 @@ from .base import (
     Unanswered,
     Waiting,
 )
-from .client import Answer, Client
+from .client import Answer, HttpClient
 from .reading import MAX_CERTIFICATE_BYTES, MAX_VALUE_BYTES, decoded, holder, identity, member, rows, seconds, whole
 from .registry import register
 
@@ -86,7 +86,7 @@ _MOVED = frozenset({301, 302, 303, 307, 308, 404, 405, 410})
 class SmartCa(RemoteService):
     """``client_id`` and ``client_secret`` are sp_id and sp_password."""
 
-    def __init__(self, client: Client, *, profile: str, client_id: str, client_secret: str) -> None:
+    def __init__(self, client: HttpClient, *, profile: str, client_id: str, client_secret: str) -> None:
         self._client = client
         self._profile = PROFILES[profile]
         self._credentials = {"sp_id": client_id, "sp_password": client_secret}

@@ -1,25 +1,11 @@
-"use strict";
-
 /* What somebody's phone shows: the requests that wait for them, with the words and names that the service was given. */
 
-const byId = (id) => document.getElementById(id);
-const OFFLINE = "Không kết nối được với hệ thống. Hãy thử lại sau ít phút.";
+import { OFFLINE, ask, byId } from "./ask.js";
+
 const LOOK_MILLISECONDS = 1000;
 
 let user = "";
 let shown = "";
-
-async function ask(path, body) {
-    const options = body
-        ? { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) }
-        : {};
-    try {
-        const response = await fetch(path, options);
-        return { ok: response.ok, data: await response.json() };
-    } catch {
-        return { ok: false, data: { description: OFFLINE } };
-    }
-}
 
 function element(name, text) {
     const made = document.createElement(name);

@@ -1,26 +1,12 @@
-"use strict";
-
 /* The page lives behind the hash, as the real portal's does: the server never sees the activation token in a page
    request, so this script asks for what belongs to it. */
 
-const byId = (id) => document.getElementById(id);
-const OFFLINE = "Không kết nối được với hệ thống. Hãy thử lại sau ít phút.";
+import { OFFLINE, ask, byId } from "./ask.js";
+
 const UNKNOWN = {
     ok: false,
     data: { description: "Đường dẫn kích hoạt không tồn tại. Hãy kiểm tra lại thư điện tử." },
 };
-
-async function ask(path, body) {
-    const options = body
-        ? { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) }
-        : {};
-    try {
-        const response = await fetch(path, options);
-        return { ok: response.ok, data: await response.json() };
-    } catch {
-        return { ok: false, data: { description: OFFLINE } };
-    }
-}
 
 function show(page) {
     for (const section of document.querySelectorAll("[data-page]")) {
