@@ -54,10 +54,10 @@ class _Findings(logging.Handler):
 
     def __init__(self) -> None:
         super().__init__(logging.WARNING)
-        self.said: set[str] = set()
+        self.messages: set[str] = set()
 
     def emit(self, record: logging.LogRecord) -> None:
-        self.said.add(record.getMessage())
+        self.messages.add(record.getMessage())
 
 
 def inside(config: str) -> int:
@@ -102,8 +102,8 @@ def _run(position: str) -> set[str]:
     finally:
         logging.getLogger().removeHandler(found)
     if result.skipped or not result.testsRun:
-        found.said.add(f"test_lint, {position}: {result.testsRun} checks, of which {result.skipped} were left out")
-    return found.said
+        found.messages.add(f"test_lint, {position}: {result.testsRun} checks, of which {result.skipped} were left out")
+    return found.messages
 
 
 if __name__ == "__main__":

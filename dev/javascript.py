@@ -52,13 +52,13 @@ def _install() -> None:
     """
     TOOLS.mkdir(parents=True, exist_ok=True)
     shutil.copy(CONFIG / "eslint.config.mjs", TOOLS)
-    wanted = (CONFIG / "package.json").read_bytes()
+    package = (CONFIG / "package.json").read_bytes()
     stamp = TOOLS / "stamp"
-    digest = hashlib.sha256(wanted).hexdigest()
+    digest = hashlib.sha256(package).hexdigest()
     if stamp.is_file() and stamp.read_text(encoding="utf-8") == digest:
         return
     say("Linters of JavaScript")
-    (TOOLS / "package.json").write_bytes(wanted)
+    (TOOLS / "package.json").write_bytes(package)
     done = subprocess.run(
         [str(NODE), str(NPM), "install", "--no-package-lock", "--ignore-scripts", "--no-audit", "--no-fund"],
         cwd=TOOLS,

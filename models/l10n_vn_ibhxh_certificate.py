@@ -150,15 +150,16 @@ class L10n_Vn_IbhxhCertificate(models.Model):
 
         With `user`, whose computer reports them, so are new ones beyond `MAX_REPORTED`.
         """
-        wanted = {}
+        reported = {}
         for der in der_list:
             try:
                 info = x509.load(der)
             except x509.CertificateError:
                 continue
-            wanted[info.fingerprint] = info
-        known = self.sudo().search([("fingerprint", "in", list(wanted))])
-        missing = [info for fingerprint, info in wanted.items() if fingerprint not in set(known.mapped("fingerprint"))]
+            reported[info.fingerprint] = info
+        known = self.sudo().search([("fingerprint", "in", list(reported))])
+        fingerprints = set(known.mapped("fingerprint"))
+        missing = [info for fingerprint, info in reported.items() if fingerprint not in fingerprints]
         if missing and user:
             room = max(MAX_REPORTED - self.sudo().search_count([("agent_ids.user_id", "=", user.id)]), 0)
             if len(missing) > room:

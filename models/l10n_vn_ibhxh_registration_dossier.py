@@ -131,9 +131,9 @@ class L10n_Vn_IbhxhRegistrationDossier(models.AbstractModel):
     def _check_complete(self):
         """Raise `UserError` naming everything that is missing at once."""
         self.ensure_one()
-        wanted = ["provider_id", "agency_id", "certificate_id", "email", "phone"]
-        wanted += {"05": ["change_text"], "06": ["stop_date"]}.get(self.form, [])
-        missing = [self._fields[name]._description_string(self.env) for name in wanted if not self[name]]
+        required = ["provider_id", "agency_id", "certificate_id", "email", "phone"]
+        required += {"05": ["change_text"], "06": ["stop_date"]}.get(self.form, [])
+        missing = [self._fields[name]._description_string(self.env) for name in required if not self[name]]
         if self.form == "06" and not (self.stop_reason_code or self.stop_reason):
             missing.append(self._fields["stop_reason_code"]._description_string(self.env))
         if not self.company_id.vat:

@@ -163,14 +163,14 @@ class L10n_Vn_IbhxhRegistrationProof(models.AbstractModel):
         if not request.signed_document:
             return None
         signed = base64.b64decode(request.signed_document)
-        told = {"sha256": hashlib.sha256(signed).hexdigest()}
+        summary = {"sha256": hashlib.sha256(signed).hexdigest()}
         at = fields.Datetime.context_timestamp(self.with_context(tz="UTC"), request.signed_at)
         try:
             info = signature.verify(signed, base64.b64decode(request.document), request.certificate_id._der(), at=at)
         except signature.SignatureError as error:
-            return {**told, "signature": error.code}
+            return {**summary, "signature": error.code}
         return {
-            **told,
+            **summary,
             "signature": "valid",
             "signature_value_sha256": info.signature_value_sha256,
             "claimed_signing_time": _utc(info.signed_at),

@@ -66,8 +66,8 @@ def main() -> None:
                 for line in done.stdout.splitlines()
                 if any(word in line for word in ("Thư viện", "thư viện", "oken", "Chứng thư"))
             ]
-            said = "<br>".join(f"`{line.replace(name, '…').replace('|', '/')}`" for line in lines)
-            print(f"| {situation} | {said} | {done.returncode} |", flush=True)
+            output = "<br>".join(f"`{line.replace(name, '…').replace('|', '/')}`" for line in lines)
+            print(f"| {situation} | {output} | {done.returncode} |", flush=True)
     odoo.stop()
 
 

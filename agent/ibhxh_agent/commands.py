@@ -220,14 +220,14 @@ def _run_until_told(agent: Agent, folder: Folder) -> None:
 
     # A signal interrupts the main loop anywhere, also inside the lock of `wake`, which a handler that set it would then
     # wait for without end. This queue alone may be filled there; a thread of its own sets what is to be set.
-    told: queue.SimpleQueue[int] = queue.SimpleQueue()
+    signals: queue.SimpleQueue[int] = queue.SimpleQueue()
 
     def await_signal() -> None:
-        told.get()
+        signals.get()
         stop()
 
     threading.Thread(target=await_signal, name="signals", daemon=True).start()
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda received, _frame: told.put(received))
+        signal.signal(number, lambda received, _frame: signals.put(received))
     agent.on_state = lambda state: instance.write_state(folder, state)
     agent.run()

@@ -162,8 +162,8 @@ class Tray:
         self._note = note
 
         def wait() -> None:
-            said, _ = note.communicate()
-            if said.strip() == "default":
+            output, _ = note.communicate()
+            if output.strip() == "default":
                 self._on_action("toast")
 
         threading.Thread(target=wait, name="notification", daemon=True).start()

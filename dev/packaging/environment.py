@@ -59,9 +59,9 @@ def _check_content(wheel: Path) -> None:
         text = archive.read(f"odoo/addons/{ADDON}/__manifest__.py").decode()
     manifest = ast.literal_eval(text)
     prefix = f"odoo/addons/{ADDON}/"
-    wanted = [*manifest["data"], *manifest.get("demo", []), *manifest.get("images", []), "data/neutralize.sql"]
-    wanted += ["i18n/vi.po", "static/description/icon.png", "static/description/index.html", "LICENSE"]
-    missing = [name for name in wanted if prefix + name not in names]
+    required = [*manifest["data"], *manifest.get("demo", []), *manifest.get("images", []), "data/neutralize.sql"]
+    required += ["i18n/vi.po", "static/description/icon.png", "static/description/index.html", "LICENSE"]
+    missing = [name for name in required if prefix + name not in names]
     strange = [
         name
         for name in names

@@ -83,10 +83,10 @@ def run_windows(command: Sequence[str | Path], variables: dict[str, str], second
         timeout=seconds,
         check=False,
     )
-    said = done.stdout.decode("utf-8", errors="replace")
+    output = done.stdout.decode("utf-8", errors="replace")
     if done.returncode:
-        raise Problem(f"{Path(command[0]).name} failed:\n{said[-3000:]}", "Correct it, then run ./run package again.")
-    return said
+        raise Problem(f"{Path(command[0]).name} failed:\n{output[-3000:]}", "Correct it, then run ./run package again.")
+    return output
 
 
 def _run(command: Sequence[str | Path], variables: Mapping[str, str] | None = None) -> None:

@@ -159,15 +159,15 @@ class PrivateApt:
         self.store.mkdir(parents=True, exist_ok=True)
         index = self.store / "index.json"
         known: dict[str, str] = json.loads(index.read_text(encoding="utf-8")) if index.is_file() else {}
-        wanted = [name for name in names if refresh or not (name in known and (self.store / known[name]).is_file())]
-        if wanted:
+        missing = [name for name in names if refresh or not (name in known and (self.store / known[name]).is_file())]
+        if missing:
             self.update()
-            shown = " ".join(wanted) if len(wanted) < 12 else f"{len(wanted)} packages"
+            shown = " ".join(missing) if len(missing) < 12 else f"{len(missing)} packages"
             say(f"  downloading {shown} …")
             # Into an empty folder, so that a package's file is the only one of its name.
             with tempfile.TemporaryDirectory(dir=self.store) as folder:
-                self._apt("apt-get", "-q", "download", *wanted, cwd=Path(folder))
-                for name in wanted:
+                self._apt("apt-get", "-q", "download", *missing, cwd=Path(folder))
+                for name in missing:
                     fetched = next(Path(folder).glob(f"{name}_*.deb"))
                     known[name] = fetched.rename(self.store / fetched.name).name
             index.write_text(json.dumps(known, indent=1, sort_keys=True), encoding="utf-8")
