@@ -17,7 +17,7 @@ from aiohttp import web
 
 REMOTE = ("remote_login", "remote_list", "remote_info", "remote_start", "remote_poll", "remote_sign")
 """The calls of remote signing, the same in each dialect."""
-ENDPOINTS = ("health", "submit", "progress", "resend_code", "portal", *REMOTE, "any")
+ENDPOINTS = ("health", "submit", "progress", "progress_of_many", "resend_code", "portal", *REMOTE, "any")
 KINDS = {
     "outage": "503 SE999 with Retry-After",
     "status": "the HTTP status in `status`, with a plain text body and Retry-After from `retry_after` (text, optional)",

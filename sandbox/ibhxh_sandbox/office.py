@@ -11,7 +11,7 @@ import hmac
 import json
 import secrets
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -104,7 +104,15 @@ class Office:
     def progress(self, client: Provider, reference: str) -> Row:
         """What became of a dossier. Raises Problem 404."""
         self.tick()
-        row = self._existing(client, reference)
+        return self._progress(self._existing(client, reference))
+
+    def progress_of_many(self, client: Provider, references: Iterable[str]) -> dict[str, Row | None]:
+        """What became of dossiers, by reference; None where there is none under it."""
+        self.tick()
+        rows = {reference: self._dossier(client, reference) for reference in references}
+        return {reference: row and self._progress(row) for reference, row in rows.items()}
+
+    def _progress(self, row: Row) -> Row:
         return {
             "client_reference": row["reference"],
             "form": row["form"],

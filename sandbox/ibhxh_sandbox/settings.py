@@ -27,6 +27,10 @@ CHOICES: dict[str, tuple[str, ...]] = {
 class Settings:
     """Switches of the control API and the command line, kept in the data file."""
 
+    progress_of_many: bool = True
+    """Whether the gateway answers about several dossiers in one call, which the contract leaves open."""
+    progress_versions: bool = True
+    """Whether answers have a version, so that one that is known already need not be given again."""
     processing_seconds: int = 0
     """Seconds (of the sandbox's clock) between taking a dossier in and deciding on it; 0 = at once."""
     ask_code_for_amend: bool = False

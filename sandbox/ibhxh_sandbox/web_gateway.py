@@ -18,15 +18,20 @@ from .documents import FORMS, MAX_BYTES
 from .office import Submission
 from .problems import Problem
 from .server import Client, Sandbox
+from .store import Row
 
 PREFIX = "/ivan/v1"
 MAX_BODY = MAX_BYTES * 4 // 3 + 2**16
 """Largest request body in bytes: the largest dossier in base64, and room for the other fields."""
+MAX_ANSWER = 2 * 2**20
+"""Bytes of an answer about several dossiers; those that do not fit in are left out."""
+MOST_AT_ONCE = 100
+_VERSION = re.compile(r"[!#-\[\]-~]{1,64}")
 _UUID = re.compile("[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}")
 
 
 class Gateway:
-    """Handlers of the five calls."""
+    """Handlers of the calls."""
 
     def __init__(self, sandbox: Sandbox) -> None:
         self._sandbox = sandbox
@@ -39,6 +44,7 @@ class Gateway:
             web.get(f"{PREFIX}/health", self.health, name="health"),
             web.post(f"{PREFIX}/dossiers", self.submit, name="submit"),
             web.get(f"{PREFIX}/dossiers/{{reference}}", self.progress, name="progress"),
+            web.post(f"{PREFIX}/progress", self.progress_of_many, name="progress_of_many"),
             web.post(f"{PREFIX}/dossiers/{{reference}}/resend-code", self.resend_code, name="resend_code"),
             web.get(f"{PREFIX}/openapi.json", self.openapi),
         ]
@@ -62,10 +68,46 @@ class Gateway:
         """What became of a dossier."""
         client = self._client(request)
         reference = _reference(request.match_info["reference"])
-        found = await self._sandbox.run(lambda: self._sandbox.office.progress(client.provider, reference))
-        if found["notification"] is not None:
-            found["notification"] = base64.b64encode(found["notification"]).decode()
-        return answer(found)
+        found = self._shown(await self._sandbox.run(lambda: self._sandbox.office.progress(client.provider, reference)))
+        if "version" not in found:
+            return answer(found)
+        tag = f'"{found["version"]}"'
+        response = web.Response(status=304) if request.headers.get("If-None-Match") == tag else answer(found)
+        response.headers["ETag"] = tag
+        return response
+
+    async def progress_of_many(self, request: web.Request) -> web.Response:
+        """What became of several dossiers."""
+        if not self._sandbox.office.settings.progress_of_many:
+            raise Problem(404, "unknown_path", "Không có gì ở địa chỉ này.")
+        client = self._client(request)
+        versions = _versions(await json_body(request))
+        office = self._sandbox.office
+        found = await self._sandbox.run(lambda: office.progress_of_many(client.provider, versions))
+        entries: list[Row] = []
+        size = 0
+        for reference, row in found.items():
+            entry = self._entry(reference, row, versions[reference])
+            size += len(json.dumps(entry, ensure_ascii=False).encode())
+            if size > MAX_ANSWER:
+                break
+            entries.append(entry)
+        return answer({"dossiers": entries})
+
+    def _entry(self, reference: str, row: Row | None, version: str | None) -> Row:
+        if row is None:
+            return {"client_reference": reference, "code": "not_found"}
+        shown = self._shown(row)
+        if version and shown.get("version") == version:
+            return {"client_reference": reference, "code": "unchanged"}
+        return shown
+
+    def _shown(self, row: Row) -> Row:
+        if row["notification"] is not None:
+            row = {**row, "notification": base64.b64encode(row["notification"]).decode()}
+        if not self._sandbox.office.settings.progress_versions:
+            return row
+        return {**row, "version": hashlib.sha256(json.dumps(row).encode()).hexdigest()[:32]}
 
     async def resend_code(self, request: web.Request) -> web.Response:
         """Mail the activation code again."""
@@ -129,6 +171,22 @@ def _reference(text: object) -> str:
     if not isinstance(text, str) or not _UUID.fullmatch(text):
         raise bad_request("client_reference phải là một UUID.")
     return text.lower()
+
+
+def _versions(body: dict[str, Any]) -> dict[str, str | None]:
+    """The version that the client has, by client reference."""
+    listed = body.get("dossiers")
+    if not isinstance(listed, list) or not 1 <= len(listed) <= MOST_AT_ONCE:
+        raise bad_request(f"dossiers phải là danh sách từ 1 đến {MOST_AT_ONCE} hồ sơ.")
+    versions: dict[str, str | None] = {}
+    for entry in listed:
+        if not isinstance(entry, dict):
+            raise bad_request("Mỗi hồ sơ phải là một đối tượng.")
+        reference, version = _reference(entry.get("client_reference")), entry.get("version")
+        if version is not None and not (isinstance(version, str) and _VERSION.fullmatch(version)):
+            raise bad_request("version không đúng quy định.")
+        versions[reference] = version
+    return versions
 
 
 def _text(body: dict[str, Any], name: str, longest: int) -> str:

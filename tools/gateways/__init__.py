@@ -2,6 +2,7 @@
 
 from . import http, manual, sandbox
 from .base import (
+    Answers,
     Fault,
     FaultKind,
     Gateway,
@@ -15,6 +16,7 @@ from .base import (
     Refused,
     SignedDossier,
     Step,
+    Unchanged,
     UnknownOutcome,
     Unreachable,
     Unsupported,
@@ -22,6 +24,7 @@ from .base import (
 from .registry import make, names, register
 
 __all__ = [
+    "Answers",
     "Fault",
     "FaultKind",
     "Gateway",
@@ -35,6 +38,7 @@ __all__ = [
     "Refused",
     "SignedDossier",
     "Step",
+    "Unchanged",
     "UnknownOutcome",
     "Unreachable",
     "Unsupported",

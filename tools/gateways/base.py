@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
@@ -180,6 +180,8 @@ class Progress:
     """How far a dossier is. Iterates as its steps. ``notification`` is the XML of a 01/TB-GD, unverified.
 
     ``state`` is None when the gateway named none of the contract's; ``faults`` says what else could not be read.
+    ``version`` stands for all of this, where the gateway gives one: a later question that names it is answered by
+    ``Unchanged`` as long as nothing is new.
     """
 
     state: State | None
@@ -189,9 +191,27 @@ class Progress:
     needs_activation: bool = False
     notification: bytes | None = field(default=None, repr=False)
     faults: tuple[Fault, ...] = ()
+    version: str = ""
 
     def __iter__(self) -> Iterator[Step]:
         return iter(self.steps)
+
+
+@dataclass(frozen=True)
+class Unchanged:
+    """Nothing is new about a dossier since the version that the question named."""
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What a gateway says about several dossiers: ``found`` by client reference, None for one it has never heard of.
+
+    A dossier that is not in ``found`` was left out, which says nothing about it. ``faults`` are those of the answer as
+    a whole; each ``Progress`` has its own.
+    """
+
+    found: Mapping[str, Progress | Unchanged | None]
+    faults: tuple[Fault, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -215,6 +235,8 @@ class Gateway(ABC):
 
     can_submit: ClassVar[bool] = True
     can_resend: ClassVar[bool] = True
+    most_at_once: ClassVar[int] = 1
+    """Dossiers that one question may be about."""
 
     @abstractmethod
     def submit(self, dossier: SignedDossier, client_reference: str) -> Receipt:
@@ -229,6 +251,14 @@ class Gateway(ABC):
 
         Raises Unreachable, UnknownOutcome, Unsupported.
         """
+
+    def progress_of(self, versions: Mapping[str, str]) -> Answers:
+        """How far several dossiers are, ``most_at_once`` at most.
+
+        ``versions``: for each client reference that of the last ``Progress``, empty to be told everything. Raises
+        Unsupported when this gateway answers questions about one dossier only, and what ``progress`` raises.
+        """
+        return Answers({reference: self.progress(reference) for reference in versions})
 
     @abstractmethod
     def resend_code(self, client_reference: str) -> None:

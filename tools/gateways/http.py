@@ -9,7 +9,7 @@ import json
 import uuid
 from collections.abc import Mapping
 from datetime import datetime, timezone
-from typing import Any
+from typing import Any, ClassVar
 from urllib.parse import urlsplit
 
 import requests
@@ -17,6 +17,7 @@ from requests.auth import HTTPBasicAuth
 
 from . import replies, transport
 from .base import (
+    Answers,
     Gateway,
     GatewayError,
     GatewayHealth,
@@ -26,8 +27,10 @@ from .base import (
     Receipt,
     Refused,
     SignedDossier,
+    Unchanged,
     UnknownOutcome,
     Unreachable,
+    Unsupported,
 )
 from .registry import register
 
@@ -39,6 +42,7 @@ _MISCONFIGURED = {
     407: (Reason.PROXY, "the proxy asks for credentials"),
     410: (Reason.NOT_FOUND, "the gateway is no longer at this address"),
 }
+_CREDENTIALS = (401, 407)
 # 4xx that say nothing about the request's content: it may be sent again as it is.
 _PASSING = (408, 425)
 
@@ -61,6 +65,8 @@ class HttpGateway(Gateway):
     ``certificate`` and ``key``: PEM of the client's own. ``session``: a requests.Session with settings of its own
     (proxies). Raises Misconfigured for an address that cannot be one and for PEM that cannot be read.
     """
+
+    most_at_once: ClassVar[int] = 100
 
     def __init__(
         self,
@@ -107,13 +113,31 @@ class HttpGateway(Gateway):
 
     def progress(self, client_reference: str) -> Progress | None:
         """See Gateway.progress. Only a 404 that says ``not_found`` in the contract's words means never heard of."""
-        reference = _checked_reference(client_reference)
-        reply = self._call("GET", f"/dossiers/{reference}")
+        return _progress(client_reference, self._ask(client_reference))
+
+    def progress_of(self, versions: Mapping[str, str]) -> Answers:
+        """See Gateway.progress_of. One dossier is asked about by the call that every gateway has to offer."""
+        if len(versions) == 1:
+            [(reference, version)] = versions.items()
+            reply = self._ask(reference, version)
+            is_unchanged = bool(version) and reply.status == 304
+            return Answers({reference: Unchanged() if is_unchanged else _progress(reference, reply)})
+        asked = [
+            {"client_reference": _checked_reference(reference), "version": version or None}
+            for reference, version in versions.items()
+        ]
+        reply = self._call("POST", "/progress", body={"dossiers": asked})
         if reply.status == 200:
-            return replies.progress(reply, reference)
-        if _is_not_found(reply):
-            return None
-        raise _failure(reply)
+            return replies.progress_of(reply, versions)
+        error = _failure(reply)
+        # Only this path may be missing, closed or moved; whether the address is wrong shows when one is asked about.
+        if reply.status == 501 or (isinstance(error, Misconfigured) and reply.status not in _CREDENTIALS):
+            raise Unsupported("the gateway does not answer about several dossiers at once", reply.retry_after)
+        raise error
+
+    def _ask(self, client_reference: str, version: str = "") -> transport.Reply:
+        headers = {"If-None-Match": f'"{version}"'} if version else {}
+        return self._call("GET", f"/dossiers/{_checked_reference(client_reference)}", headers=headers)
 
     def resend_code(self, client_reference: str) -> None:
         """See Gateway.resend_code. Raises Refused (``not_found``, ``not_waiting``)."""
@@ -148,6 +172,15 @@ class HttpGateway(Gateway):
             sent["Content-Type"] = "application/json"
         content = None if body is None else json.dumps(body).encode()
         return self._transport.call(method, self._base_url + path, headers=sent, body=content, auth=self._auth)
+
+
+def _progress(client_reference: str, reply: transport.Reply) -> Progress | None:
+    """What the reply to a question about one dossier says of it."""
+    if reply.status == 200:
+        return replies.progress(reply, client_reference)
+    if _is_not_found(reply):
+        return None
+    raise _failure(reply)
 
 
 def _is_not_found(reply: transport.Reply) -> bool:

@@ -17,13 +17,26 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from typing import Any, NoReturn, get_args
 
-from .base import Fault, FaultKind, Holder, Progress, Reason, Receipt, State, Step, UnknownOutcome
+from .base import (
+    Answers,
+    Fault,
+    FaultKind,
+    Holder,
+    Progress,
+    Reason,
+    Receipt,
+    State,
+    Step,
+    Unchanged,
+    UnknownOutcome,
+)
 from .transport import Reply
 
 MAX_TEXT = 4000
 MAX_CODE = 64
 MAX_NAME = 200
 MAX_STEPS = 100
+MAX_DOSSIERS = 1000
 CUT = "…"
 """Ends a text that was longer than is kept."""
 CLOCK_SLACK = timedelta(minutes=2)
@@ -37,6 +50,8 @@ _TIME = re.compile(
 # PostgreSQL takes no NUL, UTF-8 no lone surrogates, and no sentence needs other control characters.
 _UNFIT = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff\ufffe\uffff]")
 _REPLACEMENT = "\ufffd"
+# What an entity tag may consist of (RFC 9110), without quotes and backslash.
+_VERSION = re.compile(r"[!#-\[\]-~]{1,64}")
 
 
 @dataclass(frozen=True)
@@ -80,6 +95,46 @@ def progress(reply: Reply, client_reference: str) -> Progress:
         body.must_be_about(client_reference)
     else:
         body.blame("client_reference", FaultKind.MISSING)
+    return _progress(body, state)
+
+
+def progress_of(reply: Reply, versions: Mapping[str, str]) -> Answers:
+    """The answer to a question after several dossiers, for each client reference with the version that was named.
+
+    Entries count only where they name a dossier that was asked about, each once and in one of the agreed ways; of all
+    others nothing is believed. Raises UnknownOutcome for an answer without a list.
+    """
+    body = _Members(_object(reply))
+    listed = body.values.get("dossiers")
+    if not isinstance(listed, list):
+        body.refuse("dossiers")
+    if len(listed) > len(versions):
+        body.blame("dossiers", FaultKind.COUNT)
+    asked = {uuid.UUID(reference): reference for reference in versions}
+    found: dict[str, list[_Members]] = {}
+    for values in listed[:MAX_DOSSIERS]:
+        entry = _Members(values if isinstance(values, Mapping) else {})
+        named = entry.reference()
+        if named in asked:
+            found.setdefault(asked[named], []).append(entry)
+        else:
+            body.blame("dossiers[].client_reference", FaultKind.VALUE)
+    answers: dict[str, Progress | Unchanged | None] = {}
+    for reference, entries in found.items():
+        if len(entries) > 1:
+            body.blame("dossiers[].client_reference", FaultKind.REPEATED)
+        elif entries[0].values.get("code") is None:
+            answers[reference] = _progress(entries[0], _state(entries[0]))
+        elif entries[0].is_only("not_found"):
+            answers[reference] = None
+        elif entries[0].is_only("unchanged") and versions[reference]:
+            answers[reference] = Unchanged()
+        else:
+            body.blame("dossiers[].code", FaultKind.VALUE)
+    return Answers(answers, body.faults())
+
+
+def _progress(body: _Members, state: State | None) -> Progress:
     return Progress(
         state=state,
         dossier_number=body.number(),
@@ -87,6 +142,7 @@ def progress(reply: Reply, client_reference: str) -> Progress:
         holder=_holder(body),
         needs_activation=body.flag("needs_activation") or False,
         notification=_notification(body),
+        version=_version(body),
         faults=body.faults(),
     )
 
@@ -164,13 +220,20 @@ class _Members:
 
     def must_be_about(self, client_reference: str) -> None:
         """Refuse the answer unless it names this dossier, in any spelling of its UUID."""
+        if self.reference() != uuid.UUID(client_reference):
+            self.refuse("client_reference")
+
+    def reference(self) -> uuid.UUID | None:
+        """The dossier that the object is about, in any spelling of its UUID; None when it names none."""
         text = self.text("client_reference", MAX_CODE)
         try:
-            is_same = text is not None and uuid.UUID(text.strip()) == uuid.UUID(client_reference)
+            return None if text is None else uuid.UUID(text.strip())
         except ValueError:
-            is_same = False
-        if not is_same:
-            self.refuse("client_reference")
+            return None
+
+    def is_only(self, code: str) -> bool:
+        """Whether the object says no more than this code about its dossier."""
+        return self.values["code"] == code and "state" not in self.values
 
     def inside(self, name: str, values: Mapping[str, Any]) -> _Members:
         """The members of an object that is a member; its faults are noted here."""
@@ -345,6 +408,14 @@ def _notification(body: _Members) -> bytes | None:
     except (binascii.Error, ValueError):
         body.blame("notification", FaultKind.VALUE)
         return None
+
+
+def _version(body: _Members) -> str:
+    text = body.text("version", MAX_TEXT, required=False)
+    if not text or _VERSION.fullmatch(text):
+        return text or ""
+    body.blame("version", FaultKind.VALUE)
+    return ""
 
 
 def _fit(text: str) -> str:

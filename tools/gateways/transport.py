@@ -331,7 +331,8 @@ def _read(response: requests.Response, most: int) -> bytes:
         content += chunk
         if len(content) > most:
             raise _too_large(most)
-    length = response.headers.get("Content-Length", "")
+    # Beside 304 it is the length of what is not sent again.
+    length = "" if response.status_code == 304 else response.headers.get("Content-Length", "")
     if length.isdigit() and int(length) != len(content):
         raise UnknownOutcome("the gateway's answer was cut short", reason=Reason.LOST)
     return _unpacked(bytes(content), response.headers.get("Content-Encoding", "identity").strip().lower(), most)

@@ -292,3 +292,51 @@ def test_steps_are_numbered_in_order_and_stay(server):
     first, second = (server.progress(reference).json()["steps"] for _ in range(2))
     assert [step["step"] for step in first] == list(range(1, len(first) + 1))
     assert second[: len(first)] == first
+
+
+NOT_OFFERED = (404, 405, 501)
+
+
+def many(server, *entries):
+    """Ask about several dossiers; None where the server does not offer that, which it has to say in the agreed way."""
+    response = server.call("POST", "/progress", json={"dossiers": list(entries)})
+    if response.status_code in NOT_OFFERED:
+        assert response.json()["code"] != "not_found"
+        return None
+    assert response.status_code == 200
+    return {entry["client_reference"]: entry for entry in response.json()["dossiers"]}
+
+
+def test_several_dossiers_are_told_as_each_by_itself(server):
+    references = [server.submit().json()["client_reference"] for _ in range(2)]
+    unknown = str(uuid.uuid4())
+
+    found = many(server, *({"client_reference": reference} for reference in (*references, unknown)))
+
+    if found is not None:
+        assert found == {
+            **{reference: server.progress(reference).json() for reference in references},
+            unknown: {"client_reference": unknown, "code": "not_found"},
+        }
+
+
+def test_what_has_not_changed_is_not_told_again(server):
+    reference = server.submit().json()["client_reference"]
+    version = server.progress(reference).json().get("version")
+    if version is None:
+        return  # a server need not have any
+
+    path = PROGRESS.format(client_reference=reference)
+    for tag, status in ((version, 304), ("x" + version[1:], 200)):
+        response = server.call("GET", path, PROGRESS, headers={"If-None-Match": f'"{tag}"'})
+        assert response.status_code == status
+    assert many(server, {"client_reference": reference, "version": version}) in (
+        None,
+        {reference: {"client_reference": reference, "code": "unchanged"}},
+    )
+
+
+def test_nobody_is_told_of_dossiers_without_the_secret(server):
+    server.auth = (server.auth[0], b"wrong " + server.auth[1])
+    response = server.call("POST", "/progress", json={"dossiers": [{"client_reference": str(uuid.uuid4())}]})
+    assert response.status_code in (401, *NOT_OFFERED)
