@@ -56,6 +56,7 @@ from . import (
     test_tools_dossier,
     test_tools_fuzz,
     test_tools_gateway_answers,
+    test_tools_gateway_many,
     test_tools_gateways,
     test_tools_mail,
     test_tools_notification,
