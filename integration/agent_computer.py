@@ -7,6 +7,8 @@ import re
 import subprocess
 from pathlib import Path
 
+from ibhxh_agent.config import Folder
+
 from .programs import Program
 from .softhsm import PIN, TokenFolder
 from dev.paths import VENV
@@ -24,6 +26,11 @@ class AgentComputer:
         self._folder = folder
         self._log = log
         self._program: Program | None = None
+
+    @property
+    def settings(self) -> Folder:
+        """The agent's settings and state."""
+        return Folder(self._folder)
 
     def pair(self, server: str, code: str, name: str) -> str:
         """Pair this computer with the code that Odoo showed; the code is typed, not put on the command line.
@@ -45,16 +52,27 @@ class AgentComputer:
         return done.stdout.strip().splitlines()[-1].rsplit("): ", 1)[-1]
 
     def plug_in(
-        self, slots: TokenFolder, pin: str = PIN, *, spy_log: Path | None = None, poll_seconds: str = POLL_SECONDS
+        self,
+        slots: TokenFolder,
+        pin: str = PIN,
+        *,
+        spy_log: Path | None = None,
+        token_ms: int | None = None,
+        poll_seconds: str = POLL_SECONDS,
     ) -> None:
         """Start the agent where these tokens are plugged in; the PIN goes through a pipe.
 
         :param spy_log: put OpenSC's spy between the agent and the token, which writes every call there
+        :param token_ms: milliseconds of each signature; without it as fast as SoftHSM2
         :param poll_seconds: between two heartbeats
         """
         self.pull_out()
-        library = slots.spy_library() if spy_log else slots.library()
-        environment = slots.spy_environment(spy_log) if spy_log else slots.environment()
+        if spy_log:
+            library, environment = slots.spy_library(), slots.spy_environment(spy_log)
+        elif token_ms is not None:
+            library, environment = slots.timed_library(), slots.timed_environment(token_ms)
+        else:
+            library, environment = slots.library(), slots.environment()
         reading, writing = os.pipe()
         try:
             os.write(writing, f"{pin}\n".encode())

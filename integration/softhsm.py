@@ -5,6 +5,7 @@
     der = token.add_certificate(tax_code="0101234567", name="CÔNG TY …")
     os.environ.update(slots.environment())              # SOFTHSM2_CONF, for this or a child process
     library = slots.library()                           # path for the agent's --library
+    library = slots.timed_library()                     # as slow as a USB token, with timed_environment(150)
 
 SoftHSM2 reads SOFTHSM2_CONF once, when it is loaded: each TokenFolder therefore does its work in a child process, and
 one process (such as the agent's) sees the tokens of one folder only.
@@ -64,6 +65,16 @@ class TokenFolder:
         """
         return _library("pkcs11-spy.so")
 
+    def timed_library(self) -> Path:
+        """`library()` behind `timed_token.c`, compiled into the folder: its signatures take as long as one wants."""
+        target = self.folder / "timed_token.so"
+        if not target.exists():
+            source = Path(__file__).with_name("timed_token.c")
+            subprocess.run(
+                ["cc", "-O1", "-shared", "-fPIC", "-o", str(target), str(source), "-ldl", "-lpthread"], check=True
+            )
+        return target
+
     def environment(self) -> dict[str, str]:
         """What a process needs in its environment to see these tokens."""
         return {**system_tools.environment(), "SOFTHSM2_CONF": str(self.config)}
@@ -71,6 +82,29 @@ class TokenFolder:
     def spy_environment(self, log: Path) -> dict[str, str]:
         """As `environment`, for a process that loads `spy_library()` instead; the calls are appended to `log`."""
         return {**self.environment(), "PKCS11SPY": str(self.library()), "PKCS11SPY_OUTPUT": str(log)}
+
+    def timed_environment(self, milliseconds: int) -> dict[str, str]:
+        """As `environment`, for a process that loads `timed_library()` instead; see `signatures`.
+
+        :param milliseconds: that a signature takes, the work of SoftHSM2 included
+        """
+        return {
+            **self.environment(),
+            "TIMED_TOKEN_LIBRARY": str(self.library()),
+            "TIMED_TOKEN_MS": str(milliseconds),
+            "TIMED_TOKEN_LOG": str(self._timed_log),
+        }
+
+    @property
+    def _timed_log(self) -> Path:
+        return self.folder / "signatures.log"
+
+    def signatures(self) -> list[tuple[float, float]]:
+        """When each signature through `timed_library()` was asked for, and when it was there (`time.time`)."""
+        if not self._timed_log.exists():
+            return []
+        lines = self._timed_log.read_text(encoding="ascii").splitlines()
+        return [(int(begun) / 1e6, int(ended) / 1e6) for begun, ended in map(str.split, lines)]
 
     def create(self, label: str, *, pin: str = PIN) -> Token:
         """Initialise a new, empty token.

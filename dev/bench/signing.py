@@ -1,6 +1,6 @@
-"""The agent's whole XML signature ÷ the token's bare C_Sign, on the same token in the same run.
+"""The agent's whole XML signature ÷ the time that the token takes for it.
 
-Run by `python -m dev.bench.signing COUNT FOLDER`, in a process of its own that sees the token folder's tokens only.
+Run by `python -m dev.bench.signing COUNT LIBRARY`, in a process of its own that sees the token folder's tokens only.
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -27,27 +26,28 @@ TAX_CODE = "0101243150"
 PIN = softhsm.PIN
 
 
-def measure(count: int, bits: int = 2048) -> dict[str, float]:
-    """Make `count` signatures in one login, each beside a bare one of the same SignedInfo's length.
+def measure(count: int, token_ms: int) -> dict[str, float]:
+    """Make `count` signatures in one login on a token that takes `token_ms` milliseconds for each.
 
-    :param bits: size of the RSA key
-    :return: medians in microseconds: `whole` (check, parse, sign, verify, serialise), `bare` (C_Sign in this process),
-        `child` (C_Sign through the agent's child process), `own` (processor time of `whole`, the child's left out);
-        `ratio` and `ratio_child`
+    :return: medians in microseconds: `whole` (check, parse, sign, verify, serialise), `token` (from the call of C_Sign
+        to its answer, in the driver), `own` (processor time of `whole`, that of the child process left out); `ratio`
+        of the first two
     """
     with tempfile.TemporaryDirectory() as name:
         slots = softhsm.TokenFolder(Path(name) / "token")
         token = slots.create("BENCH", pin=PIN)
-        token.add_certificate(tax_code=TAX_CODE, bits=bits)
+        token.add_certificate(tax_code=TAX_CODE)
         done = subprocess.run(
-            [str(PYTHON), "-m", "dev.bench.signing", str(count), str(slots.library())],
-            env={**os.environ, **slots.environment(), "HOME": name, "XDG_STATE_HOME": name},
+            [str(PYTHON), "-m", "dev.bench.signing", str(count), str(slots.timed_library())],
+            env={**os.environ, **slots.timed_environment(token_ms), "HOME": name, "XDG_STATE_HOME": name},
             capture_output=True,
             text=True,
             check=True,
         )
-    result: dict[str, float] = json.loads(done.stdout)
-    return result
+        times = [(ended - asked) * 1e6 for asked, ended in slots.signatures()]
+    found: dict[str, float] = json.loads(done.stdout)
+    token_time = statistics.median(times)
+    return {**found, "token": token_time, "ratio": found["whole"] / token_time}
 
 
 def _document() -> bytes:
@@ -74,21 +74,9 @@ def _agent(name: str) -> Any:
     return importlib.import_module(f"ibhxh_agent.{name}")
 
 
-def _raw_key(library: str) -> Any:
-    """The private key by PKCS#11 in this very process: nothing but C_SignInit and C_Sign."""
-    import pkcs11
-    from pkcs11 import Attribute, ObjectClass
-
-    session = pkcs11.lib(library).get_token(token_label="BENCH").open(user_pin=PIN)
-    return next(iter(session.get_objects({Attribute.CLASS: ObjectClass.PRIVATE_KEY})))
-
-
 def main(count: int, library: str) -> None:
     """Measure in this process and print JSON."""
-    from pkcs11 import Mechanism
-
     batch, xmlsign = _agent("batch"), _agent("xmlsign")
-    raw = _raw_key(library)
     process = _agent("tokens.process").LibraryProcess(library)
     manager = _agent("tokens.manager").TokenManager([process])
     manager.refresh()
@@ -101,41 +89,20 @@ def main(count: int, library: str) -> None:
         "form": "04",
         "fingerprint": certificate.fingerprint,
     }
-    # Of a SignedInfo's length.
-    payload = os.urandom(500)
-    times: dict[str, list[float]] = {"whole": [], "bare": [], "child": [], "own": []}
+    whole, own = [], []
     try:
         token = manager.find(certificate.fingerprint)
         pin = _agent("secret").Secret(bytearray(PIN.encode()))
         with manager.signing_key(token, certificate, pin, warned=False) as key:
-
-            def whole() -> None:
+            for _number in range(count):
+                started, spent = time.perf_counter_ns(), time.process_time_ns()
                 job = batch.check(entry, certificate)
                 xmlsign.sign(job.data, certificate, key, datetime.now(timezone.utc))
-
-            for _number in range(count):
-                _timed(times["bare"], lambda: raw.sign(payload, mechanism=Mechanism.SHA256_RSA_PKCS))
-                spent = time.process_time_ns()
-                _timed(times["whole"], whole)
-                times["own"].append((time.process_time_ns() - spent) / 1000)
-                _timed(times["child"], lambda: process.sign(payload))
+                own.append((time.process_time_ns() - spent) / 1000)
+                whole.append((time.perf_counter_ns() - started) / 1000)
     finally:
         manager.close()
-    medians = {name: statistics.median(values) for name, values in times.items()}
-    json.dump(
-        {
-            **medians,
-            "ratio": medians["whole"] / medians["bare"],
-            "ratio_child": medians["whole"] / medians["child"],
-        },
-        sys.stdout,
-    )
-
-
-def _timed(times: list[float], call: Callable[[], Any]) -> None:
-    started = time.perf_counter_ns()
-    call()
-    times.append((time.perf_counter_ns() - started) / 1000)
+    json.dump({"whole": statistics.median(whole), "own": statistics.median(own)}, sys.stdout)
 
 
 if __name__ == "__main__":
