@@ -10,6 +10,7 @@ import hashlib
 import json
 import logging
 import os
+import queue
 import secrets
 import sys
 import tempfile
@@ -18,7 +19,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from multiprocessing import AuthenticationError
-from multiprocessing.connection import Client, Listener
+from multiprocessing.connection import Client, Connection, Listener, answer_challenge, deliver_challenge
 from pathlib import Path
 from typing import Any
 
@@ -54,11 +55,18 @@ def only_one(folder: Folder, on_message: Callable[[dict[str, Any]], None]) -> It
         yield False
         return
     try:
-        listener = _listen(folder)
-        threading.Thread(target=_serve, args=(listener, on_message), name="activation", daemon=True).start()
+        key, ending = secrets.token_bytes(32), threading.Event()
+        listener = _listen(folder, key)
+        serving = threading.Thread(target=_serve, args=(listener, key, on_message, ending), daemon=True)
+        serving.start()
         try:
             yield True
         finally:
+            ending.set()
+            # It waits for a caller; Windows would keep the pipe that is waited at, and others would call there.
+            with suppress(*_FAILURES):
+                Client(_address(folder)).close()
+            serving.join(_PATIENCE)
             listener.close()
     finally:
         lock.release()
@@ -73,6 +81,16 @@ def send(folder: Folder, message: dict[str, Any], seconds: float = 10.0) -> bool
 
 
 def _send_once(folder: Folder, message: dict[str, Any]) -> bool:
+    """In a thread, as nothing else bounds the first words with a program that hangs."""
+    taken: queue.SimpleQueue[bool] = queue.SimpleQueue()
+    threading.Thread(target=lambda: taken.put(_hand_over(folder, message)), daemon=True).start()
+    try:
+        return taken.get(timeout=2 * _PATIENCE)
+    except queue.Empty:
+        return False
+
+
+def _hand_over(folder: Folder, message: dict[str, Any]) -> bool:
     try:
         key = bytes.fromhex(_key_file(folder).read_text(encoding="ascii"))
         with Client(_address(folder), authkey=key) as connection:
@@ -97,33 +115,45 @@ def wait_ended(folder: Folder, seconds: float) -> bool:
     return True
 
 
-def _listen(folder: Folder) -> Listener:
-    key = secrets.token_bytes(32)
+def _listen(folder: Folder, key: bytes) -> Listener:
     write_private(_key_file(folder), key.hex())
     address = _address(folder)
     if sys.platform != "win32":
         with suppress(FileNotFoundError):  # of a program that was killed: this one holds the lock
             os.unlink(address)
-    listener = Listener(address, authkey=key)
+    listener = Listener(address)
     if sys.platform != "win32":
         os.chmod(address, 0o600)
     return listener
 
 
-def _serve(listener: Listener, on_message: Callable[[dict[str, Any]], None]) -> None:
-    while True:
+def _serve(
+    listener: Listener, key: bytes, on_message: Callable[[dict[str, Any]], None], ending: threading.Event
+) -> None:
+    while not ending.is_set():
         try:
-            with listener.accept() as connection:
-                if not connection.poll(_PATIENCE):
-                    continue
-                message = loads(connection.recv_bytes(_LONGEST))
-                if isinstance(message, dict):
-                    on_message(message)
-                    connection.send_bytes(b"ok")
-        except _FAILURES as error:
-            if isinstance(error, OSError) and getattr(listener, "_listener", None) is None:
-                return  # closed: the program ends
-            log.info("a message was not taken: %s", type(error).__name__)
+            caller = listener.accept()
+        except OSError as error:
+            log.info("nobody could be heard: %s", type(error).__name__)
+            ending.wait(1)
+            continue
+        # Each in a thread: who connects and then says nothing keeps nobody else waiting.
+        threading.Thread(target=_hear, args=(caller, key, on_message), name="activation", daemon=True).start()
+
+
+def _hear(caller: Connection, key: bytes, on_message: Callable[[dict[str, Any]], None]) -> None:
+    try:
+        with caller:
+            deliver_challenge(caller, key)
+            answer_challenge(caller, key)
+            if not caller.poll(_PATIENCE):
+                return
+            message = loads(caller.recv_bytes(_LONGEST))
+            if isinstance(message, dict):
+                on_message(message)
+                caller.send_bytes(b"ok")
+    except _FAILURES as error:
+        log.info("a message was not taken: %s", type(error).__name__)
 
 
 def _lock(folder: Folder) -> FileLock:

@@ -2,7 +2,7 @@
 
 It keeps the agent going, which is a child process: a crash is shown, logged and followed by a new start. The window is
 another child, there only while it is open. So this process stays small, loads no library of a token, talks to no
-server, and has little that could crash.
+server, and has little that could crash. When it does, the agent, which sees its end, starts it again.
 """
 
 from __future__ import annotations
@@ -23,8 +23,9 @@ from pathlib import Path
 from typing import Any
 
 from ibhxh_agent import activation
+from ibhxh_agent.autostart import start_command
 from ibhxh_agent.backoff import Backoff
-from ibhxh_agent.children import Child, ChildError
+from ibhxh_agent.children import Child, ChildError, start_alone
 from ibhxh_agent.config import Folder
 from ibhxh_agent.errors import AgentError
 from ibhxh_agent.icon import Colour
@@ -37,7 +38,11 @@ log = logging.getLogger(__name__)
 #: Seconds that the agent may take to end: its deliveries are waited for.
 STOP_SECONDS = 15.0
 #: Seconds without a crash after which the next one counts as the first again.
-_STEADY_SECONDS = 600.0
+STEADY_SECONDS = 600.0
+#: Seconds before a new start after a crash: at first, and at most.
+_FIRST_WAIT, _LONGEST_WAIT = 2.0, 300.0
+#: Seconds that a process which crashed may take until the system has taken all from it.
+_LET_GO_SECONDS = 5.0
 #: Crashes in a row after which a person is asked to look.
 _MANY_CRASHES = 3
 #: Seconds between two looks whether an agent in a terminal still has the settings.
@@ -72,7 +77,7 @@ def open_program(options: argparse.Namespace) -> int:
 
 def start(options: argparse.Namespace) -> int:
     """Show the icon only, as at login."""
-    return _main(Folder(options.config_dir), options.library, {"op": "start"})
+    return _main(Folder(options.config_dir), options.library, {"op": "start"}, options.crashes)
 
 
 def open_link(options: argparse.Namespace) -> int:
@@ -92,7 +97,39 @@ def stop(options: argparse.Namespace) -> int:
     return 0
 
 
-def _main(folder: Folder, libraries: Sequence[str], first: dict[str, Any]) -> int:
+def start_again(folder: Folder, libraries: Sequence[str], crashes: int) -> None:
+    """Start the program again, whose process is gone: after a while, or at once when a person asks for it.
+
+    :param crashes: how often in a row it went without being asked to
+    """
+    orders: queue.Queue[dict[str, Any]] = queue.Queue()
+    # False: a person was faster.
+    if not activation.wait_ended(folder, _LET_GO_SECONDS):
+        return
+    with activation.only_one(folder, orders.put) as only:
+        if not only:
+            return
+        try:
+            order = orders.get(timeout=Backoff(_FIRST_WAIT, _LONGEST_WAIT, crashes - 1).next())
+        except queue.Empty:
+            order = {"op": "start"}
+    operation = order.get("op")
+    if operation == "stop":
+        return
+    arguments = ["--config-dir", str(folder.path.absolute())]
+    for library in libraries:
+        arguments += ["--library", library]
+    if operation == "link":
+        arguments += ["link", str(order.get("link", ""))]
+    elif operation == "open":
+        arguments.append("open")
+    else:
+        arguments += ["start", "--crashes", str(crashes)]
+    nowhere = subprocess.DEVNULL
+    start_alone(start_command(arguments), stdin=nowhere, stdout=nowhere, stderr=nowhere)
+
+
+def _main(folder: Folder, libraries: Sequence[str], first: dict[str, Any], crashes: int = 0) -> int:
     events: queue.Queue[tuple[str, Any]] = queue.Queue()
     with activation.only_one(folder, lambda message: events.put(("message", message))) as only:
         if not only:
@@ -101,11 +138,14 @@ def _main(folder: Folder, libraries: Sequence[str], first: dict[str, Any]) -> in
             raise AgentError("already_running", text("already_running"))
         start_logging(folder.program_log_file, terminal=False)
         events.put(("message", first))
-        program = Program(folder, libraries, events)
+        program = Program(folder, libraries, events, crashes)
         for number in (signal.SIGTERM, signal.SIGINT):
             # A signal may come while this queue's lock is held: only another thread may put something there.
             signal.signal(number, lambda _number, _frame: threading.Thread(target=program.quit).start())
-        program.run()
+        try:
+            program.run()
+        except Exception:  # it is in the log; a box about it would keep this process, and the agent from seeing its end
+            return 1
     return 0
 
 
@@ -116,17 +156,21 @@ class Program:
 
     :param events: ``message`` of another process, ``action`` of the icon, ``agent`` and ``panel`` with what their
         processes sent (``None`` = it ended)
+    :param crashes: how often in a row this process was started again after a crash
     """
 
-    def __init__(self, folder: Folder, libraries: Sequence[str], events: queue.Queue[tuple[str, Any]]) -> None:
+    def __init__(
+        self, folder: Folder, libraries: Sequence[str], events: queue.Queue[tuple[str, Any]], crashes: int = 0
+    ) -> None:
         self._folder = folder
         self._libraries = list(libraries)
         self._events = events
         self._tray: Tray | None = None
         self._agent: Child | None = None
         self._panel: Child | None = None
-        self._backoff = Backoff(first=2.0, longest=300.0)
+        self._backoff = Backoff(_FIRST_WAIT, _LONGEST_WAIT)
         self._crashes = 0
+        self._own_crashes = crashes
         self._started = 0.0
         self._start_at: float | None = None
         self._waiting = 0
@@ -150,14 +194,13 @@ class Program:
         self._events.put(("action", "quit"))
 
     def _work(self) -> None:
-        try:
-            self._start_agent()
-            while not self._ending:
-                kind, content = self._next_event()
-                getattr(self, f"_on_{kind}")(content)
-        finally:
-            self._close_panel()
-            self._stop_agent()
+        self._start_agent()
+        while not self._ending:
+            kind, content = self._next_event()
+            getattr(self, f"_on_{kind}")(content)
+        # Not after an error: the agent then sees that this process is gone, and starts it again.
+        self._close_panel()
+        self._stop_agent()
 
     def _next_event(self) -> tuple[str, Any]:
         if self._start_at is None:
@@ -239,7 +282,8 @@ class Program:
             return
         self._show(Status(Colour.GREY, text("program_starting")))
         self._started = time.monotonic()
-        self._agent = self._start_child("agent", {"folder": str(self._folder.path), "libraries": self._libraries})
+        start = {"folder": str(self._folder.path), "libraries": self._libraries, "crashes": self._own_crashes}
+        self._agent = self._start_child("agent", start)
         if self._agent is None:
             self._crashed()
 
@@ -258,7 +302,7 @@ class Program:
     def _crashed(self) -> None:
         self._agent = None
         self._announce(0)
-        if time.monotonic() - self._started > _STEADY_SECONDS:
+        if time.monotonic() - self._started > STEADY_SECONDS:
             self._backoff.reset()
             self._crashes = 0
         self._crashes += 1

@@ -12,7 +12,8 @@ import queue
 import subprocess
 import sys
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, cast
 
 from ibhxh_agent.frames import FrameError, RawReader, RawWriter, read_frame, write_frame
@@ -42,6 +43,12 @@ def child_command(kind: str) -> list[str]:
     if getattr(sys, "frozen", False):
         return [sys.executable, CHILD_FLAG, kind]
     return [sys.executable, "-m", "ibhxh_agent", CHILD_FLAG, kind]
+
+
+def start_alone(command: Sequence[str | Path], **options: Any) -> None:
+    """Start a program that goes on when this one has ended."""
+    detached = getattr(subprocess, "DETACHED_PROCESS", 0) | getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0)
+    subprocess.Popen(command, creationflags=detached, close_fds=True, start_new_session=True, **options)
 
 
 class Child:
@@ -173,12 +180,15 @@ class ParentPipe:
     Takes the process' standard input and output for itself and points them at the null device, so that a library that
     prints does not disturb the frames. A thread of its own reads: when the parent is gone the process ends at once,
     also when its main thread hangs inside a vendor's library.
+
+    :param survives: instead, the last frame is ``{"op": "gone"}``, and nothing is sent any more
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, survives: bool = False) -> None:
         import os
 
         self._exit = os._exit
+        self._survives = survives
         self._in = os.fdopen(os.dup(0), "rb", buffering=0)
         self._out = os.fdopen(os.dup(1), "wb", buffering=0)
         null = os.open(os.devnull, os.O_RDWR)
@@ -193,7 +203,9 @@ class ParentPipe:
             while True:
                 self._frames.put(read_frame(self._in))
         except (EOFError, OSError, FrameError):
-            self._exit(0)
+            if not self._survives:
+                self._exit(0)
+            self._frames.put(({"op": "gone"}, Secret(bytearray())))
 
     def receive(self) -> _Received:
         """Wait for the next frame of the parent, for as long as it lives."""
@@ -208,4 +220,8 @@ class ParentPipe:
 
     def send(self, message: Mapping[str, Any], secret: Secret | None = None) -> None:
         """Send one frame to the parent."""
-        write_frame(self._out, message, secret)
+        try:
+            write_frame(self._out, message, secret)
+        except OSError:
+            if not self._survives:
+                raise

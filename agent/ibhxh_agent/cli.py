@@ -146,9 +146,12 @@ def _parser() -> argparse.ArgumentParser:
     certificates.add_argument("--json", action="store_true")
     certificates.set_defaults(command="commands.certificates")
 
+    start = subparsers.add_parser("start", help="chạy với biểu tượng cạnh đồng hồ (run with an icon beside the clock)")
+    start.add_argument("--crashes", type=int, default=0, help=argparse.SUPPRESS)
+    start.set_defaults(command="app.start")
+
     for name, command, help_text in (
         ("open", "app.open_program", "mở cửa sổ (show the window; also without a command)"),
-        ("start", "app.start", "chạy với biểu tượng cạnh đồng hồ (run with an icon beside the clock)"),
         ("stop", "app.stop", "dừng chương trình đang chạy (end the program that runs)"),
         ("self-test", "commands.self_test", "thử từng phần của chương trình (try each part of this program)"),
         ("forget", "commands.forget", "xóa kết nối, cấu hình và nhật ký (remove pairing, settings and logs)"),

@@ -11,7 +11,6 @@ import hashlib
 import logging
 import os
 import re
-import subprocess
 import sys
 import sysconfig
 import tempfile
@@ -21,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from ibhxh_agent import __version__, release
+from ibhxh_agent.children import start_alone
 from ibhxh_agent.client import Client
 from ibhxh_agent.config import Folder, replace, write_private
 from ibhxh_agent.errors import AgentError
@@ -74,9 +74,8 @@ def can_install() -> bool:
 
 def start_installer(path: Path) -> None:
     """Start the installer without questions and without waiting: it ends this program and starts the new one."""
-    detached = getattr(subprocess, "DETACHED_PROCESS", 0) | getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0)
     # The file was checked a moment ago, in a folder of this user's own.
-    subprocess.Popen([str(path), "/S"], creationflags=detached, close_fds=True, cwd=path.parent)
+    start_alone([path, "/S"], cwd=path.parent)
 
 
 class Updates:

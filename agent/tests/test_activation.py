@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import queue
 import sys
+import threading
 from multiprocessing.connection import Client
 
 import pytest
@@ -52,6 +53,20 @@ def test_nonsense_is_no_message_and_ends_nothing(running, nonsense):
         with pytest.raises((OSError, EOFError)):
             connection.recv_bytes()
     assert activation.send(folder, {"op": "open"}) and heard.get(timeout=10) == {"op": "open"}
+
+
+def test_w22_who_connects_and_says_nothing_keeps_nobody_waiting(running):
+    folder, heard = running
+    with Client(activation._address(folder)):
+        assert activation.send(folder, {"op": "stop"}) and heard.get(timeout=10) == {"op": "stop"}
+
+
+def test_w22_a_program_that_hangs_is_given_up(running, monkeypatch):
+    """Else `stop`, and with it the installer, would wait for ever."""
+    folder, _heard = running
+    monkeypatch.setattr(activation, "_PATIENCE", 0.1)
+    monkeypatch.setattr(activation, "deliver_challenge", lambda *_given: threading.Event().wait())
+    assert not activation.send(folder, {"op": "stop"}, seconds=0.5)
 
 
 def test_nobody_is_there(tmp_path):

@@ -77,7 +77,12 @@ class Running:
                     found.append(int(entry.name))
         return found
 
+    def log(self, which: str) -> str:
+        file = {"agent": self.folder.log_file, "program": self.folder.program_log_file}[which]
+        return file.read_text(encoding="utf-8") if file.exists() else ""
+
     def end(self) -> None:
+        self.command("stop")  # also one that started itself again
         for process in self.started:
             if process.poll() is None:
                 process.terminate()
@@ -198,13 +203,59 @@ def test_an_agent_that_crashed_is_started_again(program, paired, odoo, hsm):
     assert "the agent's process ended" in program.folder.program_log_file.read_text(encoding="utf-8")
 
 
-def test_when_the_program_is_killed_its_agent_ends_too(program, paired, odoo, hsm):
+def test_w14_a_program_that_crashed_is_started_again_by_its_agent(program, paired, odoo, hsm):
     process = program.start("start")
+    (first,) = program.until(lambda: program.children("agent"), "no agent")
+    odoo.wait_for(lambda: "heartbeat" in odoo.paths())
+    process.kill()
+    process.wait(30)
+    program.until(lambda: "started again" in program.log("agent"), "the agent did not see it")
+    program.until(lambda: not _exists(first), "the first agent goes on beside the second one")
+    beats = odoo.paths().count("heartbeat")
+    odoo.wait_for(lambda: odoo.paths().count("heartbeat") > beats)
+    assert program.command("stop") == 0
+    assert not activation.is_running(program.folder) and not instance.is_running(program.folder)
+
+
+def test_w14_an_order_is_taken_while_the_start_after_a_crash_is_awaited(program, paired, odoo, hsm):
+    process = program.start("start", "--crashes", "30")
+    (agent,) = program.until(lambda: program.children("agent"), "no agent")
     odoo.wait_for(lambda: "heartbeat" in odoo.paths())
     process.kill()
     process.wait(30)
     program.until(lambda: not instance.is_running(program.folder), "the agent goes on alone")
-    assert not activation.is_running(program.folder)
+    program.until(lambda: activation.is_running(program.folder), "nobody starts it again")
+    assert program.command("start") == 0  # a person does not wait for minutes
+    program.until(lambda: not _exists(agent), "still waiting")
+    beats = odoo.paths().count("heartbeat")
+    odoo.wait_for(lambda: odoo.paths().count("heartbeat") > beats)
+    assert program.command("stop") == 0 and not instance.is_running(program.folder)
+
+
+def test_w14_stop_ends_what_would_start_it_again(program, paired, odoo, hsm):
+    process = program.start("start", "--crashes", "30")
+    (agent,) = program.until(lambda: program.children("agent"), "no agent")
+    odoo.wait_for(lambda: "heartbeat" in odoo.paths())
+    process.kill()
+    process.wait(30)
+    program.until(lambda: not instance.is_running(program.folder), "the agent goes on alone")
+    program.until(lambda: activation.is_running(program.folder), "nobody starts it again")
+    assert program.command("stop") == 0
+    program.until(lambda: not _exists(agent), "still waiting")
+    assert not activation.is_running(program.folder) and odoo.paths().count("heartbeat") == 1
+
+
+@pytest.mark.parametrize("how", ["stop", "SIGTERM"])
+def test_w14_a_program_that_was_asked_to_end_is_not_started_again(program, paired, odoo, hsm, how):
+    process = program.start("start")
+    odoo.wait_for(lambda: "heartbeat" in odoo.paths())
+    if how == "stop":
+        assert program.command("stop") == 0
+    else:
+        process.terminate()
+    assert process.wait(60) == 0
+    assert not instance.is_running(program.folder) and not activation.is_running(program.folder)
+    assert "started again" not in program.log("agent")
 
 
 def test_a_computer_that_odoo_refuses_is_told_and_not_started_again_and_again(program, paired, odoo, hsm):
@@ -264,6 +315,27 @@ class Process:
 
     def send(self, message):
         self.sent.append(message)
+
+
+def _exists(process: int) -> bool:
+    """Not ended; who ended and was not waited for counts as ended."""
+    try:
+        state = Path(f"/proc/{process}/stat").read_text(encoding="ascii").rpartition(")")[2].split()[0]
+    except OSError:
+        return False
+    return state != "Z"
+
+
+def test_w14_a_fault_of_the_program_itself_is_logged_and_leaves_its_agent_to_start_it_again(alone, monkeypatch, caplog):
+    """Telling the agent to stop would leave nobody who could."""
+    agent = alone._agent
+    monkeypatch.setattr(app.Tray, "create", lambda _action: None)
+    monkeypatch.setattr(alone, "_start_agent", lambda: None)
+    alone._events.put(("message", {"op": "link", "link": object()}))
+    monkeypatch.setattr(alone, "_show_panel", lambda *_page, **_link: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        alone.run()
+    assert agent.sent == [] and "ZeroDivisionError" in caplog.text
 
 
 @pytest.fixture

