@@ -70,17 +70,25 @@ class Keyboard:
         xtest.fake_input(self._display, X.MotionNotify, x=x, y=y)
         self._display.sync()
 
-    def wait_for_window(self, polls: int = 2400) -> tuple[int, int, int, int]:
-        """Until a program's window is on the screen, and the mouse in it; left, top, width and height."""
+    def wait_for_window(self, polls: int = 1200) -> tuple[int, int, int, int]:
+        """Until a program's window rests on the screen, and the mouse in it; left, top, width and height."""
+        before = None
         for _ in range(polls):
-            for window in self._display.screen().root.query_tree().children:
-                seen = window.get_attributes().map_state == X.IsViewable
-                place = window.get_geometry()
-                if seen and place.width > 100:
-                    self.point(place.x + place.width // 2, place.y + 8)
-                    return place.x, place.y, place.width, place.height
-            threading.Event().wait(0.05)
+            found = self._window()
+            if found is not None and found == before:  # it comes up in a corner, and moves to the middle
+                left, top, width, height = found
+                self.point(left + width // 2, top + 8)
+                return left, top, width, height
+            before = found
+            threading.Event().wait(0.1)
         raise AssertionError("no window came")
+
+    def _window(self) -> tuple[int, int, int, int] | None:
+        for window in self._display.screen().root.query_tree().children:
+            place = window.get_geometry()
+            if window.get_attributes().map_state == X.IsViewable and place.width > 100:
+                return place.x, place.y, place.width, place.height
+        return None
 
     def _code(self, name: str) -> int:
         return self._display.keysym_to_keycode(XK.string_to_keysym(name))
