@@ -1,6 +1,8 @@
+import contextlib
 import logging
 import re
 import threading
+from datetime import timedelta
 from functools import partial
 from urllib.parse import urlsplit
 
@@ -8,6 +10,7 @@ from markupsafe import Markup
 from odoo import api, fields, models
 from odoo.exceptions import ValidationError
 from odoo.fields import Domain
+from psycopg2 import OperationalError
 
 from ..tools import gateways, side_by_side
 from ..tools.gateways import transport
@@ -29,6 +32,11 @@ MAX_CALLS_AT_ONCE = 32
 MAX_TOLD = 5
 # Seconds by which a gateway's clock may differ before that is said.
 CLOCK_SECONDS = 60
+# A Retry-After that ends within a minute ends before anything is asked again.
+QUIET_SECONDS = 60
+# How long a gateway is asked about each dossier by itself: where it offers nothing else, and where that failed.
+SINGLY_HOURS = 24
+SINGLY_HOURS_FAILED = 1
 # Seconds for which one job asks a gateway: a worker of Odoo is killed after limit_time_real, 120 by default.
 JOB_SECONDS = 45
 # Seconds until a job that found another one at work looks again.
@@ -73,7 +81,7 @@ class _Lane:
 
 def _end(run, provider_id, error):
     """Let nobody call this I-VAN again in the same `run` after an error that a further call cannot change."""
-    if isinstance(error, gateways.Misconfigured) or error.retry_after:
+    if isinstance(error, gateways.Misconfigured | gateways.Unsupported) or error.retry_after:
         run[provider_id] = error
 
 
@@ -131,6 +139,18 @@ class L10n_Vn_IbhxhProvider(models.Model):
     )
     has_client_key = fields.Boolean(string="Private key set", compute="_compute_secret_inputs")
     connection_fault = fields.Char(readonly=True, copy=False, export_string_translation=False)
+    quiet_until = fields.Datetime(
+        string="Not asked before",
+        readonly=True,
+        copy=False,
+        help="The gateway has asked Odoo to wait. Until then Odoo asks about no registration by itself.",
+    )
+    singly_until = fields.Datetime(
+        readonly=True,
+        copy=False,
+        export_string_translation=False,
+        help="The gateway does not answer about several dossiers at once, and is asked one by one until then.",
+    )
     portal_hosts = fields.Char(
         string="Portal hosts",
         default="baohiemxahoi.gov.vn",
@@ -361,9 +381,50 @@ class L10n_Vn_IbhxhProvider(models.Model):
                 provider._forget_activities(provider._fault_texts(gateways.Misconfigured("")))
                 provider.connection_fault = False
 
+    # -- how its gateway wants to be asked -----------------------------------------------------------------------------
+
+    def _most_at_once(self, run):
+        """Return how many dossiers one question may be about. Raises `gateways.GatewayError`."""
+        gateway = self._gateway_of(run)
+        is_single = self.singly_until and self.singly_until > fields.Datetime.now()
+        return 1 if is_single else gateway.most_at_once
+
+    def _note_answers(self, run, note):
+        """Note what is to be said of answers about several dossiers: their faults, or that there are none
+        (`gateways.Unsupported`), so that this `run` and those of some time ask about each by itself."""
+        if not isinstance(note, gateways.Unsupported):
+            _logger.warning("I-VAN %s: odd answer about several dossiers: %s", self.code, ", ".join(map(str, note)))
+            self._tell(self._odd_texts(lambda env: gateway_texts.faults(env, self, note)))
+            return
+        cause = note.__cause__
+        hours = SINGLY_HOURS_FAILED if cause else SINGLY_HOURS
+        unexpected = cause if cause and not isinstance(cause, gateways.GatewayError) else None
+        _logger.info(
+            "I-VAN %s is asked one by one for %s hours: %s", self.code, hours, cause or note, exc_info=unexpected
+        )
+        for key in (self.id, f"{self.id} lane"):
+            run.pop(key)
+        self._note(singly_until=fields.Datetime.now() + timedelta(hours=hours))
+
+    def _leave_alone(self, error):
+        """Ask nothing before the time that the gateway has named with an error."""
+        until = fields.Datetime.now() + timedelta(seconds=error.retry_after or 0)
+        known = self.quiet_until or fields.Datetime.now()
+        if until > known + timedelta(seconds=QUIET_SECONDS):
+            self._note(quiet_until=until)
+
+    def _note(self, **vals):
+        """Write these, unless somebody else is at it: then the next error is noted."""
+        with contextlib.suppress(OperationalError), self.env.cr.savepoint():
+            self.sudo().try_lock_for_update(allow_referencing=True).write(vals)
+
     def _connection_changed(self):
-        """Have tried again at once what waits because of the connection's fault."""
+        """Have tried again at once what waits because of the connection's fault, and forget how the gateway was."""
+        self.sudo().write({"quiet_until": False, "singly_until": False})
         registrations = self.env["l10n_vn_ibhxh.registration"].sudo()
+        registrations.search(
+            [("provider_id", "in", self.ids), ("progress_version", "!=", False)]
+        ).progress_version = False
         own_code = f"{gateway_texts.OWN_CODE}%"
         waiting = registrations.search(
             [("provider_id", "in", self.ids), ("state", "=", "to_send"), ("error_code", "=like", own_code)]
@@ -490,16 +551,14 @@ class L10n_Vn_IbhxhProvider(models.Model):
 
     def _job_poll(self):
         """Ask an I-VAN about BHXH registrations"""
-        # The job's own transaction lasts as long as the job, so its lock says that this I-VAN is being asked.
-        self.env.cr.execute("SELECT pg_try_advisory_xact_lock(hashtext(%s), %s)", [f"{self._name}._job_poll", self.id])
-        [is_alone] = self.env.cr.fetchone()
-        is_all = is_alone and self._follow_registrations()
+        is_all = self._follow_registrations()
         if not is_all:
             jobs.delay(self, "_job_poll", also_begun=False, seconds=JOB_AGAIN_SECONDS)
         return "done" if is_all else "goes on in another job"
 
     def _follow_registrations(self):
-        """Ask about what is due and expire codes whose time is over; return whether the time sufficed."""
+        """Ask about what is due and expire codes whose time is over; return whether the time sufficed, and nobody else
+        was at it."""
         with self.env.registry.cursor() as cr:
             registrations = self.with_env(self.env(cr=cr)).env["l10n_vn_ibhxh.registration"]
             now = fields.Datetime.now()

@@ -187,6 +187,12 @@ class L10n_Vn_IbhxhRegistration(models.Model):
         readonly=True, copy=False, export_string_translation=False, help="The gateway's receipt as received (JSON)."
     )
     poll_at = fields.Datetime(string="Next look", readonly=True, copy=False)
+    progress_version = fields.Char(
+        readonly=True,
+        copy=False,
+        export_string_translation=False,
+        help="What the gateway calls its last answer, which it need not repeat then.",
+    )
     answer_due_at = fields.Datetime(
         string="VSS answers until", readonly=True, copy=False, help="Counted in working days of the company's calendar."
     )

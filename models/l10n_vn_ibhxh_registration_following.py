@@ -5,10 +5,11 @@ from datetime import timedelta
 from odoo import fields, models
 from odoo.exceptions import UserError
 from odoo.fields import Domain
+from odoo.tools import split_every
 from psycopg2 import OperationalError
 
 from ..tools import gateways, side_by_side
-from . import gateway_texts, jobs, reminders
+from . import gateway_texts, jobs, reminders, reservations
 from .const import ACTIVATION_HOURS, FOLLOWED, MISCONFIGURED_MINUTES, TRANSITIONS
 
 _logger = logging.getLogger(__name__)
@@ -16,24 +17,36 @@ _logger = logging.getLogger(__name__)
 # How long until the next look at the gateway, by the age of the submission (both in minutes).
 POLL_MINUTES = ((10, 1), (120, 5), (24 * 60, 30))
 POLL_MINUTES_LATER = 120
+# Of what is left of the code's time, half goes by until the next look, but no less than so many minutes.
+POLL_MINUTES_LEAST = 5
+# In the last minutes of a code everything is asked for, whatever version of it is known.
+WHOLE_MINUTES = 60
 BATCH = 1000
 # Each batch has some statements of its own, and its rows stay locked for a second per thousand.
 EXPIRE_BATCH = 3000
 # What a gateway answers that has never heard of a dossier.
 UNHEARD = object()
+# What an answer about several does not say anything about.
+LEFT_OUT = object()
 
 
-def _question(reference):
-    return lambda gateway: gateway.progress(reference)
+def _question(versions):
+    """Return a function `(gateway)` that asks about the dossiers in `{client reference: version}`.
 
+    Where it is about several and fails in a way that one about each might not, it raises `gateways.Unsupported`.
+    """
 
-def _answer(number, outcome):
-    """Return what `_ask_gateways` does for the registration with this number."""
-    error = outcome.error.reason if isinstance(outcome.error, side_by_side.NotCalled) else outcome.error
-    if error and not isinstance(error, gateways.GatewayError):
-        _logger.error("Asking about BHXH registration %s failed", number, exc_info=error)
-        return None
-    return error or (UNHEARD if outcome.value is None else outcome.value)
+    def ask(gateway):
+        try:
+            return gateway.progress_of(versions)
+        except (gateways.Unreachable, gateways.Unsupported):
+            raise
+        except Exception as error:
+            if len(versions) == 1:
+                raise
+            raise gateways.Unsupported("the question failed", getattr(error, "retry_after", None)) from error
+
+    return ask
 
 
 class L10n_Vn_IbhxhRegistrationFollowing(models.AbstractModel):
@@ -114,6 +127,7 @@ class L10n_Vn_IbhxhRegistrationFollowing(models.AbstractModel):
             & Domain("poll_at", "<=", now)
             & Domain("lodging", "=", "odoo")
             & Domain("provider_id.gateway", "!=", "manual")
+            & Domain("provider_id", "not any", Domain("quiet_until", ">", now))
         )
 
     def _to_expire_domain(self, now):
@@ -129,6 +143,7 @@ class L10n_Vn_IbhxhRegistrationFollowing(models.AbstractModel):
             | Domain("poll_at", ">", now)
             | Domain("lodging", "!=", "odoo")
             | Domain("provider_id.gateway", "=", "manual")
+            | Domain("provider_id.quiet_until", ">", now)
         )
         domain = self._to_expire_domain(now) & asked
         reminders.in_batches(self, domain, lambda records: records._expire(), size=EXPIRE_BATCH)
@@ -140,26 +155,36 @@ class L10n_Vn_IbhxhRegistrationFollowing(models.AbstractModel):
         """
         if not jobs.are_used(self.env):
             return domain
-        rows = self._read_group(domain, ["provider_id"])
-        providers = self.env["l10n_vn_ibhxh.provider"].union(*(provider for (provider,) in rows))
+        providers = self._providers(domain)
         # Only these: what becomes due from now on waits for its own job.
         left = providers - jobs.delay(providers, "_job_poll", also_begun=False)
         return domain & Domain("provider_id", "in", left.ids)
 
+    def _providers(self, domain):
+        rows = self._read_group(domain, ["provider_id"])
+        return self.env["l10n_vn_ibhxh.provider"].union(*(provider for (provider,) in rows))
+
     def _poll_batches(self, domain, seconds=float("inf")):
-        """Ask the gateways about everything in `domain`, until the time of this run is over; return whether it was not.
+        """Ask the gateways about everything in `domain`, until the time of this run is over; return whether it was not,
+        and nobody else was asking one of them.
 
         No row is locked while a gateway is asked, and what it says is stored batch by batch. Lost in a crash are only
         questions, which are asked again. `seconds` limits a run outside of a scheduled action, whose time is limited.
         """
-        stop = time.monotonic() + seconds
+        providers = self._providers(domain)
+        with reservations.reserved(providers) as reserved:
+            is_all = self._poll_reserved(domain & Domain("provider_id", "in", reserved.ids), time.monotonic() + seconds)
+            return is_all and reserved == providers
+
+    def _poll_reserved(self, domain, stop):
+        run = {}
         last_id = 0
         while True:
             left = min(self.env["ir.cron"]._commit_progress(), stop - time.monotonic())
             found = self.search(domain & Domain("id", ">", last_id), limit=BATCH, order="id")
             if not found:
                 return True
-            answers = found._ask_gateways(time.monotonic() + left)
+            answers = found._ask_gateways(time.monotonic() + left, run)
             last_id = max(answers, default=0)
             # A transaction of its own: it sees what others did while the gateways were asked.
             self.env["ir.cron"]._commit_progress()
@@ -173,27 +198,78 @@ class L10n_Vn_IbhxhRegistrationFollowing(models.AbstractModel):
             if is_over or len(answers) < len(found):
                 return False
 
-    def _ask_gateways(self, end):
-        """Return `{id: Progress}` of what the gateways say, the `GatewayError` where one gives no answer, None where
-        asking failed.
+    def _ask_gateways(self, end, run=None):
+        """Return `{id: Progress or Unchanged}` of what the gateways say, the `GatewayError` where one gives no answer,
+        None where asking failed.
 
-        Several are asked at once, as many as each I-VAN allows, while no transaction is open. The first of each is
-        asked in any case; no more are asked after `end` (seconds, `time.monotonic`).
+        One question is about as many as each I-VAN answers about at once. Whom such an answer leaves out is asked about
+        by itself, and so are all where that is not offered.
+
+        Several questions are asked at the same time, as many as each I-VAN allows, while no transaction is open. The
+        first of each is asked in any case; no more are asked after `end` (seconds, `time.monotonic`). `run` keeps the
+        gateways for further questions.
         """
-        run, lanes, answers = {}, [], {}
+        run = {} if run is None else run
+        answers, notes = self._ask(run, end, is_single=False)
+        for provider, note in notes.items():
+            provider._note_answers(run, note)
+        left = self.filtered(lambda registration: registration.id not in answers)
+        if left and time.monotonic() < end:
+            answers |= left._ask(run, end, is_single=True)[0]
+        return answers
+
+    def _ask(self, run, end, *, is_single):
+        """Return `{id: answer}` as `_ask_gateways`, without those that were not asked about or left out, and what is to
+        be noted of each I-VAN: the faults of its answers about several, or that it gives none (`gateways.Unsupported`).
+        """
+        lanes, answers, notes, providers = [], {}, {}, {}
         for provider, some in self.grouped("provider_id").items():
             try:
-                lanes.append(provider._lane(run, {r.id: _question(r.client_reference) for r in some}))
+                questions = some._questions(1 if is_single else provider._most_at_once(run))
+                lanes.append(provider._lane(run, questions))
+                providers.update(dict.fromkeys(questions, provider))
             except gateways.GatewayError as error:
                 answers.update(dict.fromkeys(some.ids, error))
             except Exception:
                 # An adapter that cannot be made keeps only its own registrations waiting.
                 _logger.exception("The I-VAN %s cannot be asked", provider.code)
                 answers.update(dict.fromkeys(some.ids))
+        references = {registration.id: registration.client_reference for registration in self}
         self._commit()
         for outcomes in side_by_side.run(lanes, end=end):
-            answers.update({number: _answer(number, o) for number, o in outcomes.items() if not o.is_late})
-        return answers
+            for ids, outcome in outcomes.items():
+                error = outcome.error.reason if isinstance(outcome.error, side_by_side.NotCalled) else outcome.error
+                is_refused = len(ids) > 1 and isinstance(error, gateways.Unsupported)
+                if is_refused:
+                    notes[providers[ids]] = error
+                if outcome.is_late or (is_refused and not error.retry_after):
+                    continue
+                if isinstance(error, gateways.GatewayError):
+                    answers.update(dict.fromkeys(ids, error))
+                elif error:
+                    _logger.error("Asking about BHXH registrations %s failed", ids, exc_info=error)
+                    answers.update(dict.fromkeys(ids))
+                else:
+                    if len(ids) == 1:
+                        answers.update(dict.fromkeys(ids))
+                    found = {number: outcome.value.found.get(references[number], LEFT_OUT) for number in ids}
+                    answers.update({n: UNHEARD if a is None else a for n, a in found.items() if a is not LEFT_OUT})
+                    if outcome.value.faults:
+                        notes.setdefault(providers[ids], outcome.value.faults)
+        return answers, notes
+
+    def _questions(self, most):
+        """Return `{ids: function(gateway)}` that asks about these, `most` at a time."""
+        return {
+            tuple(ids): _question({r.client_reference: r._known_version() for r in self.browse(ids)})
+            for ids in split_every(most, self.ids)
+        }
+
+    def _known_version(self):
+        """Return what the gateway called its last answer, empty where everything has to be told again."""
+        ends_at = self.activation_expires_at
+        is_late = ends_at and ends_at <= fields.Datetime.now() + timedelta(minutes=WHOLE_MINUTES)
+        return "" if is_late else self.progress_version or ""
 
     def _take_answers(self, answers):
         """Store what `_ask_gateways` returned about these locked registrations."""
@@ -227,7 +303,7 @@ class L10n_Vn_IbhxhRegistrationFollowing(models.AbstractModel):
                 self.env._("The I-VAN does not know this dossier"),
                 self.env._("Odoo has its receipt, but the gateway does not know it. Ask the I-VAN."),
             )
-        else:
+        elif not isinstance(answer, gateways.Unchanged):
             self._note_faults(answer.faults)
             self._apply_progress(answer)
 
@@ -239,6 +315,7 @@ class L10n_Vn_IbhxhRegistrationFollowing(models.AbstractModel):
             wait = max(wait, timedelta(minutes=MISCONFIGURED_MINUTES))
         self.poll_at = max(self.poll_at or fields.Datetime.now(), fields.Datetime.now() + wait)
         provider = self.provider_id
+        provider._leave_alone(error)
         is_unreadable = error.reason in gateway_texts.UNREADABLE
         sentence = gateway_texts.reason(self.env, provider, error)
         if not is_unreadable or self._note_odd_answer(sentence, error.message):
@@ -247,10 +324,15 @@ class L10n_Vn_IbhxhRegistrationFollowing(models.AbstractModel):
     def _next_poll(self):
         age = (fields.Datetime.now() - (self.submitted_at or fields.Datetime.now())).total_seconds() / 60
         minutes = next((step for limit, step in POLL_MINUTES if age < limit), POLL_MINUTES_LATER)
+        if self.activation_expires_at and self.activation_expires_at > fields.Datetime.now():
+            # Who confirms at the last moment is not to be told to register again.
+            left = (self.activation_expires_at - fields.Datetime.now()).total_seconds() / 60
+            minutes = min(minutes, max(left // 2, POLL_MINUTES_LEAST), left)
         return fields.Datetime.now() + timedelta(minutes=minutes)
 
     def _apply_progress(self, progress):
         """Store the steps and follow VSS's state; states that Odoo does not know leave ours as it is."""
+        is_whole = progress.state == "accepted" and not progress.faults
         self._store_steps(progress.steps)
         self._take_number(progress.dossier_number, "gateway")
         if progress.state == "rejected" and "rejected" in TRANSITIONS[self.state]:
@@ -273,7 +355,12 @@ class L10n_Vn_IbhxhRegistrationFollowing(models.AbstractModel):
             except OperationalError:
                 raise
             except Exception:
+                is_whole = False
                 _logger.exception("The notification for BHXH registration %s cannot be taken", self.id)
+        # While VSS has not answered, the end of the code moves on with each answer: none is left out.
+        version = progress.version if is_whole else ""
+        if (self.progress_version or "") != version:
+            self.sudo().progress_version = version
 
     def _store_steps(self, steps):
         existing = {step.number: step for step in self.sudo().step_ids}

@@ -2,7 +2,6 @@ import json
 import logging
 import time
 import uuid
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta, timezone
 
@@ -14,7 +13,7 @@ from psycopg2 import OperationalError
 
 from ..tools import gateways, side_by_side, signature
 from ..tools.gateways.replies import CLOCK_SLACK
-from . import gateway_texts, jobs, reminders
+from . import gateway_texts, jobs, reminders, reservations
 from .const import MISCONFIGURED_MINUTES, RETRY_MINUTES, TODO
 
 _logger = logging.getLogger(__name__)
@@ -146,29 +145,13 @@ class L10n_Vn_IbhxhRegistrationSending(models.AbstractModel):
         """
         if not self:
             return
-        with self._reserved() as reserved:
+        with reservations.reserved(self) as reserved:
+            if reserved != self:
+                self._look_again()
             attempts = reserved._begin_attempts(run)
             end = time.monotonic() + CALL_SECONDS
             for outcomes in side_by_side.run(self._lanes(attempts, run), end=end):
                 self._take_outcomes(attempts, outcomes, run)
-
-    @contextmanager
-    def _reserved(self):
-        """Yield those of these that nobody else is sending. They stay reserved until the block is left or this process
-        dies; a reservation belongs to the connection, so commits do not end it."""
-        cr, key = self.env.cr, self._name
-        cr.execute("SELECT id FROM unnest(%s::int[]) id WHERE pg_try_advisory_lock(hashtext(%s), id)", [self.ids, key])
-        ids = {row[0] for row in cr.fetchall()}
-        try:
-            reserved = self.filtered(lambda registration: registration.id in ids)
-            if reserved != self:
-                self._look_again()
-            yield reserved
-        except BaseException:
-            cr.rollback()
-            raise
-        finally:
-            cr.execute("SELECT pg_advisory_unlock(hashtext(%s), id) FROM unnest(%s::int[]) id", [key, [*ids]])
 
     def _begin_attempts(self, run):
         """Return `{id: Attempt}` of those that can be handed over now, whose attempt is committed.
@@ -483,6 +466,7 @@ class L10n_Vn_IbhxhRegistrationSending(models.AbstractModel):
             dossier_number_source=False,
             activation_expires_at=False,
             poll_at=False,
+            progress_version=False,
             retry_at=False,
             retry_count=0,
             unsent_reminded=False,
