@@ -22,6 +22,7 @@ from . import (
     test_elsewhere,
     test_escaping,
     test_follow_batches,
+    test_follow_many,
     test_gateway_promises,
     test_hoot,
     test_lifelines,
