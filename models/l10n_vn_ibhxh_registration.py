@@ -1,4 +1,5 @@
 import base64
+import hashlib
 import uuid
 from datetime import timedelta
 
@@ -54,7 +55,9 @@ class L10n_Vn_IbhxhRegistration(models.Model):
     inherited by name. None of them defines a method that this class or another one of them defines.
 
     Times are UTC. `unit_code` (mã đơn vị) is the code under which VSS knows the employer. Documents are kept in the
-    database and not in the filestore, so that a document and the state that rests on it are one transaction.
+    database and not in the filestore, so that a document and the state that rests on it are one transaction. Each is
+    kept once: the signing request has the dossier until it is signed, from then on the registration has it as it was
+    signed, and `document`, what was to be signed, follows from that.
     """
 
     _name = "l10n_vn_ibhxh.registration"
@@ -160,7 +163,8 @@ class L10n_Vn_IbhxhRegistration(models.Model):
     )
     can_amend_next = fields.Boolean(compute="_compute_can_amend_next")
 
-    document = fields.Binary(string="Dossier", readonly=True, attachment=False, copy=False)
+    document = fields.Binary(string="Dossier", compute="_compute_document")
+    document_sha256 = fields.Char(readonly=True, copy=False, export_string_translation=False)
     document_name = fields.Char(compute="_compute_document_name")
     signed_document = fields.Binary(string="Signed dossier", readonly=True, attachment=False, copy=False)
     signed_at = fields.Datetime(readonly=True, copy=False)
@@ -283,6 +287,11 @@ class L10n_Vn_IbhxhRegistration(models.Model):
     def _compute_document_name(self):
         for registration in self:
             registration.document_name = dossier.FILE_NAMES.get(registration.form)
+
+    @api.depends("signed_document", "signing_request_id.document")
+    def _compute_document(self):
+        for registration in self:
+            registration.document = base64.b64encode(registration._unsigned_document()) or False
 
     @api.depends("document_name")
     def _compute_printed_form_name(self):
@@ -720,7 +729,7 @@ class L10n_Vn_IbhxhRegistration(models.Model):
             "to_sign",
             {
                 registration: {
-                    "document": base64.b64encode(documents[registration]),
+                    "document_sha256": hashlib.sha256(documents[registration]).hexdigest(),
                     "tax_code": content.tax_code,
                     "company_name": content.subject_name,
                 }
@@ -769,6 +778,7 @@ class L10n_Vn_IbhxhRegistration(models.Model):
                 "signed_on": request.signed_on,
             }
         waiting._move("to_send", own, error_code=False, error_message=False)
+        waiting.filtered(lambda r: r._document_from_signed()).signing_request_id.sudo()._drop_document()
         if any(registration.can_submit for registration in waiting):
             self.env.ref("l10n_vn_ibhxh.ir_cron_l10n_vn_ibhxh_send")._trigger()
 

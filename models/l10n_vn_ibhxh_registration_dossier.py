@@ -1,4 +1,5 @@
 import base64
+import hashlib
 import logging
 from datetime import timezone
 
@@ -145,15 +146,32 @@ class L10n_Vn_IbhxhRegistrationDossier(models.AbstractModel):
         except contact.ContactError as error:
             raise UserError(contact_error(self.env, error, self.company_id.vat)) from error
 
+    def _unsigned_document(self):
+        """Return the dossier (bytes) that was to be signed, empty when there is none."""
+        request = self.sudo().with_context(bin_size=False).signing_request_id
+        return self._document_from_signed() or base64.b64decode(request.document or b"")
+
+    def _document_from_signed(self):
+        """Return the dossier (bytes) that was to be signed, made of the signed one; empty where its hash says that it
+        does not follow from that."""
+        signed = self.sudo().with_context(bin_size=False).signed_document
+        try:
+            document = dossier.unsigned(base64.b64decode(signed or b""))
+        except dossier.DossierError:
+            return b""
+        return document if hashlib.sha256(document).hexdigest() == self.sudo().document_sha256 else b""
+
     def _verify_signed(self):
         """Return the signed dossier (bytes) and its content (`tools.dossier.DossierData`).
 
         The signature was verified when it arrived. It is verified again whenever the file leaves Odoo, so that it rests
-        on no other row and no other code than these. Raises `tools.signature.SignatureError`.
+        on no other code than this, and on the hash of what was to be signed. Raises `tools.signature.SignatureError`.
         """
         self.ensure_one()
         registration = self.sudo().with_context(bin_size=False)
-        signed, document = (base64.b64decode(registration[name] or b"") for name in ("signed_document", "document"))
+        signed, document = base64.b64decode(registration.signed_document or b""), registration._unsigned_document()
+        if hashlib.sha256(document).hexdigest() != registration.document_sha256:
+            raise signature.SignatureError("content_changed", "the dossier is not the one that was to be signed")
         certificate = registration.certificate_id
         if not certificate or not registration.signed_at:
             raise signature.SignatureError("no_signature", "the dossier was never signed")

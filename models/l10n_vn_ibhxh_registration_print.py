@@ -204,12 +204,13 @@ class L10n_Vn_IbhxhRegistrationPrint(models.AbstractModel):
                 )
 
     def _keep_printed_form(self, pdf):
-        """Keep `pdf` (bytes) as proof, and as a file that people see among the attachments."""
+        """Keep `pdf` (bytes) as proof, where nobody changes it; among the attachments people see a link to it."""
         self.write({"printed_form": base64.b64encode(pdf), "printed_form_sha256": hashlib.sha256(pdf).hexdigest()})
         self.env["ir.attachment"].create(
             {
                 "name": self.printed_form_name,
-                "raw": pdf,
+                "type": "url",
+                "url": f"/web/content/{self._name}/{self.id}/printed_form/{self.printed_form_name}",
                 "mimetype": "application/pdf",
                 "res_model": self._name,
                 "res_id": self.id,

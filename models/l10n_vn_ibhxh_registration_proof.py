@@ -160,13 +160,17 @@ class L10n_Vn_IbhxhRegistrationProof(models.AbstractModel):
 
     def _proof_signed(self, request):
         """Return hash and claims of the signed document, checked again as of the time of signing."""
-        if not request.signed_document:
+        if not request.signed_sha256:
             return None
-        signed = base64.b64decode(request.signed_document)
-        summary = {"sha256": hashlib.sha256(signed).hexdigest()}
+        summary = {"sha256": request.signed_sha256}
+        signed = base64.b64decode(self.signed_document or b"")
+        if hashlib.sha256(signed).hexdigest() != request.signed_sha256:
+            return summary
         at = fields.Datetime.context_timestamp(self.with_context(tz="UTC"), request.signed_at)
         try:
-            info = signature.verify(signed, base64.b64decode(request.document), request.certificate_id._der(), at=at)
+            info = signature.verify(
+                signed, base64.b64decode(self.document or b""), request.certificate_id._der(), at=at
+            )
         except signature.SignatureError as error:
             return {**summary, "signature": error.code}
         return {

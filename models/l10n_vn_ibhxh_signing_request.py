@@ -58,10 +58,11 @@ class L10n_Vn_IbhxhSigningRequest(models.Model):
         "l10n_vn_ibhxh.certificate", required=True, readonly=True, index=True, ondelete="restrict"
     )
     user_id = fields.Many2one("res.users", string="Asked by", required=True, readonly=True, index=True)
-    # In the database, not in the filestore: the signature and the state that vouches for it are one transaction.
-    document = fields.Binary(required=True, readonly=True, attachment=False)
-    signed_document = fields.Binary(readonly=True, attachment=False)
+    # In the database, not in the filestore: what is signed and the state that vouches for it are one transaction. The
+    # record that asked keeps the signed document, and may drop this one once it follows from that.
+    document = fields.Binary(readonly=True, attachment=False)
     sha256 = fields.Char(string="SHA-256", required=True, readonly=True)
+    signed_sha256 = fields.Char(string="SHA-256 as signed", readonly=True)
     state = fields.Selection(
         [
             ("pending", "Waiting"),
@@ -84,6 +85,9 @@ class L10n_Vn_IbhxhSigningRequest(models.Model):
     error_message = fields.Char(readonly=True)
 
     _waiting = models.Index("(certificate_id, id) WHERE state IN ('pending', 'claimed')")
+    _document_until_signed = models.Constraint(
+        "CHECK (document IS NOT NULL OR state = 'signed')", "A request keeps its document until it is signed."
+    )
     _one_open_per_record = models.UniqueIndex(
         "(res_model, res_id) WHERE state IN ('pending', 'claimed')",
         "This record is already waiting for a signature.",
@@ -283,7 +287,7 @@ class L10n_Vn_IbhxhSigningRequest(models.Model):
         for request, signed in delivered.items():
             is_lapsed = request.state == "pending" and request.agent_id == agent
             if request.state == "signed":
-                is_same = base64.b64decode(request.signed_document) == signed
+                is_same = hashlib.sha256(signed).hexdigest() == request.signed_sha256
                 outcomes[request] = ("signed" if is_same else "already_done"), None
             elif not (request._held_by(agent) or is_lapsed):
                 outcomes[request] = "lease_lost", None
@@ -297,10 +301,10 @@ class L10n_Vn_IbhxhSigningRequest(models.Model):
         return outcomes
 
     def _accept(self, delivered, signer, place, agent=None):
-        """Keep the verified documents of these, among those `delivered` (`{request: bytes}`), that `signer` signed on
-        `place`, and tell the records that asked."""
+        """Hand the verified documents of these, among those `delivered` (`{request: bytes}`), that `signer` signed on
+        `place`, to the records that asked, which keep them; their hashes stay here."""
         for request in self:
-            request.signed_document = base64.b64encode(delivered[request])
+            request.signed_sha256 = hashlib.sha256(delivered[request]).hexdigest()
         self.write(
             {
                 "state": "signed",
@@ -327,8 +331,15 @@ class L10n_Vn_IbhxhSigningRequest(models.Model):
                 record.with_company(record.company_id)._on_signed(document)
         self._notify_records()
 
+    def _drop_document(self):
+        """The records of these, which are signed, can write the documents again from the signed ones they keep."""
+        self.write({"document": False})
+
     def _refusal(self, signed):
-        """Return the `SignatureError` that speaks against a signed document (bytes), or None."""
+        """Return the `SignatureError` that speaks against a signed document (bytes), or None; of a request that is
+        signed already, nothing is judged any more."""
+        if self.state == "signed":
+            return None
         try:
             signature.verify(signed, base64.b64decode(self.document), self.certificate_id._der())
         except signature.SignatureError as error:

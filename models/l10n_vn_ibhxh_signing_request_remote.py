@@ -116,6 +116,15 @@ class L10n_Vn_IbhxhSigningRequestRemote(models.AbstractModel):
         return bool(self.remote_account_id and self.state == "pending" and not self.to_phone_at)
 
     @api.model
+    def _remote_domain(self):
+        return Domain("remote_account_id", "!=", False)
+
+    @api.model
+    def _prepared_domain(self):
+        """Return those of which `_is_prepared` says yes."""
+        return self._remote_domain() & Domain("state", "=", "pending") & Domain("to_phone_at", "=", False)
+
+    @api.model
     def _wake_remote(self, at=None):
         self.env.ref("l10n_vn_ibhxh.ir_cron_l10n_vn_ibhxh_remote").sudo()._trigger(at)
 

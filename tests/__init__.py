@@ -52,6 +52,7 @@ from . import (
     test_sending,
     test_side_by_side,
     test_signing_service,
+    test_stored_once,
     test_tools_certificate,
     test_tools_contact,
     test_tools_dossier,

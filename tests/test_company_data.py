@@ -72,8 +72,11 @@ class TestDossierValues(CompanyDataCase):
     def test_s2_nothing_but_a_valid_signature_leaves_odoo(self):
         """Whatever wrote the row: the signature is verified again before anything is handed over."""
         forgeries = {
-            "another document": {
-                "document": lambda r: base64.b64encode(base64.b64decode(r.document).replace(b"ke.toan@", b"thief@"))
+            "another document": {"document_sha256": lambda r: "0" * 64},
+            "changed after it was signed": {
+                "signed_document": lambda r: base64.b64encode(
+                    base64.b64decode(r.signed_document).replace(b"ke.toan@", b"thief@")
+                )
             },
             "no signature": {"signed_document": lambda r: r.document},
             "never signed": {"signed_at": lambda r: False},
@@ -105,8 +108,13 @@ class TestDossierValues(CompanyDataCase):
         self.env.flush_all()
         draft = self.env["l10n_vn_ibhxh.registration"].create({"company_id": self.company.id})
         self.env.flush_all()
+        self.env.cr.execute("ALTER TABLE l10n_vn_ibhxh_registration ADD COLUMN document bytea")
         self.env.cr.execute(
             "UPDATE l10n_vn_ibhxh_registration SET tax_code = NULL, company_name = NULL, dossier_number_source = NULL"
+        )
+        self.env.cr.execute(
+            "UPDATE l10n_vn_ibhxh_registration SET document = %s WHERE id = %s",
+            [sent.with_context(bin_size=False).document, sent.id],
         )
         migrate = runpy.run_path(str(MIGRATION))["migrate"]
         for _time in range(2):

@@ -199,7 +199,7 @@ class TestMisconfigured(PromisesCase):
         second.state = "to_send"
         both = self.registration.sudo() | second
         second.write({"signed_document": self.registration.sudo().signed_document})
-        for name in ("document", "signed_at", "certificate_id"):
+        for name in ("document_sha256", "signed_at", "certificate_id"):
             second[name] = self.registration.sudo()[name]
         self.office.post = lambda *_proper: self.WRONG["GW-CREDENTIALS"]
         self.office.accepts = False

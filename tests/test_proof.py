@@ -181,6 +181,18 @@ class TestProofDownload(ProofCommon, PatientHttpCase):
         archive = zipfile.ZipFile(io.BytesIO(response.content))
         self.assertIn("manifest.json", archive.namelist())
 
+    def test_j_the_print_among_the_attachments_is_the_kept_one(self):
+        registration = self._sent()
+        self._run("print")
+        [file] = self.env["ir.attachment"].search(
+            [("res_model", "=", registration._name), ("res_id", "=", registration.id)]
+        )
+        self.user.password = "ketoan-mat-khau"
+        self.authenticate("ketoan", "ketoan-mat-khau")
+        response = self.url_open(f"/web/content/{file.id}")
+        self.assertEqual(response.headers["Content-Type"], "application/pdf")
+        self.assertEqual(response.content, base64.b64decode(registration.printed_form))
+
     def test_strangers_and_the_unknown_get_404(self):
         registration = self._sent()
         other = self.env["res.company"].create({"name": "Khác"})

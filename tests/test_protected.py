@@ -307,7 +307,18 @@ class TestProtected(AccessCommon):
         records += [batch.sudo(), batch.sudo().line_ids]
         mail = self.env["l10n_vn_ibhxh.mail"].with_user(self.user)._receive(MAIL)
         records += [mail.sudo()]
-        volatile = {"id", "res_id", "name", "display_name", "client_reference", "document", "signed_document", "sha256"}
+        volatile = {
+            "id",
+            "res_id",
+            "name",
+            "display_name",
+            "client_reference",
+            "document",
+            "document_sha256",
+            "signed_document",
+            "sha256",
+            "signed_sha256",
+        }
         result = []
         for record in records:
             names = [

@@ -166,7 +166,8 @@ class TestReport(IbhxhCommon):
         attachment = self.env["ir.attachment"].search(domain)
         self.assertEqual(attachment.mapped("name"), ["04_DK-IVAN.pdf"])
         kept = base64.b64decode(registration.printed_form)
-        self.assertEqual(attachment.raw, kept)
+        url = f"/web/content/{registration._name}/{registration.id}/printed_form/04_DK-IVAN.pdf"
+        self.assertEqual((attachment.type, attachment.url, attachment.mimetype), ("url", url, "application/pdf"))
         self.assertEqual(hashlib.sha256(kept).hexdigest(), registration.printed_form_sha256)
         self.assertEqual(self._pdf(registration), kept)
         self._run("print")

@@ -1,4 +1,5 @@
 import base64
+import hashlib
 from unittest.mock import patch
 
 from odoo.tests import tagged
@@ -18,7 +19,8 @@ class TestSigningService(IbhxhCommon):
     def test_signed_and_verified(self):
         self.assertEqual(self._sign(self.registration), ("signed", None))
         self.assertEqual(self.registration.state, "to_send")
-        self.assertEqual(self.registration.signed_document, self.request.signed_document)
+        signed = base64.b64decode(self.registration.signed_document)
+        self.assertEqual(self.request.signed_sha256, hashlib.sha256(signed).hexdigest())
         self.assertEqual(self.registration.signed_by_id, self.user)
         self.assertEqual(self.registration.signed_on, "PC-KETOAN")
 

@@ -182,6 +182,25 @@ def read(xml: bytes) -> tuple[str, DossierData]:
     return form, DossierData(attachments=attachments, **values)  # type: ignore[arg-type]
 
 
+def unsigned(signed: bytes) -> bytes:
+    """The dossier as `build` wrote it, out of its signed bytes, whatever fields its form has.
+
+    It is what was asked to be signed when its hash is; nothing is said about the signature. Raises DossierError
+    (``malformed``).
+    """
+    try:
+        root = untrusted_xml.parse(signed, comments=False)
+    except untrusted_xml.UntrustedXmlError as error:
+        raise DossierError("malformed", str(error)) from None
+    for place in root.findall("CKy_Dvi"):
+        root.replace(place, etree.Element("CKy_Dvi"))
+    for leaf in root.iterfind("NoiDung//*"):
+        # A parser does not tell an empty text from none; the dossier's writer gives every field a text.
+        if not len(leaf) and leaf.text is None and leaf.tag != "ToKhais":
+            leaf.text = ""
+    return etree.tostring(root, xml_declaration=True, encoding="UTF-8")
+
+
 def _fields(form: str) -> tuple[Field, ...]:
     try:
         return FORMS[form]

@@ -7,6 +7,7 @@ text, because nothing of ours but the two wheels is importable there.
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
 import re
 from datetime import datetime, timedelta, timezone
@@ -174,6 +175,10 @@ def after_upgrade(env: Any, secret: str, key: str) -> None:
     assert tuple(registrations.mapped("state"))[: len(STATES)] == STATES, registrations.mapped("state")
     clerk = env["res.users"].search([("login", "=", "clerk")])
     env["l10n_vn_ibhxh.registration"].with_user(clerk).search([]).read()
+    for registration in registrations.filtered("document_sha256"):
+        document = base64.b64decode(registration.document)
+        assert hashlib.sha256(document).hexdigest() == registration.document_sha256, registration.name
+    assert registrations.filtered("signed_document") <= registrations.filtered("document_sha256")
     waiting = registrations.filtered(lambda registration: registration.state == "to_sign")[0]
     _sign(waiting, env["l10n_vn_ibhxh.agent"].search([]), key)
     assert waiting.state == "to_send", waiting.state

@@ -3,17 +3,20 @@
 import base64
 
 from odoo.addons.l10n_vn_ibhxh.tools import contact, untrusted_xml
+from odoo.tools.sql import column_exists
 
 
 def migrate(cr, version):
     if not version:
         return
-    cr.execute(
-        """SELECT id FROM l10n_vn_ibhxh_registration
-            WHERE state != 'draft' AND document IS NOT NULL AND tax_code IS NULL ORDER BY id"""
-    )
-    for (registration_id,) in cr.fetchall():
-        _fix_values(cr, registration_id)
+    # Later in this upgrade, the column goes (post-store-documents.py).
+    if column_exists(cr, "l10n_vn_ibhxh_registration", "document"):
+        cr.execute(
+            """SELECT id FROM l10n_vn_ibhxh_registration
+                WHERE state != 'draft' AND document IS NOT NULL AND tax_code IS NULL ORDER BY id"""
+        )
+        for (registration_id,) in cr.fetchall():
+            _fix_values(cr, registration_id)
     # What was lodged by hand was numbered by hand. The other numbers came from gateways, or with VSS's mails.
     cr.execute(
         """UPDATE l10n_vn_ibhxh_registration registration
