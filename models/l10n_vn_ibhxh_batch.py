@@ -2,6 +2,7 @@ from datetime import timedelta
 
 from odoo import api, fields, models
 from odoo.exceptions import AccessError, UserError
+from odoo.fields import Domain
 from odoo.tools import format_datetime, split_every
 
 from ..tools import validation
@@ -105,10 +106,22 @@ class L10n_Vn_IbhxhBatch(models.Model):
 
     @api.depends("line_ids.registration_id.can_send_to_phone", "line_ids.registration_id.is_on_phone")
     def _compute_phone_counts(self):
+        """Counted by the database: a batch of thousands is opened, and followed, without reading all its lines."""
+        requests = self.env["l10n_vn_ibhxh.signing.request"]
+        counts = [
+            self._count_registrations(domain) for domain in (requests._remote_domain(), requests._prepared_domain())
+        ]
         for batch in self:
-            registrations = batch.line_ids.registration_id.filtered("is_on_phone")
-            batch.to_phone_count = len(registrations.filtered("can_send_to_phone"))
-            batch.on_phone_count = len(registrations) - batch.to_phone_count
+            on_phone, batch.to_phone_count = (count.get(batch.id, 0) for count in counts)
+            batch.on_phone_count = on_phone - batch.to_phone_count
+
+    def _count_registrations(self, requests_domain):
+        """Return `{batch's id: how many of its registrations wait to be signed by such a request}`."""
+        waiting = Domain("batch_id", "in", self.ids) & Domain("registration_state", "=", "to_sign")
+        # Without the rights on requests, as the registrations' own fields are worked out.
+        waiting &= Domain("registration_id", "any!", Domain("signing_request_id", "any!", requests_domain))
+        lines = self.env["l10n_vn_ibhxh.batch.line"]._read_group(waiting, ["batch_id"], ["__count"])
+        return {batch.id: count for batch, count in lines}
 
     def write(self, vals):
         """What was filled in may lift what blocks a company."""
@@ -248,7 +261,7 @@ class L10n_Vn_IbhxhBatch(models.Model):
         ready = waiting.filtered(lambda line: line.certificate_id not in due)
         if ready:
             ready._register_companies(self.user_id)
-        left = len(self._waiting_lines())
+        left = self.env["l10n_vn_ibhxh.batch.line"].sudo().search_count(self._waiting_domain())
         if left:
             self.env.ref("l10n_vn_ibhxh.ir_cron_l10n_vn_ibhxh_batch").sudo()._trigger()
         else:
@@ -276,8 +289,12 @@ class L10n_Vn_IbhxhBatch(models.Model):
 
     def _waiting_lines(self, limit=None):
         """Return the lines (superuser) of the companies that nothing blocks and that are not registered yet."""
-        waiting = [("batch_id", "=", self.id), ("registration_id", "=", False), ("is_blocked", "=", False)]
-        return self.env["l10n_vn_ibhxh.batch.line"].sudo().search(waiting, limit=limit, order="id")
+        return self.env["l10n_vn_ibhxh.batch.line"].sudo().search(self._waiting_domain(), limit=limit, order="id")
+
+    def _waiting_domain(self):
+        return (
+            Domain("batch_id", "=", self.id) & Domain("registration_id", "=", False) & Domain("is_blocked", "=", False)
+        )
 
     def _ask_authorities(self, fetch, commit):
         """Ask about the certificates of the next companies, once each; return whether there is time left.
@@ -320,7 +337,7 @@ class L10n_Vn_IbhxhBatch(models.Model):
         """Open the registrations of this batch."""
         self.ensure_one()
         action = self.env["ir.actions.act_window"]._for_xml_id("l10n_vn_ibhxh.l10n_vn_ibhxh_registration_action")
-        return {**action, "domain": [("id", "in", self.line_ids.registration_id.ids)], "context": {}}
+        return {**action, "domain": [("batch_line_ids.batch_id", "=", self.id)], "context": {}}
 
     @api.autovacuum
     def _gc_forgotten(self):

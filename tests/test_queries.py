@@ -1,15 +1,19 @@
 import base64
+import json
 from contextlib import contextmanager
+from unittest.mock import patch
 
 from odoo.tests import Form, tagged
 
-from ..tools import vss_mail
+from ..models.const import REMOTE_LOOPBACK
+from ..tools import dossier, vss_mail
 from .common import EMAIL
 from .companies import ManyRows, tax_code
 from .samples import signing
 
 WIZARD = "l10n_vn_ibhxh.registration.wizard"
 REGISTRATION = "l10n_vn_ibhxh.registration"
+BATCH, LINE = "l10n_vn_ibhxh.batch", "l10n_vn_ibhxh.batch.line"
 # Statements that one company more costs in a batch, by step.
 MOST_FOR_ONE_MORE = {"prepared": 1, "signed": 1, "sent": 2}
 
@@ -26,6 +30,7 @@ class TestQueries(ManyRows):
     MOST_FOR_OVERVIEW = 5
     MOST_FOR_SUMMARY = 45
     MOST_FOR_WIZARD = 21
+    MOST_FOR_BATCH = 18
 
     @contextmanager
     def _counted(self, counts):
@@ -100,6 +105,80 @@ class TestQueries(ManyRows):
         # Rows are written in portions, so some hundreds take a few queries more than some tens.
         self.assertLessEqual(many, few + 8)
         self.assertLessEqual(few, self.MOST_FOR_SUMMARY)
+
+    def test_j_page_of_a_batch_with_many_lines(self):
+        """Waiting for the phone, which is counted for its page: no further statement, and of a further line its id."""
+        counts, sizes = [], []
+        # So that 200 lines are as many beside what is read at once as 5 000 are beside 1 000.
+        for module in ("fields", "models"):
+            self.startPatcher(patch(f"odoo.orm.{module}.PREFETCH_MAX", 40))
+        account = self._phone_account()
+        companies = self._new_companies(200)
+        registrations = self._new_registrations(companies)
+        self._put_on_phone(registrations, account)
+        for some in (registrations[:40], registrations):
+            env = self._as_user(some.company_id)
+            batch = env[BATCH].sudo().create({"user_id": self.user.id, "state": "started"}).sudo(False)
+            lines = [
+                {"batch_id": batch.id, "company_id": registration.company_id.id, "registration_id": registration.id}
+                for registration in some
+            ]
+            env[LINE].sudo().create(lines)
+            view = env[BATCH].get_view(self.env.ref("l10n_vn_ibhxh.l10n_vn_ibhxh_batch_view_form").id, "form")
+            spec = {name: {} for name in view["models"][BATCH]}
+            spec["line_ids"] = {"fields": {name: {} for name in view["models"][LINE]}, "limit": 40}
+            for name in ("provider_id", "agency_id", "user_id"):
+                spec[name] = {"fields": {"display_name": {}}}
+            for name in ("company_id", "certificate_id"):
+                spec["line_ids"]["fields"][name] = {"fields": {"display_name": {}}}
+            batch.web_read(spec)
+            with self._counted(counts):
+                [page] = batch.web_read(spec)
+            self.assertEqual((page["to_sign_count"], page["to_phone_count"]), (len(some), len(some)))
+            self.assertEqual(page["line_ids"][0]["short_code"], "1234 5678")
+            self.assertEqual(len(page["line_ids"]), len(some))
+            sizes.append(len(json.dumps(page, default=str)))
+        self._assert_constant(counts, self.MOST_FOR_BATCH)
+        self.assertLessEqual((sizes[1] - sizes[0]) / 160, 20, "bytes of one more line")
+
+    def _phone_account(self):
+        self.env["ir.config_parameter"].set_param(REMOTE_LOOPBACK, "True")
+        service = self.env["l10n_vn_ibhxh.remote.service"].create(
+            {
+                "name": "SmartCA thử",
+                "adapter": "smartca",
+                "profile": "vnpt",
+                "url": "http://127.0.0.1:9/vnpt",
+                "client_id": "x",
+                "client_secret_input": "x",
+                "company_id": False,
+            }
+        )
+        values = {"service_id": service.id, "identity": "001085012345", "user_id": self.user.id}
+        return self.env["l10n_vn_ibhxh.remote.account"].create(values)
+
+    def _put_on_phone(self, registrations, account):
+        """Let each of them wait for a signature that is prepared for the phone, without the way there."""
+        document = dossier.build("04", self._register()._prepare_dossier_data())
+        requests = self.env["l10n_vn_ibhxh.signing.request"].create(
+            [
+                {
+                    "title": registration.name,
+                    "res_model": registration._name,
+                    "res_id": registration.id,
+                    "company_id": registration.company_id.id,
+                    "certificate_id": self.certificate.id,
+                    "user_id": self.user.id,
+                    "document": base64.b64encode(document),
+                    "sha256": "0" * 64,
+                    "remote_account_id": account.id,
+                    "short_code": "1234 5678",
+                }
+                for registration in registrations
+            ]
+        )
+        for registration, request in zip(registrations.sudo(), requests, strict=True):
+            registration.write({"state": "to_sign", "signing_request_id": request.id})
 
     def test_computers_of_the_wizard(self):
         counts = []

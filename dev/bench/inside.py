@@ -105,12 +105,13 @@ def main(task: str, config: str, arguments: list[Any]) -> None:
     tools.config.parse_config(["-c", config, "--log-level=critical"], setup_logging=True)
     initialize_sys_path()
 
-    from . import follow, mails, registering
+    from . import follow, mails, registering, screens
 
     tasks: dict[str, Callable[..., dict[str, Any]]] = {
         "follow": follow.measure,
         "mails": mails.measure,
         "registering": registering.measure,
+        "screens": screens.measure,
     }
     registry = Registry(tools.config["db_name"][0])
     with registry.cursor() as cr:

@@ -10,7 +10,7 @@ from itertools import pairwise, zip_longest
 
 from ..console import Problem, say
 from ..paths import ROOT
-from . import inside, kept, office, readers, signing, verification
+from . import inside, kept, office, readers, screens, signing, verification
 from .figures import Figure, busy, details, machine, table
 
 DOCUMENT = ROOT / "docs" / "benchmarks.md"
@@ -360,6 +360,7 @@ MEASUREMENTS: dict[str, Callable[[str], list[Figure]]] = {
     "follow": _follow,
     "mails": _mails,
     "office": _office,
+    "screens": screens.figures,
 }
 NOT_HERE = (
     "- Several machines, a real USB token, a real I-VAN: none was at hand.\n"
@@ -422,7 +423,7 @@ def run(arguments: Sequence[str]) -> int:
     if unknown:
         raise Problem(f"There is no measurement {unknown[0]!r}.", f"Measurements: {' '.join(MEASUREMENTS)}")
     figures: list[Figure] = []
-    if {"registering", "follow", "mails"} & set(names):
+    if {"registering", "follow", "mails", "screens"} & set(names):
         say("A database to copy …")
         inside.prepare()
     try:
