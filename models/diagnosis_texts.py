@@ -7,7 +7,7 @@ _lt = LazyTranslate(__name__)
 # Entries of one heartbeat, and characters of a detail.
 MAX_ENTRIES, MAX_DETAIL = 16, 64
 
-# `%(detail)s` is the file name of a driver, the label of a token, or a version.
+# `%(detail)s` is the file name of a driver, the label of a token, a number, or a version.
 DIAGNOSES = {
     "no_library": _lt(
         "No token driver was found on this computer. Install the driver of the certification authority that issued the "
@@ -33,10 +33,27 @@ DIAGNOSES = {
         "The token driver %(detail)s reported an error. Pull the token out, plug it in again; if that does not help, "
         "reinstall the driver."
     ),
+    "library_foreign": _lt(
+        "The token driver %(detail)s is made for another kind of program (32-bit), and the part of this program for it "
+        "is not installed. Ask the certification authority for its 64-bit driver."
+    ),
+    "token_unreadable": _lt(
+        "A token, or a certificate on it, cannot be read by the token driver %(detail)s; the others are used. Pull "
+        "that token out, plug it in again; if that does not help, ask the certification authority."
+    ),
     "no_token": _lt(
         "No token is seen. Plug it in; if it is plugged in, try another USB port or reinstall the token's driver."
     ),
     "no_certificate": _lt("The token “%(detail)s” holds no certificate with a tax code."),
+    "certificate_hidden": _lt(
+        "The token “%(detail)s” shows no certificate. It may show it only after the PIN was entered, which the program "
+        "never does just to look. Ask the certification authority to store the certificate as a public object."
+    ),
+    "certificates_left_out": _lt(
+        "This computer sees more certificates than it can report; %(detail)s are left out, those that cannot sign "
+        "first. Unplug some tokens."
+    ),
+    "key_missing": _lt("The token “%(detail)s” holds a certificate but not its key. Plug in the token with the key."),
     "certificate_unsupported": _lt(
         "The token “%(detail)s” holds a certificate whose key is not RSA; the program cannot sign with it."
     ),
@@ -53,6 +70,14 @@ DIAGNOSES = {
     "token_final_try": _lt(
         "The token “%(detail)s” takes one more PIN before it locks. If you are not sure of the PIN, ask the "
         "certification authority first."
+    ),
+    "pin_not_set": _lt(
+        "The PIN of the token “%(detail)s” has not been set. Set it with the token manager of the certification "
+        "authority."
+    ),
+    "pin_to_change": _lt(
+        "The PIN of the token “%(detail)s” must be changed before it can sign. Change it with the token manager of the "
+        "certification authority."
     ),
     "clock_wrong": _lt("The computer's clock differs from the server's by more than two minutes. Correct it."),
     "remote_session": _lt(

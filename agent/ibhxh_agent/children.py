@@ -7,8 +7,11 @@ with a time-out. A child that dies, hangs or talks nonsense is killed; that is a
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import logging
+import os
 import queue
+import signal
 import subprocess
 import sys
 import threading
@@ -31,11 +34,15 @@ _Received = tuple[dict[str, Any], Secret]
 
 
 class ChildError(Exception):
-    """A child process did not do its work; ``reason`` is ``died``, ``timeout`` or ``garbage``."""
+    """A child process did not do its work; ``reason`` is ``died``, ``timeout`` or ``garbage``.
 
-    def __init__(self, reason: str) -> None:
+    :param detail: a technical word for people and the log, never a secret
+    """
+
+    def __init__(self, reason: str, detail: str = "") -> None:
         super().__init__(reason)
         self.reason = reason
+        self.detail = detail
 
 
 def child_command(kind: str) -> list[str]:
@@ -51,13 +58,88 @@ def start_alone(command: Sequence[str | Path], **options: Any) -> None:
     subprocess.Popen(command, creationflags=detached, close_fds=True, start_new_session=True, **options)
 
 
+class Group:
+    """A token's child and all that a vendor's library starts in it: they end together.
+
+    A process that goes into a session of its own leaves the group on POSIX; on Windows none can.
+    """
+
+    def __init__(self, process: subprocess.Popen[bytes]) -> None:
+        self._leader = process.pid
+        self._job: int | None = None
+        if sys.platform == "win32":
+            # Before the library is loaded: that takes a frame from here.
+            self._job = _job_of(process)
+
+    def kill(self) -> None:
+        """End all of them. Called once: the number may be another's afterwards."""
+        if sys.platform == "win32":
+            if self._job is not None:
+                _kernel().CloseHandle(self._job)
+            return
+        with contextlib.suppress(OSError):
+            os.killpg(self._leader, signal.SIGKILL)
+
+
+def end_own_group() -> None:
+    """The same from within, for a child whose parent is gone or that was told to end; does not return there."""
+    if sys.platform != "win32" and os.getpgrp() == os.getpid():
+        os.killpg(0, signal.SIGKILL)
+
+
+class _JobLimits(ctypes.Structure):
+    """JOBOBJECT_EXTENDED_LIMIT_INFORMATION, winnt.h; its flags follow two times of 64 bits."""
+
+    _fields_ = (
+        ("times", ctypes.c_int64 * 2),
+        ("flags", ctypes.c_uint32),
+        ("sizes", ctypes.c_size_t * 2),
+        ("processes", ctypes.c_uint32),
+        ("affinity", ctypes.c_size_t),
+        ("priority", ctypes.c_uint32 * 2),
+        ("counters", ctypes.c_uint64 * 6),
+        ("memory", ctypes.c_size_t * 4),
+    )
+
+
+_JOB_LIMITS, _KILL_ON_CLOSE = 9, 0x2000  # JobObjectExtendedLimitInformation, JOB_OBJECT_LIMIT_KILL_ON_JOB_CLOSE
+
+
+def _kernel() -> Any:
+    if sys.platform != "win32":
+        raise OSError("not on this system")
+    kernel = ctypes.WinDLL("kernel32", use_last_error=True)
+    kernel.CreateJobObjectW.restype = ctypes.c_void_p
+    kernel.SetInformationJobObject.argtypes = [ctypes.c_void_p, ctypes.c_int, ctypes.c_void_p, ctypes.c_uint32]
+    kernel.AssignProcessToJobObject.argtypes = [ctypes.c_void_p, ctypes.c_void_p]
+    kernel.CloseHandle.argtypes = [ctypes.c_void_p]
+    return kernel
+
+
+def _job_of(process: subprocess.Popen[bytes]) -> int | None:
+    """A job that ends with its handle, so also with this process; ``None`` where Windows makes none."""
+    kernel = _kernel()
+    job = kernel.CreateJobObjectW(None, None)
+    limits = _JobLimits(flags=_KILL_ON_CLOSE)
+    if not job:
+        return None
+    if not kernel.SetInformationJobObject(job, _JOB_LIMITS, ctypes.byref(limits), ctypes.sizeof(limits)) or (
+        not kernel.AssignProcessToJobObject(job, int(cast(Any, process)._handle))
+    ):
+        log.warning("no job for the child %d", process.pid)
+        kernel.CloseHandle(job)
+        return None
+    return int(job)
+
+
 class Child:
     """One running child process.
 
-    :param kind: ``token`` or ``window``, see :func:`ibhxh_agent.cli.main`
+    :param kind: ``token`` or ``window``, see :func:`ibhxh_agent.cli.main`; what a ``token`` started ends with it
     """
 
     def __init__(self, kind: str) -> None:
+        alone = kind == "token"
         # Unbuffered pipes: a buffered one keeps copies of the PIN. The child's error output is dropped, because a
         # vendor's debugging print may hold anything, a PIN included.
         self._process = subprocess.Popen(
@@ -68,7 +150,9 @@ class Child:
             bufsize=0,
             # Windows: no black window for each child.
             creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
+            start_new_session=alone,
         )
+        self._group: Group | None = Group(self._process) if alone else None
         self._frames: queue.Queue[_Received | ChildError] = queue.Queue()
         self._reader = threading.Thread(target=self._read, name=f"child-{kind}", daemon=True)
         self._reader.start()
@@ -139,9 +223,12 @@ class Child:
         return received
 
     def kill(self) -> None:
-        """End the process at once. May be called twice."""
+        """End the process at once, and what a library started in it. May be called twice."""
         with contextlib.suppress(OSError):
             self._process.kill()
+        group, self._group = self._group, None
+        if group is not None:
+            group.kill()
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(STUBBORN)
         if self.alive:
@@ -165,7 +252,6 @@ def _point_handles_at(descriptor: int) -> None:
     """Windows keeps its standard handles apart from descriptors 0 and 1; in a windowed program nothing moves them."""
     if sys.platform != "win32":
         return
-    import ctypes
     import msvcrt
 
     kernel = ctypes.WinDLL("kernel32", use_last_error=True)
@@ -185,8 +271,6 @@ class ParentPipe:
     """
 
     def __init__(self, *, survives: bool = False) -> None:
-        import os
-
         self._exit = os._exit
         self._survives = survives
         self._in = os.fdopen(os.dup(0), "rb", buffering=0)
@@ -204,6 +288,7 @@ class ParentPipe:
                 self._frames.put(read_frame(self._in))
         except (EOFError, OSError, FrameError):
             if not self._survives:
+                end_own_group()
                 self._exit(0)
             self._frames.put(({"op": "gone"}, Secret(bytearray())))
 

@@ -15,6 +15,8 @@ from ibhxh_agent.untrusted import harmless
 
 #: Most entries, and characters of one detail (protocol v1).
 MOST, LONGEST = 16, 64
+#: Most certificates that a heartbeat may report (protocol v1).
+MOST_CERTIFICATES = 64
 
 #: Every code, the server's sentences and docs/agent-protocol.md have the same.
 CODES = frozenset(
@@ -22,16 +24,23 @@ CODES = frozenset(
         "no_library",
         "not_pkcs11",
         "library_not_loaded",
+        "library_foreign",
         "library_died",
         "library_silent",
         "library_wrong",
         "no_token",
+        "token_unreadable",
         "no_certificate",
+        "certificate_hidden",
+        "certificates_left_out",
         "certificate_unsupported",
         "certificate_expired",
         "certificate_not_yet",
         "token_locked",
         "token_final_try",
+        "key_missing",
+        "pin_not_set",
+        "pin_to_change",
         "clock_wrong",
         "remote_session",
         "session_zero",
@@ -50,7 +59,12 @@ LIBRARY_CODES = {
     "call": "library_wrong",
 }
 #: Flags of a token's PIN that stop, or soon stop, the person.
-FLAG_CODES = {"locked": "token_locked", "final_try": "token_final_try"}
+FLAG_CODES = {
+    "locked": "token_locked",
+    "final_try": "token_final_try",
+    "not_initialized": "pin_not_set",
+    "to_be_changed": "pin_to_change",
+}
 
 
 def diagnose(
@@ -63,7 +77,9 @@ def diagnose(
     """
     entries = [
         *_libraries(manager, found),
+        *(("token_unreadable", _name(trouble.library)) for trouble in manager.troubles),
         *_tokens(manager.tokens),
+        *_left_out(len(manager.certificates())),
         *((code, "") for code in windows.troubles() if code in CODES),
         *([("clock_wrong", "")] if clock_is_wrong else []),
         *([("update_refused", refused_update)] if refused_update else []),
@@ -76,7 +92,7 @@ def _libraries(manager: TokenManager, found: Sequence[Found]) -> Iterator[tuple[
         yield "no_library", ""
     for entry in found:
         if not entry.usable:
-            yield "library_not_loaded" if entry.machine else "not_pkcs11", _name(entry.path)
+            yield "library_foreign" if entry.machine else "not_pkcs11", _name(entry.path)
     for path, reason in manager.reasons.items():
         yield LIBRARY_CODES.get(reason, "library_wrong"), _name(path)
 
@@ -89,11 +105,20 @@ def _tokens(tokens: Sequence[Token]) -> Iterator[tuple[str, str]]:
             if flag in token.flags:
                 yield code, token.label
                 break
-        if not token.certificates:
+        if token.hidden:
+            yield "certificate_hidden", token.label
+        elif not token.certificates and not token.troubles:
             yield "no_certificate", token.label
+        if token.keyless:
+            yield "key_missing", token.label
         for certificate in token.certificates:
             if code := _certificate(certificate):
                 yield code, token.label
+
+
+def _left_out(count: int) -> Iterator[tuple[str, str]]:
+    if count > MOST_CERTIFICATES:
+        yield "certificates_left_out", str(count - MOST_CERTIFICATES)
 
 
 def _certificate(certificate: TokenCertificate) -> str:

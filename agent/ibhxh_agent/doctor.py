@@ -10,6 +10,7 @@ from datetime import datetime, timedelta, timezone
 from ibhxh_agent import __version__, windows
 from ibhxh_agent.client import Client, Credentials, Server
 from ibhxh_agent.config import Folder, Settings
+from ibhxh_agent.diagnosis import MOST_CERTIFICATES
 from ibhxh_agent.errors import AgentError
 from ibhxh_agent.instance import is_running
 from ibhxh_agent.prompt.choose import choose_prompt
@@ -22,6 +23,15 @@ from ibhxh_agent.tokens.process import LibraryProcess
 from ibhxh_agent.tokens.setup import candidates
 
 GOOD, WARNING, BAD = "ok", "!", "X"
+
+#: Flags of a token's PIN, the worst first.
+_FLAGS = {
+    "locked": BAD,
+    "final_try": WARNING,
+    "not_initialized": WARNING,
+    "to_be_changed": WARNING,
+    "count_low": WARNING,
+}
 
 
 @dataclass(frozen=True)
@@ -58,7 +68,8 @@ def _libraries_and_tokens(folder: Folder, settings: Settings, only: Sequence[str
                 WARNING, text("doctor_machine", library=entry.path, machine=entry.machine, ours=discovery.OURS)
             )
         elif not entry.usable:
-            yield Finding(WARNING, text("doctor_not_pkcs11", library=entry.path))
+            key = "doctor_not_pkcs11" if entry.path.exists() else "doctor_no_file"
+            yield Finding(WARNING, text(key, library=entry.path))
     usable = [entry for entry in found if entry.usable]
     if not usable:
         yield Finding(BAD, text("doctor_no_library_here" if any(one.machine for one in found) else "doctor_no_library"))
@@ -70,7 +81,13 @@ def _libraries_and_tokens(folder: Folder, settings: Settings, only: Sequence[str
             problem = manager.problems.get(str(entry.path))
             message = problem or text("doctor_library", library=entry.path, origin=entry.origin)
             yield Finding(BAD if problem else GOOD, message)
+        for trouble in manager.troubles:
+            values = {**vars(trouble), "label": trouble.label or "?"}
+            yield Finding(WARNING, text("doctor_unreadable", **values))
         yield from _tokens(manager.tokens)
+        left_out = len(manager.certificates()) - MOST_CERTIFICATES
+        if left_out > 0:
+            yield Finding(WARNING, text("doctor_certificates_left_out", most=MOST_CERTIFICATES, count=left_out))
     finally:
         manager.close()
 
@@ -80,12 +97,14 @@ def _tokens(tokens: Sequence[Token]) -> Iterator[Finding]:
         yield Finding(BAD, text("doctor_no_token"))
     for token in tokens:
         mark, key = GOOD, "doctor_token"
-        for flag, flag_mark in (("locked", BAD), ("final_try", WARNING), ("count_low", WARNING)):
+        for flag, flag_mark in _FLAGS.items():
             if flag in token.flags:
                 mark, key = flag_mark, f"doctor_token_{flag}"
                 break
         yield Finding(mark, text(key, label=token.label, serial=token.serial, model=token.model))
-        if not token.certificates:
+        if token.hidden:
+            yield Finding(WARNING, text("doctor_certificate_hidden", label=token.label))
+        elif not token.certificates and not token.troubles:
             yield Finding(WARNING, text("doctor_no_certificate", label=token.label))
         now = datetime.now(timezone.utc)
         for certificate in token.certificates:

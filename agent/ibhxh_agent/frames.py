@@ -44,7 +44,7 @@ def write_frame(stream: RawWriter, message: Mapping[str, Any], secret: Secret | 
     :raises FrameError: the message is larger than the protocol allows
     :raises OSError: the other side is gone
     """
-    body = json.dumps(message, ensure_ascii=False).encode()
+    body = json.dumps(message).encode()  # escaped: a path need not be text
     hidden = secret.buffer() if secret is not None else bytearray()
     if len(body) > MAX_JSON or len(hidden) > MAX_SECRET:
         raise FrameError("frame too large")

@@ -16,7 +16,7 @@ from ibhxh_agent.backoff import Backoff
 from ibhxh_agent.batch import BatchSigner
 from ibhxh_agent.client import FINAL_CODES, Client, ServerError, Unreachable
 from ibhxh_agent.config import Folder
-from ibhxh_agent.diagnosis import diagnose
+from ibhxh_agent.diagnosis import MOST_CERTIFICATES, diagnose
 from ibhxh_agent.doorbell import Doorbell
 from ibhxh_agent.errors import AgentError
 from ibhxh_agent.outbox import Outbox
@@ -32,8 +32,8 @@ log = logging.getLogger(__name__)
 
 #: Most requests that are taken at once (protocol v1).
 CLAIM_LIMIT = 500
-#: Most certificates and tokens that a heartbeat may report (protocol v1).
-MOST_CERTIFICATES, MOST_TOKENS = 64, 32
+#: Most tokens that a heartbeat may report (protocol v1).
+MOST_TOKENS = 32
 #: Most signed documents in one delivery, whatever a server says.
 MOST_DELIVERIES = 100
 #: Seconds between two idle heartbeats, at least: never more than two requests a minute.

@@ -54,6 +54,24 @@ _TEXTS: dict[str, tuple[str, str]] = {
         "The token reported an error at login ({detail}). The PIN may be wrong and the attempt may count; it is "
         "not repeated.",
     ),
+    "pin_not_set": (
+        "PIN của token chưa được đặt nên chưa ký được. Đặt PIN bằng phần mềm quản lý token của nhà cung cấp (CA).",
+        "The token's PIN has not been set, so it cannot sign. Set it with the provider's (CA) token manager.",
+    ),
+    "pin_to_change": (
+        "PIN của token đã hết hạn hoặc phải đổi trước khi ký. Đổi bằng phần mềm quản lý token của nhà cung cấp (CA).",
+        "The token's PIN has expired or must be changed first. Change it with the provider's (CA) token manager.",
+    ),
+    "key_not_for_signing": (
+        "Khóa của chứng thư này trên token không dùng để ký. Chọn chứng thư khác, hoặc hỏi nhà cung cấp (CA).",
+        "This certificate's key on the token is not meant for signatures. Choose another certificate, or ask the "
+        "provider (CA).",
+    ),
+    "key_missing": (
+        "Token {label} có chứng thư số đã chọn nhưng không có khóa của nó. Cắm token có khóa rồi yêu cầu ký lại.",
+        "The token {label} holds the chosen certificate but not its key. Plug in the token with the key, then request "
+        "the signature again.",
+    ),
     "driver_died": (
         "Thư viện của token bị dừng đột ngột ({library}). Rút token ra cắm lại; nếu còn lỗi, cài lại trình điều khiển.",
         "The token's library crashed ({library}). Plug the token in again; if the problem persists, reinstall the "
@@ -69,10 +87,10 @@ _TEXTS: dict[str, tuple[str, str]] = {
         "The token's library gave a wrong answer ({library}). Reinstall the vendor's driver.",
     ),
     "driver_load": (
-        "Không nạp được thư viện của token ({library}). Cài lại trình điều khiển của nhà cung cấp, đúng loại 32 hay "
-        "64-bit như agent.",
-        "The token's library cannot be loaded ({library}). Reinstall the vendor's driver, of the same bitness (32 or "
-        "64) as this agent.",
+        "Không nạp được thư viện của token {library} ({detail}). Cài lại trình điều khiển của nhà cung cấp, đúng loại "
+        "32 hay 64-bit như agent.",
+        "The token's library {library} cannot be loaded ({detail}). Reinstall the vendor's driver, of the same "
+        "bitness (32 or 64) as this agent.",
     ),
     "driver_call": (
         "Thư viện của token báo lỗi ({library}). Rút token ra cắm lại rồi thử lại.",
@@ -237,6 +255,16 @@ _TEXTS: dict[str, tuple[str, str]] = {
         "{library}: không phải thư viện PKCS#11 (không có C_GetFunctionList).",
         "{library}: not a PKCS#11 library (no C_GetFunctionList).",
     ),
+    "doctor_no_file": (
+        "{library}: không có tệp này. Kiểm tra đường dẫn.",
+        "{library}: no such file. Check the path.",
+    ),
+    "doctor_unreadable": (
+        "Token {label} ở khe {slot} ({library}): có phần không đọc được ({detail}); phần còn lại vẫn dùng được. Rút "
+        "token đó ra cắm lại; nếu còn lỗi, hỏi nhà cung cấp (CA).",
+        "Token {label} in slot {slot} ({library}): a part of it cannot be read ({detail}); all else is used. Plug that "
+        "token in again; if the problem persists, ask the provider (CA).",
+    ),
     "doctor_machine": (
         "{library}: trình điều khiển {machine}; chương trình này cần bản {ours}. Cài bản {ours} của nhà cung cấp (CA).",
         "{library}: a driver for {machine}; this program needs one for {ours}. Install the provider's {ours} driver.",
@@ -294,6 +322,27 @@ _TEXTS: dict[str, tuple[str, str]] = {
     "doctor_token_locked": (
         "Token {label} (số {serial}): PIN ĐÃ BỊ KHÓA. Liên hệ nhà cung cấp chữ ký số (CA) để mở khóa.",
         "Token {label} (serial {serial}): the PIN IS LOCKED. Ask the certificate provider (CA) to unlock it.",
+    ),
+    "doctor_token_not_initialized": (
+        "Token {label} (số {serial}): PIN chưa được đặt. Đặt PIN bằng phần mềm quản lý token của nhà cung cấp (CA).",
+        "Token {label} (serial {serial}): its PIN has not been set. Set it with the provider's (CA) token manager.",
+    ),
+    "doctor_token_to_be_changed": (
+        "Token {label} (số {serial}): phải đổi PIN trước khi ký, bằng phần mềm quản lý token của nhà cung cấp (CA).",
+        "Token {label} (serial {serial}): its PIN must be changed first. Change it with the provider's (CA) token "
+        "manager.",
+    ),
+    "doctor_certificate_hidden": (
+        "Token {label}: không có chứng thư số nào hiện ra; có thể chúng chỉ hiện sau khi nhập PIN, mà agent không nhập "
+        "PIN chỉ để xem. Nhờ nhà cung cấp (CA) ghi chứng thư vào phần công khai của token.",
+        "Token {label}: no certificate is seen. They may show only after the PIN was entered, and the agent does not "
+        "log in just to look. Ask the provider (CA) to store the certificate as a public object.",
+    ),
+    "doctor_certificates_left_out": (
+        "Nhiều hơn {most} chứng thư: {count} chứng thư không được báo cho Odoo, trước hết là những cái không ký được. "
+        "Rút bớt token.",
+        "More than {most} certificates: {count} are not reported to Odoo, those that cannot sign first. Unplug some "
+        "tokens.",
     ),
     "doctor_no_certificate": (
         "Token {label}: không có chứng thư số nào mang mã số thuế (MST).",

@@ -23,11 +23,12 @@ def certificate(bits=2048, after=365, before=-1):
 
 
 def token(*certificates, flags=()):
-    return SimpleNamespace(label="VNPT-CA\n\u202eToken", flags=frozenset(flags), certificates=certificates)
+    nothing = {"keyless": frozenset(), "hidden": False, "troubles": ()}
+    return SimpleNamespace(label="VNPT-CA\n\u202eToken", flags=frozenset(flags), certificates=certificates, **nothing)
 
 
 def codes(*tokens, found=(LIBRARY,), reasons=None, **more):
-    manager = SimpleNamespace(tokens=tokens, reasons=reasons or {})
+    manager = SimpleNamespace(tokens=tokens, reasons=reasons or {}, troubles=[], certificates=list)
     values = {"clock_is_wrong": False, "refused_update": "", **more}
     return [(entry["code"], entry["detail"]) for entry in diagnose(manager, found, **values)]
 

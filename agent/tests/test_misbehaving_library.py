@@ -10,10 +10,10 @@ import pytest
 import softhsm
 from fakelib import PIN
 from forms import form
+from signing import sign
 
 from ibhxh_agent.children import Child
 from ibhxh_agent.errors import FinalTryWarning, SigningError
-from ibhxh_agent.secret import Secret
 from ibhxh_agent.tokens.manager import TokenManager
 from ibhxh_agent.tokens.process import LibraryProcess, Timeouts
 
@@ -39,20 +39,6 @@ def _once_it_hangs(fake, monkeypatch):
 
 
 HOWS = ["crash", "hang", "garbage", "error"]
-
-
-def secret(pin: str = PIN) -> Secret:
-    return Secret(bytearray(pin.encode()))
-
-
-def sign(manager: TokenManager, fingerprint: str, pin: str = PIN, data: bytes = b"data", warned: bool = False) -> bytes:
-    token = manager.find(fingerprint)
-    certificate = next(c for c in token.certificates if c.fingerprint == fingerprint)
-    from cryptography.hazmat.primitives import hashes
-    from cryptography.hazmat.primitives.asymmetric import padding
-
-    with manager.signing_key(token, certificate, secret(pin), warned=warned) as key:
-        return key.sign(data, padding.PKCS1v15(), hashes.SHA256())
 
 
 @pytest.fixture

@@ -109,6 +109,7 @@ def test_a_crashing_child_leaves_no_core(fake, tmp_path, monkeypatch):
             token["label"],
             hashlib.sha256(fake.certificate).hexdigest(),
             Secret(bytearray(b"1")),
+            modulus=1,
             warned=True,
         )
     assert len(fake.logins) == 1 and list(tmp_path.glob("core*")) == []

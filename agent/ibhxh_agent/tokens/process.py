@@ -8,6 +8,7 @@ import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from ibhxh_agent.children import Child, ChildError
@@ -17,18 +18,54 @@ from ibhxh_agent.texts import text
 
 log = logging.getLogger(__name__)
 
+#: Detail of ``certificate_missing`` where the token has the certificate and not its key, as the worker says it.
+NO_KEY = "no private key"
+
 
 @dataclass(frozen=True)
 class Timeouts:
     """How long a library may take, in seconds, before its process is killed."""
 
-    load: float = 20
+    #: From its start on; some look for readers for 20 s meanwhile.
+    load: float = 60
+    #: For which a look waits for one that still loads; the others' turn is next.
+    patience: float = 2
     list: float = 15
     login: float = 45
     #: A PIN pad waits for a person.
     pin_pad: float = 120
     sign: float = 30
     close: float = 3
+
+
+@dataclass(frozen=True)
+class Trouble:
+    """A slot, a token or a part of one that the library could not read; the others are used.
+
+    :param label: of the token, where it is known
+    """
+
+    library: str
+    slot: int
+    label: str
+    detail: str
+
+
+@dataclass(frozen=True)
+class Contents:
+    """What a token shows without a login.
+
+    :param certificates: DER
+    :param ids: CKA_ID of each, in hex; empty where it has none
+    :param keys: CKA_ID and modulus of public and private keys; most tokens hide theirs
+    :param hidden: certificates show after a login only
+    """
+
+    certificates: tuple[bytes, ...]
+    ids: tuple[str, ...]
+    keys: tuple[tuple[str, int], ...]
+    troubles: tuple[str, ...]
+    hidden: bool
 
 
 class LibraryProcess:
@@ -65,7 +102,11 @@ class LibraryProcess:
         self._loaded = False
         self._login_each = False
         self._calls = 0
-        self._started_at = 0.0
+        self._started_at = self._spawned_at = 0.0
+        #: What of the tokens in the last list could not be read.
+        self.troubles: tuple[Trouble, ...] = ()
+        # Tokens in the last list: a fresh child waits for as many.
+        self._seen = 0
 
     @property
     def resting(self) -> bool:
@@ -77,14 +118,43 @@ class LibraryProcess:
         """Process id of the running child, if any."""
         return self._child.pid if self._child is not None else None
 
-    def tokens(self) -> list[dict[str, Any]]:
+    def start(self) -> None:
+        """Let a child load the library, if none has, and do not wait for it."""
+        if self._child is None or not self._child.alive:
+            with contextlib.suppress(ChildError):  # told by the first call
+                self._spawn()
+
+    def still_loads(self) -> bool:
+        """The library needs more than a moment to load, and does not need to be waited for.
+
+        :raises SigningError: ``driver_error``, it cannot be loaded, or not in time
+        """
+        self.start()
+        if self._loaded or self._child is None:
+            return False
+        try:
+            received = self._child.poll(min(self.timeouts.patience, self.timeouts.load))
+            if received is None:
+                if self._monotonic() - self._spawned_at < self.timeouts.load:
+                    return True
+                raise ChildError("timeout")
+            self._take_loaded(received[0])
+        except ChildError as error:
+            raise self._failed(error.reason, error.detail) from None
+        return False
+
+    def tokens(self, at_least: int = 0) -> list[dict[str, Any]]:
         """The tokens that are plugged in now, as the worker tells them.
 
+        :param at_least: as many are waited for, for some seconds after the library was loaded
         :raises SigningError: ``driver_error``
         """
-        found = self._call({"op": "tokens"}, self.timeouts.list).get("tokens")
-        if not isinstance(found, list):
+        answer = self._call({"op": "tokens", "expected": max(self._seen, at_least)}, self.timeouts.list)
+        found, troubles = answer.get("tokens"), answer.get("troubles")
+        if not isinstance(found, list) or not isinstance(troubles, list):
             raise self._failed("garbage")
+        self._seen = len(found)
+        self.troubles = tuple(Trouble(self.path, int(one["slot"]), "", str(one["detail"])) for one in troubles)
         self._failures = 0
         self.problem = self.reason = ""
         old = self._monotonic() - self._started_at > self.EMPTY
@@ -92,14 +162,20 @@ class LibraryProcess:
             self.close()
         return found
 
-    def certificates(self, slot: int, serial: str, label: str) -> list[bytes]:
-        """DER of the certificates on one token.
+    def contents(self, slot: int, serial: str, label: str) -> Contents:
+        """What is on one token.
 
         :raises SigningError: ``driver_error`` or ``token_removed``
         """
         message = {"op": "certificates", "slot": slot, "serial": serial, "label": label}
         answer = self._call(message, self.timeouts.list)
-        return [base64.b64decode(text_) for text_ in answer.get("certificates", [])]
+        return Contents(
+            certificates=tuple(base64.b64decode(one) for one in answer["certificates"]),
+            ids=tuple(map(str, answer["ids"])),
+            keys=tuple((str(identity), int(modulus, 16)) for identity, modulus in answer["keys"]),
+            troubles=tuple(map(str, answer["troubles"])),
+            hidden=bool(answer["hidden"]),
+        )
 
     def open(
         self,
@@ -109,18 +185,20 @@ class LibraryProcess:
         fingerprint: str,
         pin: Secret | None,
         *,
+        modulus: int,
         warned: bool,
         pin_pad: bool = False,
     ) -> dict[str, Any]:
         """Log in, once, on the token that holds the certificate.
 
+        :param modulus: of the certificate's key
         :param warned: the person was told that this is the last try
         :raises FinalTryWarning: one try is left and ``warned`` is false; nothing was tried
         :raises SigningError: with ``login_used`` when a login reached the token
         """
         self._ready()
         message = {"op": "open", "slot": slot, "serial": serial, "label": label}
-        message |= {"fingerprint": fingerprint, "warned": warned}
+        message |= {"fingerprint": fingerprint, "modulus": f"{modulus:x}", "warned": warned}
         answer = self._call(message, self.timeouts.pin_pad if pin_pad else self.timeouts.login, pin, login=True)
         self._login_each = bool(answer.get("login_each"))
         return answer
@@ -165,7 +243,7 @@ class LibraryProcess:
             answer, _ = child.receive(timeout)
         except ChildError as error:
             # When the child dies during a login nobody knows whether the token counted it: treat it as used.
-            raise self._failed(error.reason, login_used=login and sent) from None
+            raise self._failed(error.reason, error.detail, login_used=login and sent) from None
         if answer.get("ok") is True:
             return answer
         raise self._refused(answer, login)
@@ -181,7 +259,7 @@ class LibraryProcess:
         try:
             self._started()
         except ChildError as error:
-            raise self._failed(error.reason) from None
+            raise self._failed(error.reason, error.detail) from None
 
     def renew(self) -> None:
         """Like :meth:`close`, but a fresh child loads the library meanwhile, so the next signature is quick."""
@@ -192,7 +270,8 @@ class LibraryProcess:
     def _spawn(self) -> Child:
         self._child = Child("token")
         self._loaded = False
-        self._child.send({"op": "load", "path": self.path})
+        self._spawned_at = self._monotonic()
+        self._child.send({"op": "load", "path": self.path, "reserved": _for_nss()})
         return self._child
 
     def _started(self) -> Child:
@@ -200,24 +279,27 @@ class LibraryProcess:
         if child is None or not child.alive:
             child = self._spawn()
         if not self._loaded:
-            answer, _ = child.receive(self.timeouts.load)
-            if answer.get("ok") is not True:
-                raise ChildError("load")
-            self._loaded = True
-            self.description = str(answer.get("description", ""))
-            self._calls, self._started_at = 0, self._monotonic()
+            self._take_loaded(child.receive(self.timeouts.load)[0])
         return child
 
-    def _failed(self, reason: str, *, login_used: bool = False) -> SigningError:
+    def _take_loaded(self, answer: dict[str, Any]) -> None:
+        if answer.get("ok") is not True:
+            raise ChildError("load", str(answer.get("detail", "")))
+        self._loaded = True
+        self.description = str(answer.get("description", ""))
+        self._calls, self._started_at = 0, self._monotonic()
+
+    def _failed(self, reason: str, detail: str = "", *, login_used: bool = False) -> SigningError:
         child, self._child = self._child, None
         if child is not None:
             child.kill()
         rest = min(self.FIRST_REST * 2**self._failures, self.LONGEST_REST)
         self._failures += 1
         self._rest_until = self._monotonic() + rest
-        self.problem, self.reason = text(f"driver_{reason}", library=self.path), reason
-        log.warning("library %s failed (%s); resting %.0f s", self.path, reason, rest)
-        return SigningError("driver_error", self.problem, login_used=login_used, detail=reason)
+        self.troubles = ()
+        self.problem, self.reason = text(f"driver_{reason}", library=self.path, detail=detail or "?"), reason
+        log.warning("library %s failed (%s %s); resting %.0f s", self.path, reason, detail, rest)
+        return SigningError("driver_error", self.problem, login_used=login_used, detail=detail or reason)
 
     def _refused(self, answer: dict[str, Any], login: bool) -> SigningError:
         code, detail = str(answer.get("code")), str(answer.get("detail", ""))
@@ -227,13 +309,18 @@ class LibraryProcess:
         if code == "final_try":
             return FinalTryWarning("pin_cancelled", text("final_try"))
         if code == "driver_error":
-            key = "login_general_error" if used else "driver_call"
             if not used:
-                return self._failed_call(detail)
+                return self._failed("call", detail)
+            key = detail if detail in ("pin_not_set", "pin_to_change") else "login_general_error"
             return SigningError(code, text(key, detail=detail), login_used=used, detail=detail)
-        return SigningError(code, text(code), login_used=used, detail=detail)
+        key = "key_not_for_signing" if detail == "CKR_KEY_FUNCTION_NOT_PERMITTED" else code
+        return SigningError(code, text(key), login_used=used, detail=detail)
 
-    def _failed_call(self, detail: str) -> SigningError:
-        error = self._failed("call")
-        error.detail = detail
-        return error
+
+def _for_nss() -> str:
+    """Where the person's NSS keeps its keys: that library alone wants to be told (softoken's own parameters)."""
+    folder = Path("~/.pki/nssdb").expanduser()
+    if not folder.is_dir():
+        return ""
+    quoted = str(folder).replace("\\", "\\\\").replace("'", "\\'")
+    return f"configdir='sql:{quoted}' certPrefix='' keyPrefix='' secmod='' flags=readOnly"

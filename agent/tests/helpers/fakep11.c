@@ -15,6 +15,23 @@
  *   prints 0|1                                                     whether C_Initialize writes to the standard output
  *   log PATH                                                       one line per C_Login: "login <user type> <PIN length> <slot>"
  *   tries N                                                        PIN tries until locked; counted in the log
+ *   login not_initialized | expired | already                      what C_Login answers instead; "already" means success
+ *   no_flags HEX                                                   flags of the token that it does not have
+ *   init locking | plain | already | reserved | wait               wants CKF_OS_LOCKING_OK, no arguments, NSS' parameters;
+ *                          says it was initialised before; takes until this changes
+ *   late MS                                                        lists no token for so long after C_Initialize
+ *   grows 1                                                        one token more at the second C_GetSlotList
+ *   forks 1                                                        leaves a process behind when it is loaded: "forked PID"
+ *   slot_info|token_info|open|search|value error | …              what fails, of one slot with NAME.8
+ *   search login | hidden                                          the search, or the certificate, wants a login first
+ *   first_cert HOW   more_certs PATH                               a certificate before that one, whose value fails;
+ *                          further ones, each behind its length in 4 bytes, big endian
+ *   cert_zeros N   no_cert_id 1                                    zero bytes behind the DER; no CKA_ID
+ *   private_key 0   public_key 1   key_id HEX                      what keys there are
+ *   modulus public   can_sign 0 | missing                          what the private key does not tell
+ *   strict 1                                                       unknown attribute types: CKR_ARGUMENTS_BAD
+ *   init_refuses|sign_refuses sha256 | plain | all                 though C_GetMechanismList has it
+ *   null_sign refused | ends | huge                                what C_Sign without a buffer does
  */
 #include <signal.h>
 #include <stdint.h>
@@ -28,6 +45,8 @@
 
 #ifdef _WIN32
 #include <windows.h>
+#define NAP() Sleep(10)
+#define MILLISECONDS() ((double)GetTickCount64())
 #pragma pack(push, 1)
 #define EXPORTED __declspec(dllexport)
 #define NOWHERE "NUL"
@@ -35,7 +54,9 @@
 /* raise() would only end the process there, and quietly. */
 #define CRASH() (*(volatile int *)0 = 0)
 #else
+#include <time.h>
 #include <unistd.h>
+#define NAP() usleep(10000)
 #define EXPORTED
 #define NOWHERE "/dev/null"
 #define WAIT_FOR_EVER() pause()
@@ -47,6 +68,7 @@ typedef unsigned char byte;
 typedef struct { byte major, minor; } version_t;
 typedef struct { ulong_t type; void *value; ulong_t length; } attribute_t;
 typedef struct { ulong_t mechanism; void *parameter; ulong_t length; } mechanism_t;
+typedef struct { void *mutexes[4]; ulong_t flags; const char *reserved; } init_t;
 typedef struct { version_t cryptoki; byte manufacturer[32]; ulong_t flags; byte description[32]; version_t library; } info_t;
 typedef struct { byte description[64], manufacturer[32]; ulong_t flags; version_t hardware, firmware; } slot_info_t;
 typedef struct {
@@ -56,15 +78,26 @@ typedef struct {
     byte utc[16];
 } token_info_t;
 
-enum { OK = 0, GENERAL_ERROR = 5, DEVICE_ERROR = 0x30, ATTRIBUTE_TYPE_INVALID = 0x12, NOT_SUPPORTED = 0x54, MECHANISM_INVALID = 0x70,
+enum { OK = 0, GENERAL_ERROR = 5, ARGUMENTS_BAD = 7, CANT_LOCK = 10, NOT_PERMITTED = 0x68, OPERATION_NOT_INITIALIZED = 0x91,
+       ALREADY_LOGGED_IN = 0x100, PIN_NOT_INITIALIZED = 0x102, PIN_EXPIRED = 0xA3, ALREADY_INITIALIZED = 0x191, DEVICE_ERROR = 0x30, ATTRIBUTE_TYPE_INVALID = 0x12, NOT_SUPPORTED = 0x54, MECHANISM_INVALID = 0x70,
        PIN_INCORRECT = 0xA0, PIN_LOCKED = 0xA4, TOKEN_NOT_PRESENT = 0xE0, BUFFER_TOO_SMALL = 0x150,
        NOT_LOGGED_IN = 0x101, FUNCTION_CANCELED = 0x50 };
 enum { F_LOGIN_REQUIRED = 4, F_USER_PIN_INITIALIZED = 8, F_PROTECTED = 0x100, F_INITIALIZED = 0x400,
        F_COUNT_LOW = 0x10000, F_FINAL_TRY = 0x20000, F_LOCKED = 0x40000 };
 
-static int logged_in, context_login, pulled;
+#ifndef _WIN32
+static double MILLISECONDS(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return now.tv_sec * 1e3 + now.tv_nsec / 1e6;
+}
+#endif
+
+static int logged_in, context_login, pulled, signing;
+static double initialized_at;
 static ulong_t current;
-static ulong_t wanted_class, found_next, found_any, sign_mechanism;
+static ulong_t wanted_class, found_next, sign_mechanism;
 
 static const char *setting(const char *name, const char *fallback)
 {
@@ -90,9 +123,11 @@ static const char *of_slot(ulong_t slot, const char *name, const char *fallback)
     return setting(own, setting(name, fallback));
 }
 
-static ulong_t behave(const char *step)
+static ulong_t answer(const char *how);
+static ulong_t behave(const char *step) { return answer(setting(step, "ok")); }
+static ulong_t behave_at(ulong_t slot, const char *step) { return answer(of_slot(slot, step, "ok")); }
+static ulong_t answer(const char *how)
 {
-    const char *how = setting(step, "ok");
     if (!strcmp(how, "crash")) CRASH();
     if (!strcmp(how, "hang")) {
         FILE *file = fopen(setting("log", NOWHERE), "a");
@@ -103,6 +138,8 @@ static ulong_t behave(const char *step)
     if (!strcmp(how, "pulled")) { pulled = 1; return GENERAL_ERROR; }
     if (!strcmp(how, "error")) return GENERAL_ERROR;
     if (!strcmp(how, "device_error")) return DEVICE_ERROR;
+    if (!strcmp(how, "not_initialized")) return PIN_NOT_INITIALIZED;
+    if (!strcmp(how, "expired")) return PIN_EXPIRED;
     if (!strcmp(how, "garbage")) return 0x5EEDBEEF;
     return OK;
 }
@@ -123,9 +160,10 @@ static int logins_failed(void)
     return failed;
 }
 
-static ulong_t token_flags(void)
+static ulong_t token_flags(ulong_t slot)
 {
-    ulong_t flags = strtoul(setting("flags", "0"), NULL, 16) | F_LOGIN_REQUIRED | F_USER_PIN_INITIALIZED | F_INITIALIZED;
+    ulong_t flags = strtoul(of_slot(slot, "flags", "0"), NULL, 16) | F_LOGIN_REQUIRED | F_USER_PIN_INITIALIZED | F_INITIALIZED;
+    flags &= ~strtoul(of_slot(slot, "no_flags", "0"), NULL, 16);
     int tries = atoi(setting("tries", "0")), failed = tries ? logins_failed() : 0;
     if (tries && failed) flags |= F_COUNT_LOW;
     if (tries && failed == tries - 1) flags |= F_FINAL_TRY;
@@ -242,9 +280,15 @@ static void sha256(byte *out, const byte *data, size_t length)
 }
 
 /* --- the functions --- */
-static ulong_t initialize(void *arguments)
+static ulong_t initialize(init_t *arguments)
 {
-    (void)arguments;
+    const char *wants = setting("init", "ok");
+    initialized_at = MILLISECONDS();
+    while (!strcmp(setting("init", "ok"), "wait")) NAP();
+    if (!strcmp(wants, "locking") && !(arguments && arguments->flags & 2)) return CANT_LOCK;
+    if (!strcmp(wants, "plain") && arguments) return ARGUMENTS_BAD;
+    if (!strcmp(wants, "reserved") && !(arguments && arguments->reserved && strstr(arguments->reserved, "configdir="))) return ARGUMENTS_BAD;
+    if (!strcmp(wants, "already")) return ALREADY_INITIALIZED;
     if (atoi(setting("prints", "0"))) {
         static const char noise[] = "vendor's debugging output\n";
 #ifdef _WIN32
@@ -276,12 +320,16 @@ static ulong_t get_slots(byte present, ulong_t *slots, ulong_t *count)
             if (slots && found < *count) slots[found] = slot;
             found++;
         }
+    if (MILLISECONDS() - initialized_at < atof(setting("late", "0"))) found = 0;
+    if (!slots && found && atoi(setting("grows", "0"))) found--;
+    result = slots && *count < found ? BUFFER_TOO_SMALL : OK;
     *count = found;
-    return OK;
+    return result;
 }
 static ulong_t get_slot_info(ulong_t slot, slot_info_t *info)
 {
-    (void)slot;
+    ulong_t result = behave_at(slot, "slot_info");
+    if (result) return result;
     memset(info, 0, sizeof *info);
     pad(info->description, 64, "Fake slot"); pad(info->manufacturer, 32, "Tests");
     info->flags = 3;
@@ -291,25 +339,32 @@ static ulong_t get_token_info(ulong_t slot, token_info_t *info)
 {
     const char *hex = of_slot(slot, "label_hex", "");
     size_t i;
-    if (pulled || !atoi(setting("present", "1"))) return TOKEN_NOT_PRESENT;
+    ulong_t result = behave_at(slot, "token_info");
+    if (result) return result;
+    if (pulled || !atoi(of_slot(slot, "present", "1"))) return TOKEN_NOT_PRESENT;
     memset(info, 0, sizeof *info);
     pad(info->label, 32, of_slot(slot, "label", "Fake token")); pad(info->manufacturer, 32, "Tests"); pad(info->model, 16, "F1");
     for (i = 0; i < strlen(hex) / 2; i++) { unsigned value; sscanf(hex + 2 * i, "%2x", &value); info->label[i] = value; }
     pad(info->serial, 16, of_slot(slot, "serial", "FAKE0001"));
-    info->flags = token_flags();
+    info->flags = token_flags(slot);
     return OK;
 }
 static ulong_t get_mechanisms(ulong_t slot, ulong_t *list, ulong_t *count)
 {
     const char *which = setting("mechanisms", "sha256");
     (void)slot;
-    if (list) list[0] = !strcmp(which, "sha256") ? 0x40 : !strcmp(which, "plain") ? 1 : 0x1041;
-    *count = 1;
+    ulong_t all[2] = {!strcmp(which, "sha256") || !strcmp(which, "both") ? 0x40 : !strcmp(which, "plain") ? 1 : 0x1041, 1};
+    ulong_t given = list ? *count : 0, there = !strcmp(which, "both") ? 2 : 1;
+    *count = there;
+    if (list && given < there) return BUFFER_TOO_SMALL;
+    if (list) memcpy(list, all, there * sizeof *all);
     return OK;
 }
 static ulong_t open_session(ulong_t slot, ulong_t flags, void *application, void *notify, ulong_t *session)
 {
     (void)flags; (void)application; (void)notify;
+    ulong_t result = behave_at(slot, "open");
+    if (result) return result;
     *session = current = slot;
     return OK;
 }
@@ -318,15 +373,16 @@ static ulong_t login(ulong_t session, ulong_t user, const byte *pin, ulong_t len
 {
     const char *expected = user == 2 ? setting("context_pin", of_slot(session, "pin", "")) : of_slot(session, "pin", "");
     FILE *file = fopen(setting("log", NOWHERE), "a");
-    ulong_t flags = token_flags(), result;
+    ulong_t flags = token_flags(session), result;
     int right = (flags & F_PROTECTED) ? !strcmp(setting("pad_answer", "ok"), "ok")
                                       : length == strlen(expected) && !memcmp(pin, expected, length);
     fprintf(file, "login %lu %lu %lu %s\n", user, length, session, pin ? "" : "null");
     fclose(file);
+    if (user != 2 && !strcmp(setting("login", "ok"), "already")) { logged_in = 1; return ALREADY_LOGGED_IN; }
     if ((result = behave(user == 2 ? "context" : "login"))) return result;
     if ((flags & F_PROTECTED) && !right) return FUNCTION_CANCELED;
     if (flags & F_LOCKED) return PIN_LOCKED;
-    if (!right) return (token_flags() & F_LOCKED) ? PIN_LOCKED : PIN_INCORRECT;
+    if (!right) return (token_flags(session) & F_LOCKED) ? PIN_LOCKED : PIN_INCORRECT;
     file = fopen(setting("log", NOWHERE), "a");
     fprintf(file, "accepted\n");
     fclose(file);
@@ -341,35 +397,71 @@ static ulong_t copy_out(attribute_t *target, const void *value, ulong_t length)
     target->length = length;
     return OK;
 }
+/* Objects: 1 the certificate before, 2 the certificate, 3 the private key, 4 the public key, 100 … further certificates. */
+enum { FIRST = 1, CERTIFICATE, PRIVATE_KEY, PUBLIC_KEY, MORE = 100, LAST = 300 };
+
+static ulong_t file_bytes(byte *buffer, ulong_t size, const char *path, ulong_t number)
+{
+    FILE *file = fopen(path, "rb");
+    byte head[4];
+    ulong_t length = file && !number ? fread(buffer, 1, size, file) : 0;
+    while (file && number && fread(head, 1, 4, file) == 4) {
+        length = (ulong_t)head[2] << 8 | head[3];
+        if (fread(buffer, 1, length, file) != length || !--number) break;
+        length = 0;
+    }
+    if (file) fclose(file);
+    return length;
+}
+static ulong_t class_of(ulong_t object) { return object == PRIVATE_KEY ? 3 : object == PUBLIC_KEY ? 2 : 1; }
+static int is_there(ulong_t object)
+{
+    static byte buffer[65536];
+    if (object == FIRST) return strcmp(of_slot(current, "first_cert", "none"), "none") != 0;
+    if (object == CERTIFICATE) return logged_in || strcmp(of_slot(current, "search", "ok"), "hidden");
+    if (object == PRIVATE_KEY) return logged_in && atoi(of_slot(current, "private_key", "1"));
+    if (object == PUBLIC_KEY) return atoi(of_slot(current, "public_key", "0"));
+    return object >= MORE && file_bytes(buffer, sizeof buffer, of_slot(current, "more_certs", NOWHERE), object - MORE + 1) > 0;
+}
 static ulong_t read_attribute(ulong_t object, attribute_t *target)
 {
     static byte buffer[65536];
-    ulong_t number;
-    byte flag, id = 0x42;
+    ulong_t number, result;
+    byte flag, id;
     uint32_t limbs[LIMBS];
     int i, count;
-    FILE *file;
+    const char *can_sign = of_slot(current, "can_sign", "1");
+    memset(buffer, 0, sizeof buffer);
     switch (target->type) {
-    case 0x00: number = object == 1 ? 1 : 3; return copy_out(target, &number, sizeof number);
+    case 0x00: number = class_of(object); return copy_out(target, &number, sizeof number);
     case 0x01: flag = 1; return copy_out(target, &flag, 1);
-    case 0x02: case 0x103: case 0x108: flag = object == 2; return copy_out(target, &flag, 1);
+    case 0x02: case 0x103: flag = object == PRIVATE_KEY; return copy_out(target, &flag, 1);
+    case 0x108:
+        if (!strcmp(can_sign, "missing")) break;
+        flag = object == PRIVATE_KEY && atoi(can_sign); return copy_out(target, &flag, 1);
     case 0x03: return copy_out(target, "label", 5);
     case 0x80: number = 0; return copy_out(target, &number, sizeof number);
     case 0x100: number = 0; return copy_out(target, &number, sizeof number);
-    case 0x102: return copy_out(target, &id, 1);
+    case 0x102:
+        if (object == CERTIFICATE && atoi(of_slot(current, "no_cert_id", "0"))) break;
+        id = object == PRIVATE_KEY || object == PUBLIC_KEY ? strtoul(of_slot(current, "key_id", "42"), NULL, 16) : 0x42;
+        return copy_out(target, &id, 1);
     case 0x202: flag = atoi(of_slot(current, "always_auth", "0")); return copy_out(target, &flag, 1);
     case 0x11:
-        if (object != 1 || !(file = fopen(of_slot(current, "cert", ""), "rb"))) break;
-        number = fread(buffer, 1, sizeof buffer, file);
-        fclose(file);
-        return copy_out(target, buffer, number);
+        if ((result = answer(of_slot(current, object == FIRST ? "first_cert" : "value", "ok")))) return result;
+        if (class_of(object) != 1) break;
+        number = object >= MORE ? file_bytes(buffer, sizeof buffer, of_slot(current, "more_certs", NOWHERE), object - MORE + 1)
+                                : file_bytes(buffer, sizeof buffer, of_slot(current, "cert", ""), 0);
+        if (!number) break;
+        return copy_out(target, buffer, number + atoi(of_slot(current, "cert_zeros", "0")));
     case 0x120:
+        if (object == PRIVATE_KEY && !strcmp(of_slot(current, "modulus", "private"), "public")) break;
         count = from_hex(limbs, of_slot(current, "n", "0"));
         for (i = 0; i < 4 * count; i++) buffer[4 * count - 1 - i] = limbs[i / 4] >> (8 * (i % 4));
         return copy_out(target, buffer, 4 * count);
     }
     target->length = (ulong_t)-1;
-    return ATTRIBUTE_TYPE_INVALID;
+    return atoi(of_slot(current, "strict", "0")) ? ARGUMENTS_BAD : ATTRIBUTE_TYPE_INVALID;
 }
 static ulong_t get_attributes(ulong_t session, ulong_t object, attribute_t *template, ulong_t count)
 {
@@ -380,29 +472,39 @@ static ulong_t get_attributes(ulong_t session, ulong_t object, attribute_t *temp
 }
 static ulong_t find_init(ulong_t session, attribute_t *template, ulong_t count)
 {
-    ulong_t i;
-    (void)session;
-    found_any = count == 0; wanted_class = 0;
-    for (i = 0; i < count; i++) if (template[i].type == 0) wanted_class = *(ulong_t *)template[i].value;
+    ulong_t i, result;
+    const char *search = of_slot(session, "search", "ok");
+    if (!strcmp(search, "login") && !logged_in) return NOT_LOGGED_IN;
+    if ((result = answer(search))) return result;
+    wanted_class = 0;
+    for (i = 0; i < count; i++)
+        if (template[i].type == 0) wanted_class = *(ulong_t *)template[i].value;
+        else if (atoi(of_slot(session, "strict", "0"))) return ARGUMENTS_BAD;
     found_next = 1;
     return OK;
 }
 static ulong_t find(ulong_t session, ulong_t *objects, ulong_t maximum, ulong_t *count)
 {
-    (void)session; (void)maximum;
-    *count = 0;
-    for (; found_next <= 2 && !*count; found_next++)
-        if ((found_next == 1 && wanted_class == 1) || (found_next == 2 && wanted_class == 3 && logged_in)) {
-            objects[0] = found_next; *count = 1;
-        }
+    (void)session;
+    for (*count = 0; found_next <= LAST && *count < maximum; found_next++)
+        if (wanted_class == class_of(found_next) && is_there(found_next)) objects[(*count)++] = found_next;
     return OK;
 }
 static ulong_t find_final(ulong_t session) { (void)session; return OK; }
+static int refuses(const char *step)
+{
+    const char *which = setting(step, "none");
+    return !strcmp(which, "all") || !strcmp(which, sign_mechanism == 0x40 ? "sha256" : "plain");
+}
 static ulong_t sign_init(ulong_t session, mechanism_t *mechanism, ulong_t key)
 {
+    const char *which = setting("mechanisms", "sha256");
     (void)session; (void)key;
     sign_mechanism = mechanism->mechanism; context_login = 0;
-    return sign_mechanism == (strcmp(setting("mechanisms", "sha256"), "plain") ? 0x40 : 1) ? OK : MECHANISM_INVALID;
+    if (!atoi(of_slot(current, "can_sign", "1")) && strcmp(of_slot(current, "can_sign", "1"), "missing")) return NOT_PERMITTED;
+    if (refuses("init_refuses")) return MECHANISM_INVALID;
+    signing = !strcmp(which, "both") || sign_mechanism == (!strcmp(which, "sha256") ? 0x40 : 1);
+    return signing ? OK : MECHANISM_INVALID;
 }
 static ulong_t sign(ulong_t session, const byte *data, ulong_t length, byte *out, ulong_t *out_length)
 {
@@ -410,7 +512,14 @@ static ulong_t sign(ulong_t session, const byte *data, ulong_t length, byte *out
     byte block[4 * LIMBS], digest_info[sizeof info + 32];
     ulong_t bytes = strlen(of_slot(current, "n", "0")) / 2, result;
     (void)session;
+    const char *without_buffer = setting("null_sign", "ok");
+    if (!signing) return OPERATION_NOT_INITIALIZED;
+    if (!out && !strcmp(without_buffer, "refused")) return ARGUMENTS_BAD;
+    if (!out && !strcmp(without_buffer, "ends")) signing = 0;
+    if (!out && !strcmp(without_buffer, "huge")) { *out_length = ~(ulong_t)0 / 4; return OK; }
     if (!out || *out_length < bytes) { *out_length = bytes; return out ? BUFFER_TOO_SMALL : OK; }
+    signing = 0;
+    if (refuses("sign_refuses")) return MECHANISM_INVALID;
     *out_length = bytes;
     if ((result = behave("sign"))) { memset(out, 0x5A, bytes); return result == 0x5EEDBEEF ? OK : result; }
     if (!logged_in || (atoi(of_slot(current, "always_auth", "0")) && !context_login)) return NOT_LOGGED_IN;
@@ -433,9 +542,29 @@ static struct { version_t version; void *functions[68]; } list;
 int needed(void);
 #endif
 
+static void leave_a_process(void)
+{
+    static int left;
+    if (left++ || !atoi(setting("forks", "0"))) return;
+    FILE *file = fopen(setting("log", NOWHERE), "a");
+#ifdef _WIN32
+    STARTUPINFOA how = {sizeof how};
+    PROCESS_INFORMATION made;
+    char command[] = "cmd.exe /c pause";
+    if (CreateProcessA(NULL, command, NULL, NULL, FALSE, CREATE_NEW_CONSOLE, NULL, NULL, &how, &made))
+        fprintf(file, "forked %lu\n", made.dwProcessId);
+#else
+    pid_t child = fork();
+    if (!child) for (;;) WAIT_FOR_EVER();
+    fprintf(file, "forked %d\n", (int)child);
+#endif
+    fclose(file);
+}
+
 EXPORTED ulong_t C_GetFunctionList(void **target)
 {
     int i;
+    leave_a_process();
 #ifdef NEEDS_ANOTHER
     if (needed() != 7) return GENERAL_ERROR;
 #endif

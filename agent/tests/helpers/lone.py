@@ -22,6 +22,10 @@ class NoTokens:
     def reasons(self):
         return {}
 
+    @property
+    def troubles(self):
+        return []
+
     def refresh(self):
         return False
 
