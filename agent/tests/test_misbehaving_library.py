@@ -256,3 +256,22 @@ def test_a_child_that_sees_no_token_is_started_anew_now_and_then(fake):
     now[0] *= 2.5
     assert len(library.tokens()) == 1 and library.pid is not None
     library.close()
+
+
+def test_j4_the_next_login_finds_a_process_that_runs_already(fake):
+    """It starts while the token signs; the library is loaded by one process at a time."""
+    library = LibraryProcess(fake.path)
+    manager = TokenManager([library])
+    manager.refresh()
+    (certificate,) = manager.certificates()
+    token = manager.find(certificate.fingerprint)
+    before = library.pid
+    with manager.signing_key(token, certificate, secret(), warned=False):
+        assert library.pid == before and library.spare_pid not in (None, before)
+        spare = library.spare_pid
+        assert fake.logins == ["login 1 13 7 "]
+    assert library.pid == spare and library.spare_pid is None
+    with manager.signing_key(token, certificate, secret(), warned=False):
+        assert library.pid == spare
+    manager.close()
+    assert library.pid is None and library.spare_pid is None

@@ -97,6 +97,8 @@ class LibraryProcess:
         self.description = ""
         self._monotonic = monotonic
         self._child: Child | None = None
+        #: The next child: it runs, and has not loaded the library, which some drivers allow to one process at a time.
+        self._spare: Child | None = None
         self._failures = 0
         self._rest_until = 0.0
         self._loaded = False
@@ -117,6 +119,11 @@ class LibraryProcess:
     def pid(self) -> int | None:
         """Process id of the running child, if any."""
         return self._child.pid if self._child is not None else None
+
+    @property
+    def spare_pid(self) -> int | None:
+        """Process id of the child that waits to be the next, if any."""
+        return self._spare.pid if self._spare is not None else None
 
     def start(self) -> None:
         """Let a child load the library, if none has, and do not wait for it."""
@@ -201,6 +208,10 @@ class LibraryProcess:
         message |= {"fingerprint": fingerprint, "modulus": f"{modulus:x}", "warned": warned}
         answer = self._call(message, self.timeouts.pin_pad if pin_pad else self.timeouts.login, pin, login=True)
         self._login_each = bool(answer.get("login_each"))
+        # A process starts in as long as a token takes for a signature: it does so while this one signs.
+        if self._spare is None:
+            with contextlib.suppress(OSError):
+                self._spare = Child("token")
         return answer
 
     def sign(self, data: bytes) -> bytes:
@@ -219,6 +230,12 @@ class LibraryProcess:
 
     def close(self) -> None:
         """Log out, release the library and end the child. The next call starts a fresh one."""
+        spare, self._spare = self._spare, None
+        if spare is not None:
+            spare.finish(self.timeouts.close)
+        self._end_child()
+
+    def _end_child(self) -> None:
         child, self._child = self._child, None
         if child is None:
             return
@@ -263,12 +280,13 @@ class LibraryProcess:
 
     def renew(self) -> None:
         """Like :meth:`close`, but a fresh child loads the library meanwhile, so the next signature is quick."""
-        self.close()
+        self._end_child()
         with contextlib.suppress(ChildError):
             self._spawn()
 
     def _spawn(self) -> Child:
-        self._child = Child("token")
+        spare, self._spare = self._spare, None
+        self._child = spare if spare is not None and spare.alive else Child("token")
         self._loaded = False
         self._spawned_at = self._monotonic()
         self._child.send({"op": "load", "path": self.path, "reserved": _for_nss()})
