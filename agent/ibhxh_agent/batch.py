@@ -194,7 +194,8 @@ class BatchSigner:
                     raise SigningError("refused", text("document_hidden"))
                 signed = xmlsign.sign(data, certificate, key, self._now())
                 self._failed_logins.pop(token.identity, None)
-                self._outbox.put(Delivery(job.request, "signed", document=base64.b64encode(signed).decode()))
+                delivery = Delivery(job.request, "signed", document=base64.b64encode(signed).decode())
+                self._outbox.put(delivery, more=len(left) > 1)
             self._leases.drop(job.request)
             left.pop(0)
             if not self._prompt.progress(total - len(left), total) and left:

@@ -21,6 +21,8 @@ log = logging.getLogger(__name__)
 
 #: Characters of base64 that are delivered in one call at most; the protocol takes 8 MiB.
 TOGETHER_SIZE = 4 * 2**20
+#: Seconds that a signature waits for those that follow it: a token makes several in that time.
+TOGETHER_SECONDS = 1.0
 #: The code of one delivery among several that has to be repeated: somebody is at its record.
 _BUSY = "server_error"
 
@@ -51,15 +53,21 @@ class Outbox:
         #: how many signed documents the server takes in one call; its heartbeat says so
         self.at_once = 1
         self._waiting: OrderedDict[str, Delivery] = OrderedDict()
+        #: when each goes out at the latest (monotonic)
+        self._due: dict[str, float] = {}
         self._changed = threading.Condition()
         self._stopping = False
         self._thread = threading.Thread(target=self._run, name="outbox", daemon=True)
         self._thread.start()
 
-    def put(self, delivery: Delivery) -> None:
-        """Deliver as soon as possible."""
+    def put(self, delivery: Delivery, *, more: bool = False) -> None:
+        """Deliver as soon as possible.
+
+        :param more: another signature follows at once; it may go along, within :data:`TOGETHER_SECONDS`
+        """
         with self._changed:
             self._waiting[delivery.request] = delivery
+            self._due[delivery.request] = time.monotonic() + (TOGETHER_SECONDS if more else 0)
             self._changed.notify_all()
 
     @property
@@ -90,6 +98,8 @@ class Outbox:
         while True:
             with self._changed:
                 self._changed.wait_for(lambda: self._waiting or self._stopping)
+                while not (self._stopping or self._is_due()):
+                    self._changed.wait(min(self._due.values()) - time.monotonic())
                 if self._stopping:
                     return
                 deliveries = self._first()
@@ -97,6 +107,9 @@ class Outbox:
             if wait:
                 with self._changed:
                     self._changed.wait_for(lambda: self._stopping, wait)
+
+    def _is_due(self) -> bool:
+        return len(self._waiting) >= self.at_once or time.monotonic() >= min(self._due.values())
 
     def _first(self) -> list[Delivery]:
         """What goes next: one answer, or as many signed documents as fit into one call."""
@@ -134,6 +147,7 @@ class Outbox:
             self._on_done(delivery, code)
             with self._changed:
                 self._waiting.pop(delivery.request, None)
+                self._due.pop(delivery.request, None)
                 self._changed.notify_all()
         if len(over) < len(deliveries):
             return backoff.next()

@@ -62,6 +62,7 @@ def test_500_dossiers_need_one_question_one_pin_and_one_login(hsm, first_certifi
     signer.work(claimed(documents, first_certificate.fingerprint))
     manager.close()
     assert box.kinds() == ["signed"] * 500
+    assert box.patient == [str(number) for number in range(1, 500)], "the last one waits for nothing"
     (question,) = person.questions
     assert [contact(item) for item in question.items] == [f"Nguyễn Thị Hoa {number}" for number in range(500)]
     assert person.progress_seen == [(number, 500) for number in range(1, 501)]

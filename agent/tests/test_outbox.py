@@ -152,6 +152,42 @@ def test_signed_documents_travel_together_as_far_as_the_server_takes_them(odoo, 
     assert finished == [("6", ""), *((str(number), "") for number in range(1, 6))]
 
 
+def test_j4_signatures_that_follow_each_other_go_in_one_call(odoo, outbox, monkeypatch):
+    """The last of a batch takes along those before it; none of them waits for the clock here."""
+    monkeypatch.setattr("ibhxh_agent.outbox.TOGETHER_SECONDS", 3600)
+    outbox.at_once = 20
+    waiting, ids = held(odoo, 4)
+    for request in ids:
+        outbox.put(Delivery(request, "signed", document="eA=="), more=request != ids[-1])
+    assert outbox.wait_empty(60)
+    assert odoo.paths() == ["requests/signed"] and [entry.signed for entry in waiting] == [b"x"] * 4
+
+
+def test_j4_a_full_call_waits_for_nothing(odoo, outbox, monkeypatch):
+    monkeypatch.setattr("ibhxh_agent.outbox.TOGETHER_SECONDS", 3600)
+    outbox.at_once = 2
+    _, ids = held(odoo, 4)
+    for request in ids:
+        outbox.put(Delivery(request, "signed", document="eA=="), more=True)
+    assert outbox.wait_empty(60) and odoo.paths() == ["requests/signed"] * 2
+
+
+def test_j4_a_signature_waits_no_longer_than_a_moment(odoo, outbox, monkeypatch):
+    """Whatever keeps the next one from being made: a person, the token, a crash of its driver."""
+    monkeypatch.setattr("ibhxh_agent.outbox.TOGETHER_SECONDS", 0.05)
+    outbox.at_once = 20
+    (waiting,), ids = held(odoo)
+    outbox.put(Delivery(ids[0], "signed", document="eA=="), more=True)
+    assert outbox.wait_empty(60) and waiting.signed == b"x"
+
+
+def test_j4_a_server_that_takes_one_at_a_time_gets_each_at_once(odoo, outbox, monkeypatch):
+    monkeypatch.setattr("ibhxh_agent.outbox.TOGETHER_SECONDS", 3600)
+    _, ids = held(odoo)
+    outbox.put(Delivery(ids[0], "signed", document="eA=="), more=True)
+    assert outbox.wait_empty(60) and odoo.paths() == ["requests/1/signed"]
+
+
 def test_together_they_stay_below_what_a_call_may_carry(odoo, outbox, monkeypatch):
     monkeypatch.setattr("ibhxh_agent.outbox.TOGETHER_SIZE", 9)
     outbox.at_once = 20

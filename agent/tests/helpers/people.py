@@ -50,9 +50,12 @@ class Box:
 
     def __init__(self) -> None:
         self.deliveries: dict[str, Delivery] = {}
+        #: Those that may wait for the next.
+        self.patient: list[str] = []
 
-    def put(self, delivery: Delivery) -> None:
+    def put(self, delivery: Delivery, *, more: bool = False) -> None:
         assert delivery.request not in self.deliveries, "answered twice"
+        self.patient += [delivery.request] * more
         self.deliveries[delivery.request] = delivery
 
     def holds(self, request: str) -> bool:
