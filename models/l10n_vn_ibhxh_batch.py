@@ -272,20 +272,19 @@ class L10n_Vn_IbhxhBatch(models.Model):
         """Go on with batches whose companies are not all registered yet."""
         commit = self.env["ir.cron"]._commit_progress
         batches = self.search([("state", "=", "running")], order="id")
-        commit(remaining=len(batches))
+        # Counted in companies: a run that is cut short has done something then, and goes on before others have a turn.
+        left = {batch: max(len(batch._waiting_lines()), 1) for batch in batches}
+        commit(remaining=sum(left.values()))
         # One for all: an authority that did not answer is not asked again.
         fetch = self.env["l10n_vn_ibhxh.certificate"]._trust_fetch()
-        for batch in batches:
-            left = True
-            while left:
+        for batch, after in left.items():
+            while after:
                 if not batch._ask_authorities(fetch, commit):
                     return
                 locked = batch.try_lock_for_update()
-                left = locked and locked._register_some()
-                if left and not commit():
+                before, after = after, locked._register_some() if locked else 0
+                if not commit(max(before - after, 0)):
                     return
-            if not commit(1):
-                return
 
     def _waiting_lines(self, limit=None):
         """Return the lines (superuser) of the companies that nothing blocks and that are not registered yet."""

@@ -274,6 +274,24 @@ class TestBatchAuthorities(ManyCompanies):
         self.assertRegex(steps, "^c(ca+c){4}rc$", "each certificate once, between commits of its own")
         self.assertEqual(self.fetches, 1)
 
+    def test_j1_a_run_that_is_cut_short_says_how_many_companies_it_registered(self):
+        """Odoo puts an action that did nothing behind all others, which then use the time that the batch needs."""
+        self.batch.action_register()
+        said = []
+
+        def commit(_cron, processed=0, remaining=None):
+            said.append((processed, remaining))
+            return 0 if processed else 60
+
+        with (
+            patch.object(type(self.env["ir.cron"]), "_commit_progress", commit),
+            patch("odoo.addons.l10n_vn_ibhxh.models.l10n_vn_ibhxh_batch.CHUNK", 3),
+        ):
+            self._run("batch")
+        self.batch.invalidate_recordset()
+        self.assertEqual((said[0], said[-1]), ((0, 4), (3, None)))
+        self.assertEqual((self.batch.state, self.batch.ready_count), ("running", 1))
+
     def test_b8_verdicts_are_used_by_the_next_batch(self):
         self.batch.line_ids.certificate_id.sudo()._check_trust()
         self.steps.clear()
