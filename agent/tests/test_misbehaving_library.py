@@ -10,7 +10,7 @@ import pytest
 import softhsm
 from fakelib import PIN
 from forms import form
-from signing import sign
+from signing import secret, sign
 
 from ibhxh_agent.children import Child
 from ibhxh_agent.errors import FinalTryWarning, SigningError

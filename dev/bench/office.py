@@ -178,7 +178,7 @@ class _Run:
             "agents": [agent.pid for agent in agents],
             "sandbox": [self._stack.sandbox.pid],
         }
-        spent = {name: sum(map(processor.of_group, pids)) for name, pids in groups.items()}
+        spent = {name: sum(map(processor.of_program, pids)) for name, pids in groups.items()}
         return {**spent, "PostgreSQL": processor.of_backends(NAME)}
 
     # -- bring-up ----------------------------------------------------------------------------------------------------
