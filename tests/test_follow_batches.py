@@ -111,7 +111,7 @@ class TestFollowBatches(ManyCompanies):
         with (
             self._later(hours=25),
             patch(f"{FOLLOW}.time.monotonic", side_effect=range(1000)),
-            patch.object(type(self.env["ir.cron"]), "_commit_progress", lambda *_args, **_keywords: 0.0),
+            patch.object(type(self.env["ir.cron"]), "_commit_progress", side_effect=[10.0, *[0.0] * 1000]),
         ):
             registrations._cron_follow()
         self.assertEqual(registrations.mapped("state"), ["confirmed", "to_activate"])

@@ -410,6 +410,19 @@ class TestWhenToAsk(FollowManyCase):
             self._follow()
             self.assertEqual(self.office.calls(), [5])
 
+    def test_j_a_repeated_run_whose_time_is_over_asks_nothing(self):
+        """The scheduler repeats a run ten times; each would wait for one more answer, and do its work for that."""
+        left = []
+
+        def over(_crons, done=0, *, remaining=None):
+            left.append(remaining)
+            return 0.0
+
+        with patch.object(type(self.env["ir.cron"]), "_commit_progress", over):
+            self.registrations._cron_follow()
+        self.assertEqual(self.office.calls(), [])
+        self.assertEqual(left[-1], 1, "the scheduler begins again at once")
+
     def test_j_a_change_of_the_connection_ends_the_wait(self):
         self.provider.write({"quiet_until": "2099-01-01", "singly_until": "2099-01-01"})
         self.assertEqual(self.look(), [])

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from queue import SimpleQueue
 from typing import Any
 
 
@@ -51,16 +52,23 @@ def run(lanes: list[Lane], *, end: float = float("inf")) -> Iterator[dict[Any, O
         return
     pools: list[ThreadPoolExecutor] = []
     keys: dict[Future[Outcome], Any] = {}
+    # Waiting for the futures themselves would look at each of them whenever one is done.
+    done: SimpleQueue[Future[Outcome]] = SimpleQueue()
     try:
         for lane in lanes:
             pool = ThreadPoolExecutor(min(lane.at_once, len(lane.calls)), thread_name_prefix="l10n_vn_ibhxh")
             pools.append(pool)
             for number, (key, call) in enumerate(lane.calls.items()):
                 keys[pool.submit(_outcome, call, end if number else float("inf"))] = key
-        pending = set(keys)
+        for future in keys:
+            future.add_done_callback(done.put)
+        pending = len(keys)
         while pending:
-            done, pending = wait(pending, return_when=FIRST_COMPLETED)
-            yield {keys[future]: future.result() for future in done}
+            some = [done.get()]
+            while not done.empty():
+                some.append(done.get())
+            pending -= len(some)
+            yield {keys[future]: future.result() for future in some}
     finally:
         for pool in pools:
             pool.shutdown(cancel_futures=True)

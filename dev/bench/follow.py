@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 from unittest.mock import patch
 
@@ -43,9 +47,30 @@ class SilentGateway(gateways.Gateway):  # type: ignore[misc]  # Odoo's modules h
         raise gateways.Unsupported("nothing is checked here")
 
 
-def measure(env: Any, scene: str, count: int) -> dict[str, Any]:
+@contextmanager
+def _far_gateway(delay: float, *, offers_many: bool) -> Iterator[Callable[[], Any]]:
+    """Run a gateway (see `far_gateway`) that answers `delay` seconds later; gives what makes an adapter for it."""
+    command = [sys.executable, "-m", "dev.bench.far_gateway", str(delay), *(["many"] if offers_many else [])]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as running:
+        try:
+            assert running.stdout
+            url = f"http://127.0.0.1:{int(running.stdout.readline())}"
+            yield lambda: gateways.make("sandbox", base_url=url, client_id="bench", secret="bench")
+        finally:
+            running.terminate()
+
+
+@contextmanager
+def _prompt_gateway() -> Iterator[Callable[[], Any]]:
+    """What makes an adapter that answers at once, without a connection."""
+    yield SilentGateway
+
+
+def measure(env: Any, scene: str, count: int, delay: float = 0, offers_many: bool = False) -> dict[str, Any]:
     """Let the scheduler work until nothing of `scene` is left.
 
+    :param delay: seconds by which the gateway answers later, over a connection then; else it answers at once, without
+    :param offers_many: whether it answers about several dossiers in one call
     :return: queries, seconds on the clock, seconds of the processor (Odoo's, without PostgreSQL's), runs (each ends
         after 10 seconds), left (must be 0)
     """
@@ -70,8 +95,10 @@ def measure(env: Any, scene: str, count: int) -> dict[str, Any]:
     queries = 0
     seconds = 0.0
     processor_seconds = 0.0
+    gateway = _far_gateway(delay, offers_many=offers_many) if delay else _prompt_gateway()
     with (
-        patch.object(provider, "_gateway", lambda _self: SilentGateway()),
+        gateway as make,
+        patch.object(provider, "_gateway", lambda _self: make()),
         patch.object(type(registrations), "_cron_follow", counted_run),
     ):
         while True:
