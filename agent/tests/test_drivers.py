@@ -103,6 +103,26 @@ def test_t3_a_library_that_needs_long_is_waited_for_without_stopping_the_others(
         manager.close()
 
 
+def test_t3_windows_that_saw_no_new_device_does_not_stop_it(fake):
+    """Where devices did not change, libraries without a token are closed: this one is not without, it still loads."""
+    fake.behave(init="wait")
+    now = [0.0]
+    library = LibraryProcess(fake.path, Timeouts(patience=0.1, close=1), monotonic=lambda: now[0])
+    manager = TokenManager([library], monotonic=lambda: now[0], devices=lambda: "the same")
+    try:
+        manager.refresh()
+        now[0] = TokenManager.SETTLE + 1
+        manager.refresh()
+        pid = library.pid
+        fake.behave(init="ok")
+        while not manager.tokens:
+            now[0] += 2
+            manager.refresh()
+        assert library.pid == pid and now[0] < Timeouts().load
+    finally:
+        manager.close()
+
+
 def test_t3_twenty_seconds_are_not_the_end():
     """Reported of drivers that look for readers while they are initialised."""
     assert Timeouts().load >= 60
@@ -488,7 +508,6 @@ def test_t11_what_a_library_lacks_is_named(tmp_path, fake, language):
     assert len(named) == 1 and ("libneeded7.so" in named[0] or sys.platform == "win32"), found
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="paths there are text")
 def test_t11_a_path_that_is_not_text_is_loaded(fresh, fake, fingerprint, tmp_path):
     import shutil
 

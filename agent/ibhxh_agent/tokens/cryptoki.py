@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import os
 import sys
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -80,6 +81,8 @@ CLASS, VALUE, ID, MODULUS, ALWAYS_AUTHENTICATE = 0x0, 0x11, 0x102, 0x120, 0x202
 LOGIN_REQUIRED, PIN_INITIALIZED, PROTECTED_PATH, TOKEN_INITIALIZED = 0x4, 0x8, 0x100, 0x400
 PIN_COUNT_LOW, PIN_FINAL_TRY, PIN_LOCKED, PIN_TO_BE_CHANGED = 0x10000, 0x20000, 0x40000, 0x80000
 
+#: LoadLibraryEx, libloaderapi.h: what the library needs is looked for beside it first.
+_LOAD_WITH_ALTERED_SEARCH_PATH = 0x8
 _OS_LOCKING_OK = 0x2
 _SERIAL_SESSION = 0x4
 _UNAVAILABLE = _ULONG(-1).value
@@ -127,16 +130,6 @@ class _Arguments(_Structure):
         ("flags", _ULONG),
         ("reserved", ctypes.c_char_p),
         ("of_nss", _POINTER),
-    )
-
-
-class _Info(_Structure):
-    _fields_ = (
-        ("cryptoki", _Version),
-        ("manufacturer", ctypes.c_ubyte * 32),
-        ("flags", _ULONG),
-        ("description", ctypes.c_ubyte * 32),
-        ("library", _Version),
     )
 
 
@@ -189,7 +182,6 @@ class _Mechanism(_Structure):
 _FUNCTIONS: dict[str, tuple[int, tuple[Any, ...]]] = {
     "C_Initialize": (0, (_POINTER,)),
     "C_Finalize": (1, (_POINTER,)),
-    "C_GetInfo": (2, (_POINTER,)),
     "C_GetSlotList": (4, (ctypes.c_ubyte, _POINTER, _POINTER)),
     "C_GetTokenInfo": (6, (_ULONG, _POINTER)),
     "C_GetMechanismList": (7, (_ULONG, _POINTER, _POINTER)),
@@ -219,7 +211,7 @@ class Library:
     """
 
     def __init__(self, path: str, reserved: bytes = b"") -> None:
-        self._library = ctypes.CDLL(path)
+        self._library = _loaded(path)
         functions = ctypes.POINTER(_FunctionList)()
         get_list = self._library.C_GetFunctionList
         get_list.argtypes, get_list.restype = [_POINTER], _ULONG
@@ -231,11 +223,6 @@ class Library:
             name: ctypes.CFUNCTYPE(_ULONG, *types)(table[place]) for name, (place, types) in _FUNCTIONS.items()
         }
         self._initialize(reserved)
-        info = _Info()
-        self._call("C_GetInfo", ctypes.byref(info))
-        self.description = _text(info.description)
-        self.manufacturer = _text(info.manufacturer)
-        self.version = (int(info.library.major), int(info.library.minor))
 
     def _initialize(self, reserved: bytes) -> None:
         """As browsers do it first; some old libraries want no arguments, and NSS wants parameters."""
@@ -380,6 +367,19 @@ class Session:
         if length.value > _MOST_SIGNATURE:
             raise NonsenseError("a signature too long")
         return bytes(signature[: length.value])
+
+
+def _loaded(path: str) -> ctypes.CDLL:
+    """The library, with those that it needs from its own folder first.
+
+    Windows would look for them in this program's folders, and find none, or ours of the same name (libcrypto, zlib).
+    """
+    if sys.platform != "win32":
+        return ctypes.CDLL(path)
+    kernel = ctypes.WinDLL("kernel32", use_last_error=True)
+    kernel.SetDllDirectoryW.argtypes = [ctypes.c_wchar_p]
+    kernel.SetDllDirectoryW(None)  # PyInstaller's bootloader sets it to the program's own folder
+    return ctypes.CDLL(os.path.abspath(path), winmode=_LOAD_WITH_ALTERED_SEARCH_PATH)
 
 
 def _check(answer: int) -> None:

@@ -142,7 +142,8 @@ class TokenManager:
         if seen is None or seen != self._seen:
             self._seen, self._changed_at = seen, now
         settled = now - self._changed_at > self.SETTLE
-        if settled and not everything and now - self._looked_at < self.QUIET:
+        loading = any(library.loading for library in self._libraries.values())
+        if settled and not (everything or loading) and now - self._looked_at < self.QUIET:
             return False
         first = everything or self._looked_at == float("-inf")
         self._looked_at = now
@@ -163,7 +164,8 @@ class TokenManager:
         self.tokens = tuple(found)
         if settled and not everything:
             for path in self._libraries.keys() - {token.library for token in found}:
-                self._libraries[path].close()
+                if not self._libraries[path].loading:
+                    self._libraries[path].close()
         present = {_key(token) for token in found}
         self._known = {key: value for key, value in self._known.items() if key in present}
         self._keyless = {(key, fingerprint) for key, fingerprint in self._keyless if key in present}
@@ -221,6 +223,7 @@ class TokenManager:
                     raise self._without_key(token, certificate.fingerprint) from None
                 raise
             else:
+                self._keyless.discard((_key(token), certificate.fingerprint))
                 yield TokenKey(certificate, library.sign)
             finally:
                 library.renew()

@@ -94,7 +94,6 @@ class LibraryProcess:
         self.problem = ""
         #: The same in one word, as :class:`ChildError` has it, or ``call``.
         self.reason = ""
-        self.description = ""
         self._monotonic = monotonic
         self._child: Child | None = None
         #: The next child: it runs, and has not loaded the library, which some drivers allow to one process at a time.
@@ -130,6 +129,11 @@ class LibraryProcess:
         if self._child is None or not self._child.alive:
             with contextlib.suppress(ChildError):  # told by the first call
                 self._spawn()
+
+    @property
+    def loading(self) -> bool:
+        """A child has the library to load, and has not said yet that it did."""
+        return self._child is not None and not self._loaded
 
     def still_loads(self) -> bool:
         """The library needs more than a moment to load, and does not need to be waited for.
@@ -304,7 +308,6 @@ class LibraryProcess:
         if answer.get("ok") is not True:
             raise ChildError("load", str(answer.get("detail", "")))
         self._loaded = True
-        self.description = str(answer.get("description", ""))
         self._calls, self._started_at = 0, self._monotonic()
 
     def _failed(self, reason: str, detail: str = "", *, login_used: bool = False) -> SigningError:

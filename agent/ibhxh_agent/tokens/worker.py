@@ -15,10 +15,7 @@ from __future__ import annotations
 
 import base64
 import contextlib
-import ctypes
 import hashlib
-import os
-import sys
 import time
 from collections.abc import Callable
 from typing import Any
@@ -68,8 +65,6 @@ _NOT_SO = {
 NO_KEY = "no private key"
 #: Seconds after C_Initialize for which a token is waited for: some drivers list it 300 ms later.
 _SETTLE = 3.0
-#: LoadLibraryEx, libloaderapi.h: what the library needs is looked for beside it first.
-_LOAD_WITH_ALTERED_SEARCH_PATH = 0x00000008
 
 
 class WorkerError(Exception):
@@ -114,25 +109,11 @@ class Worker:
 
     def _load(self, path: str, reserved: str) -> dict[str, Any]:
         try:
-            self._preload(path)
             library = Library(path, reserved.encode())
         except OSError as error:  # the loader's own words name what is missing, and nothing was handed over yet
             raise WorkerError("load", str(error)) from None
         self._library, self._loaded_at = library, time.monotonic()
-        return {"description": library.description, "manufacturer": library.manufacturer, "version": library.version}
-
-    def _preload(self, path: str) -> None:
-        """Load it as its own folder's program would: ctypes then gets the same library.
-
-        LoadLibrary alone looks for the libraries that it needs in this program's folders and not in the vendor's, so
-        it finds none, or ours of the same name (libcrypto, zlib).
-        """
-        if sys.platform != "win32":
-            return
-        kernel = ctypes.WinDLL("kernel32", use_last_error=True)
-        kernel.SetDllDirectoryW.argtypes = [ctypes.c_wchar_p]
-        kernel.SetDllDirectoryW(None)  # PyInstaller's bootloader sets it to the program's own folder
-        self._preloaded = ctypes.WinDLL(os.path.abspath(path), winmode=_LOAD_WITH_ALTERED_SEARCH_PATH)
+        return {}
 
     @property
     def _loaded(self) -> Library:

@@ -5,6 +5,7 @@ The compiler is MinGW's gcc, on Windows or on Linux. The tests find the folder b
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -14,7 +15,7 @@ NEEDED = "__declspec(dllexport) int needed(void) { return 7; }\n"
 
 
 def build(folder: Path, compiler: str) -> None:
-    """``fakep11.dll``; ``softhsm2.dll``, for tests that take SoftHSM2 elsewhere; one that needs another beside it."""
+    """``fakep11.dll``; ``softhsm2.dll``, for tests with SoftHSM2 elsewhere; ``needs.dll`` with and without its need."""
     beside = folder / "beside"
     beside.mkdir(parents=True, exist_ok=True)
     (beside / "needed.c").write_text(NEEDED, encoding="utf-8")
@@ -26,6 +27,9 @@ def build(folder: Path, compiler: str) -> None:
         (beside / "needs.dll", SOURCE, ["-DNEEDS_ANOTHER", f"-L{beside}", "-l:needed.dll"]),
     ):
         subprocess.run([*shared, str(target), str(source), *options], check=True)
+    alone = folder / "alone"
+    alone.mkdir(exist_ok=True)
+    shutil.copy(beside / "needs.dll", alone)
 
 
 if __name__ == "__main__":
