@@ -136,14 +136,15 @@ class Child:
     """One running child process.
 
     :param kind: ``token`` or ``window``, see :func:`ibhxh_agent.cli.main`; what a ``token`` started ends with it
+    :param program: that is this child, where it is another than this one
     """
 
-    def __init__(self, kind: str) -> None:
+    def __init__(self, kind: str, program: Path | None = None) -> None:
         alone = kind == "token"
         # Unbuffered pipes: a buffered one keeps copies of the PIN. The child's error output is dropped, because a
         # vendor's debugging print may hold anything, a PIN included.
         self._process = subprocess.Popen(
-            child_command(kind),
+            child_command(kind) if program is None else [program],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,

@@ -63,7 +63,7 @@ def examine(folder: Folder, only: Sequence[str] = ()) -> Iterator[Finding]:
 def _libraries_and_tokens(folder: Folder, settings: Settings, only: Sequence[str]) -> Iterator[Finding]:
     found = candidates(settings, only, folder)
     for entry in found:
-        if entry.machine:
+        if entry.machine and not entry.usable:
             yield Finding(
                 WARNING, text("doctor_machine", library=entry.path, machine=entry.machine, ours=discovery.OURS)
             )

@@ -8,9 +8,12 @@ from __future__ import annotations
 import importlib
 import sys
 from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
 
 from ibhxh_agent.children import Child, ChildError
 from ibhxh_agent.prompt.choose import has_display
+from ibhxh_agent.tokens.discovery import children
 
 
 def run(environment: dict[str, str]) -> Iterator[tuple[str, str]]:
@@ -27,6 +30,8 @@ def run(environment: dict[str, str]) -> Iterator[tuple[str, str]]:
     }
     if has_display(sys.platform, environment):
         parts |= {"window": _window, "tray icon": _tray}
+    for machine, program in children():
+        parts[f"token child, {machine}"] = partial(_token_child, program)
     for name, check in parts.items():
         try:
             check()
@@ -66,8 +71,8 @@ def _keyring() -> None:
         raise RuntimeError("no keyring")
 
 
-def _token_child() -> None:
-    child = Child("token")
+def _token_child(program: Path | None = None) -> None:
+    child = Child("token", program)
     try:
         child.send({"op": "ping"})
         if child.receive(60)[0] != {"ok": True}:

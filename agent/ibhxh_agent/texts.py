@@ -266,8 +266,10 @@ _TEXTS: dict[str, tuple[str, str]] = {
         "token in again; if the problem persists, ask the provider (CA).",
     ),
     "doctor_machine": (
-        "{library}: trình điều khiển {machine}; chương trình này cần bản {ours}. Cài bản {ours} của nhà cung cấp (CA).",
-        "{library}: a driver for {machine}; this program needs one for {ours}. Install the provider's {ours} driver.",
+        "{library}: trình điều khiển {machine}; chương trình này là {ours} và không kèm phần cho loại đó. Cài bản "
+        "{ours} của nhà cung cấp (CA).",
+        "{library}: a driver for {machine}; this program is for {ours} and has no part for the other kind with it. "
+        "Install the provider's {ours} driver.",
     ),
     "doctor_no_library_here": (
         "Chỉ thấy trình điều khiển token không dùng được với chương trình này (xem trên). Hỏi nhà cung cấp (CA) bản "

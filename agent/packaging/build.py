@@ -1,7 +1,8 @@
 """Build ibhxh-agent with PyInstaller and start what came out: ``python packaging/build.py OUTPUT_FOLDER``.
 
-Needs the package's extra ``test`` in the running Python. With SoftHSM2 on the computer the built
-program also has to list a token's certificate, which proves that its child process works.
+A 32-bit Python builds the child for 32-bit token drivers instead, into the folder of a program that is there already;
+it needs PyInstaller only. Else the package's extra ``test`` is needed in the running Python. With SoftHSM2 on the
+computer the built program also has to list a token's certificate, which proves that its child process works.
 """
 
 from __future__ import annotations
@@ -16,11 +17,20 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 
 
+def _pyinstaller(recipe: str, target: Path, output: Path) -> None:
+    command = [sys.executable, "-m", "PyInstaller", "--noconfirm", "--log-level", "WARN"]
+    command += ["--distpath", str(target), "--workpath", str(output / "build")]
+    subprocess.run([*command, str(ROOT / "packaging" / recipe)], check=True)
+
+
+def build_token(output: Path) -> None:
+    """The child for libraries of this Python's machine, beside the program; its ``self-test`` starts both."""
+    _pyinstaller("ibhxh-token.spec", output / "dist" / "ibhxh-agent", output)
+
+
 def build(output: Path) -> Path:
     """Run PyInstaller; the built program."""
-    command = [sys.executable, "-m", "PyInstaller", "--noconfirm", "--log-level", "WARN"]
-    command += ["--distpath", str(output / "dist"), "--workpath", str(output / "build")]
-    subprocess.run([*command, str(ROOT / "packaging" / "ibhxh-agent.spec")], check=True)
+    _pyinstaller("ibhxh-agent.spec", output / "dist", output)
     name = "ibhxh-agent-cli.exe" if sys.platform == "win32" else "ibhxh-agent"
     return output / "dist" / "ibhxh-agent" / name
 
@@ -59,4 +69,8 @@ def start(program: Path) -> None:
 if __name__ == "__main__":
     if len(sys.argv) != 2:
         raise SystemExit(__doc__)
-    start(build(Path(sys.argv[1]).resolve()))
+    folder = Path(sys.argv[1]).resolve()
+    if sys.maxsize < 2**32:
+        build_token(folder)
+    else:
+        start(build(folder))

@@ -5,14 +5,20 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import sys
 from importlib import resources
 from pathlib import Path
 
 import pytest
 import softhsm
+from signing import sign
 
 from ibhxh_agent.tokens import discovery
 from ibhxh_agent.tokens.discovery import Places, find_libraries
+from ibhxh_agent.tokens.manager import TokenManager
+from ibhxh_agent.tokens.process import LibraryProcess
+
+LAUNCHER = sys.executable
 
 
 def elf(path: Path, function: str = "C_GetFunctionList") -> Path:
@@ -117,3 +123,79 @@ def test_softhsm_is_found_on_linux_where_debian_puts_it():
     if softhsm.LIBRARY.startswith("/usr/lib/softhsm/"):
         assert os.path.realpath(softhsm.LIBRARY) in {str(f.path.resolve()) for f in find_libraries() if f.usable}
     assert discovery.system_name("win32") == "windows" and discovery.system_name("darwin") == "macos"
+
+
+# --- drivers for another machine, with a child of their own ---
+
+
+@pytest.fixture
+def foreign(tmp_path, monkeypatch):
+    """A program whose machine is not that of the tests' libraries, and a folder for the child beside it."""
+    here = discovery.OURS
+    monkeypatch.setattr(discovery, "OURS", "another")
+    monkeypatch.setattr(discovery, "_CHILDREN", {here: ("ibhxh-token32", "ibhxh-token")})
+    program = tmp_path / "installed" / "ibhxh-agent"
+    child = program.parent / "ibhxh-token32" / ("ibhxh-token.exe" if sys.platform == "win32" else "ibhxh-token")
+    child.parent.mkdir(parents=True)
+    start = f"from ibhxh_agent.tokens import worker; import sys; sys.argv = {[str(child)]!r}; worker.main()"
+    monkeypatch.setattr(sys, "executable", str(program))
+    return child, f'#!/bin/sh\necho started >> "$0.log"\nexec {LAUNCHER} -c "{start}"\n'
+
+
+def test_a_driver_for_another_machine_is_loaded_by_its_own_child(foreign, fake):
+    child, script = foreign
+    places = Places(nowhere=True, machine="another")
+    (found,) = find_libraries([fake.path], places)
+    assert not found.usable and found.machine
+    child.write_text(script)
+    child.chmod(0o755)
+    (found,) = find_libraries([fake.path], places)
+    assert found.usable and found.machine
+    manager = TokenManager([LibraryProcess(fake.path)])
+    try:
+        manager.refresh()
+        (certificate,) = manager.certificates()
+        assert len(sign(manager, certificate.fingerprint)) == 256
+    finally:
+        manager.close()
+    assert child.with_name("ibhxh-token.log").read_text() and len(fake.logins) == 1
+
+
+def test_a_child_that_cannot_be_started_is_a_driver_that_cannot_be_loaded(foreign, fake):
+    child, _script = foreign
+    child.write_bytes(b"\0 no program")
+    child.chmod(0o755)
+    manager = TokenManager([LibraryProcess(fake.path)])
+    manager.refresh()
+    assert manager.reasons == {fake.path: "load"}
+    manager.close()
+
+
+def test_a_library_of_the_program_s_own_machine_goes_before_its_twin(foreign, fake, tmp_path, monkeypatch):
+    """Vendors install both: the same token twice helps nobody."""
+    child, script = foreign
+    child.write_text(script)
+    system = tmp_path / "usr" / "lib"
+    system.mkdir(parents=True)
+    for name, machine in (("viettel-ca_v5.so", 0xB7), ("viettel-ca_v6.so", None)):
+        content = bytearray(Path(fake.path).read_bytes())
+        if machine:
+            content[18:20] = machine.to_bytes(2, "little")
+        (system / name).write_bytes(content)
+    found = find_libraries((), Places("linux", {}, root=str(tmp_path), machine="ARM64"))
+    assert [(entry.path.name, entry.usable) for entry in found] == [("viettel-ca_v5.so", True)]
+
+
+@pytest.mark.parametrize(("number", "machine"), [(3, "x86 (32-bit)"), (183, "ARM64"), (62, "x64"), (8, "")])
+def test_the_head_of_an_elf_file_says_what_it_is_built_for(fake, tmp_path, number, machine):
+    content = bytearray(b"\x7fELF\x01\x01" + bytes(12) + number.to_bytes(2, "little") + b"C_GetFunctionList")
+    (tmp_path / "x.so").write_bytes(content)
+    assert discovery._machine(tmp_path / "x.so") == machine
+
+
+def test_every_module_of_the_other_child_needs_python_only():
+    """A 32-bit Python with nothing installed runs it."""
+    code = "import sys, ibhxh_agent.tokens.worker; print(*{name.partition('.')[0] for name in sys.modules})"
+    done = subprocess.run([LAUNCHER, "-c", code], capture_output=True, text=True, check=True)
+    names = set(done.stdout.split()) - {"ibhxh_agent"}
+    assert names & {"cryptography", "lxml", "pkcs11", "signxml", "platformdirs", "filelock"} == set()

@@ -400,6 +400,7 @@ def test_w17_a_child_that_cannot_be_killed_is_left_alone(monkeypatch, caplog):
     process = child._process
     monkeypatch.setattr(children, "STUBBORN", 0.1)
     monkeypatch.setattr(process, "kill", lambda: None)
+    monkeypatch.setattr(child, "_group", None)
     child.kill()
     assert child.alive and "cannot be ended" in caplog.text
     monkeypatch.undo()
@@ -499,7 +500,7 @@ def test_w28_libraries_are_left_alone_while_no_device_comes_or_goes(fake, monkey
     now, devices, asked = [0.0], ["a"], []
     library = LibraryProcess(fake.path, monotonic=lambda: now[0])
     tokens = library.tokens
-    monkeypatch.setattr(library, "tokens", lambda: asked.append(now[0]) or tokens())
+    monkeypatch.setattr(library, "tokens", lambda *more: asked.append(now[0]) or tokens(*more))
     manager = TokenManager([library], monotonic=lambda: now[0], devices=lambda: devices[0])
     fake.behave(present="0")
     for moment in (0.0, 2.0, 14.0):  # a driver that needs a moment to notice is asked often at first

@@ -23,12 +23,21 @@ _SUFFIXES = (".dll", ".so", ".dylib")
 #: The one function that every PKCS#11 library exports (PKCS#11 2.40, 5.4): its name is in the file.
 _ENTRY_POINT = b"C_GetFunctionList"
 _VARIABLE = re.compile("%([^%]+)%")
-#: What Windows libraries are built for: IMAGE_FILE_HEADER.Machine (PE format, 3.3).
-_MACHINES = {0x014C: "x86 (32-bit)", 0x8664: "x64", 0xAA64: "ARM64"}
+#: What libraries are built for: IMAGE_FILE_HEADER.Machine (PE format, 3.3) and e_machine (elf.h).
+_X86, _X64, _ARM64 = "x86 (32-bit)", "x64", "ARM64"
+_PE_MACHINES = {0x014C: _X86, 0x8664: _X64, 0xAA64: _ARM64}
+_ELF_MACHINES = {3: _X86, 62: _X64, 183: _ARM64}
 #: What this program can load, which is not what the processor is: x64 programs run on ARM64, 32-bit ones on x64.
-OURS = {"win32": _MACHINES[0x014C], "win-amd64": _MACHINES[0x8664], "win-arm64": _MACHINES[0xAA64]}.get(
-    sysconfig.get_platform(), ""
-)
+OURS = {
+    "win32": _X86,
+    "win-amd64": _X64,
+    "win-arm64": _ARM64,
+    "linux-i686": _X86,
+    "linux-x86_64": _X64,
+    "linux-aarch64": _ARM64,
+}.get(sysconfig.get_platform(), "")
+#: The child for libraries of another machine, in a folder of its own beside this program.
+_CHILDREN = {_X86: ("ibhxh-token32", "ibhxh-token")}
 #: The provider for Windows' own store, beside the PKCS#11 module of the same vendor.
 _PROVIDER = "_s.dll"
 #: Where Windows keeps its cryptographic providers, one list for each bitness.
@@ -44,7 +53,7 @@ class Found:
 
     :param usable: may be loaded, in a child process, which finds out the rest (its bitness, what it needs itself)
     :param origin: vendor from the list, ``p11-kit``, a provider registered in Windows, or ``settings``
-    :param machine: what it is built for, when this program cannot load it for that reason
+    :param machine: what it is built for, when that is not what this program is; usable then with a child of its own
     """
 
     path: Path
@@ -109,9 +118,9 @@ def find_libraries(
             machine = _machine(real) if usable and places.machine else ""
             foreign = "" if machine == places.machine else machine
             if usable or origin == "settings":
-                found[real] = Found(path, origin, usable and not foreign, foreign)
-    # Vendors install both; the one that cannot be loaded is worth a word only where it is alone.
-    served = {entry.origin for entry in found.values() if entry.usable} - {"settings"}
+                found[real] = Found(path, origin, usable and (not foreign or bool(_child_of(foreign))), foreign)
+    # Vendors install both; the one that this program cannot load itself matters only where it is alone.
+    served = {entry.origin for entry in found.values() if entry.usable and not entry.machine} - {"settings"}
     return [entry for entry in found.values() if not (entry.machine and entry.origin in served)]
 
 
@@ -203,14 +212,41 @@ def _registered(registry: Any) -> Iterator[tuple[str, str]]:
             continue
 
 
+def child_for(path: Path) -> Path | None:
+    """The program that loads this library; ``None`` = this one does, or finds out that nothing can."""
+    try:
+        machine = _machine(path)
+    except OSError:
+        return None
+    return _child_of(machine) if machine != OURS else None
+
+
+def _child_of(machine: str) -> Path | None:
+    if machine not in _CHILDREN:
+        return None
+    folder, name = _CHILDREN[machine]
+    program = Path(sys.executable).parent / folder / (f"{name}.exe" if sys.platform == "win32" else name)
+    return program if program.is_file() else None
+
+
+def children() -> Iterator[tuple[str, Path]]:
+    """What other machines' libraries can be loaded, and by which program."""
+    for machine in _CHILDREN:
+        program = _child_of(machine)
+        if program is not None:
+            yield machine, program
+
+
 def _machine(path: Path) -> str:
-    """What a Windows library is built for; empty where the file is none."""
+    """What a library is built for; empty where that is not known."""
     with path.open("rb") as stream:
         head = stream.read(4096)
+    if head[:4] == b"\x7fELF" and head[5:6] == b"\1":  # little endian
+        return _ELF_MACHINES.get(int.from_bytes(head[18:20], "little"), "")
     start = int.from_bytes(head[0x3C:0x40], "little")
     if head[:2] != b"MZ" or head[start : start + 4] != b"PE\0\0":
         return ""
-    return _MACHINES.get(int.from_bytes(head[start + 4 : start + 6], "little"), "")
+    return _PE_MACHINES.get(int.from_bytes(head[start + 4 : start + 6], "little"), "")
 
 
 def _is_pkcs11(path: Path) -> bool:

@@ -15,6 +15,7 @@ from ibhxh_agent.children import Child, ChildError
 from ibhxh_agent.errors import FAILURE_CODES, FinalTryWarning, SigningError
 from ibhxh_agent.secret import Secret
 from ibhxh_agent.texts import text
+from ibhxh_agent.tokens.discovery import child_for
 
 log = logging.getLogger(__name__)
 
@@ -215,7 +216,7 @@ class LibraryProcess:
         # A process starts in as long as a token takes for a signature: it does so while this one signs.
         if self._spare is None:
             with contextlib.suppress(OSError):
-                self._spare = Child("token")
+                self._spare = self._new_child()
         return answer
 
     def sign(self, data: bytes) -> bytes:
@@ -288,9 +289,15 @@ class LibraryProcess:
         with contextlib.suppress(ChildError):
             self._spawn()
 
+    def _new_child(self) -> Child:
+        return Child("token", child_for(Path(self.path)))
+
     def _spawn(self) -> Child:
         spare, self._spare = self._spare, None
-        self._child = spare if spare is not None and spare.alive else Child("token")
+        try:
+            self._child = spare if spare is not None and spare.alive else self._new_child()
+        except OSError as error:  # a child that the system does not start, e.g. a damaged one
+            raise ChildError("load", str(error)) from None
         self._loaded = False
         self._spawned_at = self._monotonic()
         self._child.send({"op": "load", "path": self.path, "reserved": _for_nss()})
