@@ -104,8 +104,8 @@ def test_t1_a_batch_ends_with_the_first_login_that_fails(fake, manager, box, fin
     signer = unattended(manager, box)
     put = box.put
 
-    def then_fail(delivery):
-        put(delivery)
+    def then_fail(delivery, **more):
+        put(delivery, **more)
         fake.behave(context="device_error")
 
     box.put = then_fail
