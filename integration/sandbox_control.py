@@ -90,9 +90,14 @@ class SandboxControl:
         rows: list[dict[str, Any]] = self._call("GET", "mails")
         return rows
 
+    def faults(self) -> list[dict[str, Any]]:
+        """What is switched on and has not occurred so often yet."""
+        rows: list[dict[str, Any]] = self._call("GET", "faults")
+        return rows
+
     def is_fine(self) -> bool:
         """Whether every fault that was switched on has occurred."""
-        return not self._call("GET", "faults")
+        return not self.faults()
 
     def documents(self) -> list[dict[str, Any]]:
         """Every dossier that was taken in, with its document (base64)."""

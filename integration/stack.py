@@ -547,11 +547,15 @@ class Stack:
     @contextmanager
     def switched_off(self, cron: str) -> Iterator[None]:
         """A scheduled action (`send`, `follow`) is switched off meanwhile."""
-        self.sql("UPDATE ir_cron SET active = false WHERE id = %s", [self._cron(cron)])
+        self.switch_off(cron)
         try:
             yield
         finally:
-            self.sql("UPDATE ir_cron SET active = true WHERE id = %s", [self._cron(cron)])
+            self.switch_on(cron)
+
+    def switch_off(self, cron: str) -> None:
+        """Switch a scheduled action off, from now on."""
+        self.sql("UPDATE ir_cron SET active = false WHERE id = %s", [self._cron(cron)])
 
     def switch_on(self, cron: str) -> None:
         """Switch a scheduled action on, from now on."""

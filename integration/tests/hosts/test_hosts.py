@@ -65,6 +65,31 @@ def test_both_hosts_put_the_same_requests_on_phones_at_once(stack: Stack) -> Non
         case.retire()
 
 
+def test_both_hosts_ask_the_same_i_van_at_once(stack: Stack) -> None:
+    """Past the scheduler again: the second one leaves the I-VAN to the first, and nobody is asked about twice."""
+    admin = stack.person(ADMIN_LOGIN)
+    model = admin.find("ir.model", ["model", "=", MODEL])
+    code = "model.sudo()._cron_follow()"
+    action = admin.create("ir.actions.server", name="Follow", model_id=model, state="code", code=code)
+    cases = [Case(stack) for _number in range(MANY)]
+    for case in cases:
+        case.signed()
+        case.check_accepted()
+    with stack.switched_off("follow"):
+        stack.sql(
+            "UPDATE l10n_vn_ibhxh_registration SET poll_at = submitted_at WHERE id = ANY(%s)",
+            [[case.registration for case in cases]],
+        )
+        stack.control.fault(endpoint="progress_of_many", kind="delay", seconds=DELAY, count=2)
+        at_once((admin, stack.person(ADMIN_LOGIN, stack.urls[1])), action, {})
+        (left,) = stack.control.faults()
+        assert left["count"] == 1
+        stack.control.clear_faults()
+    for case in cases:
+        assert case.row()["poll_at"] > case.row()["submitted_at"]
+        case.retire()
+
+
 def at_once(hosts: tuple[Person, ...], action: int, context: dict[str, object]) -> None:
     """Run a server action at all hosts side by side."""
     runs = [threading.Thread(target=run, args=(host, action, context)) for host in hosts]
