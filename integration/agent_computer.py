@@ -58,12 +58,14 @@ class AgentComputer:
         *,
         spy_log: Path | None = None,
         token_ms: int | None = None,
+        display: str = "",
         poll_seconds: str = POLL_SECONDS,
     ) -> None:
         """Start the agent where these tokens are plugged in; the PIN goes through a pipe.
 
         :param spy_log: put OpenSC's spy between the agent and the token, which writes every call there
         :param token_ms: milliseconds of each signature; without it as fast as SoftHSM2
+        :param display: X's display on which a window asks for the PIN instead
         :param poll_seconds: between two heartbeats
         """
         self.pull_out()
@@ -73,12 +75,18 @@ class AgentComputer:
             library, environment = slots.timed_library(), slots.timed_environment(token_ms)
         else:
             library, environment = slots.library(), slots.environment()
+        command = [COMMAND, "--config-dir", str(self._folder), "--library", str(library), "run"]
+        command += ["--poll-interval", poll_seconds]
+        if display:
+            command += ["--prompt", "window"]
+            self._program = Program("agent", command, self._log, {**environment, "DISPLAY": display})
+            self._program.start()
+            return
         reading, writing = os.pipe()
         try:
             os.write(writing, f"{pin}\n".encode())
             os.close(writing)
-            command = [COMMAND, "--config-dir", str(self._folder), "--library", str(library), "run"]
-            command += ["--pin-fd", str(reading), "--poll-interval", poll_seconds]
+            command += ["--pin-fd", str(reading)]
             for label in slots.labels:  # all of them have this PIN
                 command += ["--token", label]
             self._program = Program("agent", command, self._log, environment)

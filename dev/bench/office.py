@@ -11,28 +11,34 @@ takes 64 certificates from one computer, and no computer has a certificate for e
 from __future__ import annotations
 
 import os
+import statistics
 import time
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
+from importlib.util import module_from_spec, spec_from_file_location
 from itertools import cycle, islice
+from types import ModuleType
 from typing import Any
 from unittest.mock import patch
 
 from ibhxh_agent.instance import read_state
+from ibhxh_agent.prompt.window_child import DEAF_MS
 
 from ..console import Problem
 from ..odoo import ADMIN_LOGIN
-from ..paths import ADDON
+from ..paths import ADDON, ROOT
 from . import processor
 from integration.agent_computer import AgentComputer
 from integration.companies import tax_codes
-from integration.softhsm import TokenFolder
+from integration.softhsm import PIN, TokenFolder
 from integration.stack import Stack
 from integration.waiting import NotObserved, until
 
 NAME = "bench"
 BATCH = "l10n_vn_ibhxh.batch"
+WIZARD = "l10n_vn_ibhxh.registration.wizard"
 SENT = ("sent", "to_activate", "confirmed")
 START_SECONDS = 300
 SECONDS_EACH = 2
@@ -45,6 +51,8 @@ RARELY = "60"
 """Seconds between two heartbeats of a computer, as in real life: the doorbell has to be heard."""
 LOOK_SECONDS = 0.2
 """Between two looks at how far it is: a look is one statement of a millisecond."""
+PRECISELY = 0.02
+"""The same where what is measured takes no longer than a second."""
 
 
 @dataclass(frozen=True)
@@ -88,16 +96,47 @@ class Result:
     processor: dict[str, float]
 
 
+@dataclass(frozen=True)
+class ByHand:
+    """One registration after another, each with its click and its PIN; medians in seconds.
+
+    :param window: from the click in Odoo until the window that asks for the PIN is on the screen
+    :param sent: from the Enter after the PIN until the dossier is sent
+    """
+
+    window: float
+    sent: float
+
+
 def measure(setting: Setting) -> Result:
     """Register the companies of `setting`, from the batch page until each dossier is sent.
 
     :raises Problem: when something is not seen in time, with the ends of the programs' logs
     """
+    with _running(setting) as run:
+        return run.measure()
+
+
+def measure_by_hand(setting: Setting) -> ByHand:
+    """Register the companies of `setting` one after the other, by a person at the computer with the token.
+
+    :raises Problem: as `measure`
+    """
+    with _display().virtual_screen() as display, _running(setting, display) as run:
+        return run.measure_by_hand()
+
+
+@contextmanager
+def _running(setting: Setting, display: str = "") -> Iterator[_Run]:
     with Stack(NAME, workers=setting.workers, proxy=True, sandbox={"weather": "fair"}, ready=False) as stack:
         try:
             # The computers trust the proxy's authority.
-            with patch.dict(os.environ, {"SSL_CERT_FILE": str(stack.proxy.authority)}):
-                return _Run(stack, setting).measure()
+            with (
+                patch.dict(os.environ, {"SSL_CERT_FILE": str(stack.proxy.authority)}),
+                closing(stack.connect()) as connection,
+            ):
+                connection.autocommit = True
+                yield _Run(stack, setting, connection.cursor(), display)
         except NotObserved as error:
             logs = "\n".join(
                 f"--- {name}\n" + "\n".join(text.splitlines()[-12:]) for name, text in sorted(stack.log_texts().items())
@@ -105,45 +144,53 @@ def measure(setting: Setting) -> Result:
             raise Problem(f"{error}.\n{logs}", "./run bench --only office") from error
 
 
+def _display() -> ModuleType:
+    """The screen and keyboard of the agent's tests, which are no package."""
+    spec = spec_from_file_location("display", ROOT / "agent" / "tests" / "helpers" / "display.py")
+    assert spec and spec.loader
+    module = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
 class _Run:
-    def __init__(self, stack: Stack, setting: Setting) -> None:
+    def __init__(self, stack: Stack, setting: Setting, cursor: Any, display: str) -> None:
         self._stack = stack
         self._setting = setting
+        self._cursor = cursor
+        self._display = display
         self._count = setting.count
         self._tax_codes = list(islice(tax_codes("01"), setting.count))
         self._started = 0.0
+        self._stack.stay_inside()
+        self._start_sandbox()
+        self._tokens = self._make_tokens()
+        self._companies = self._make_companies()
+        self._agents = [self._agent(number, slots) for number, slots in enumerate(self._tokens)]
+        until(
+            "the certificates of all companies",
+            lambda: self._one("SELECT count(*) FROM l10n_vn_ibhxh_certificate_company_rel") >= self._count,
+            START_SECONDS + self._count,
+        )
+        # The printed form is made when there is time for it: by an action of its own, and no part of this.
+        self._one("UPDATE ir_cron SET active = false WHERE id = %s RETURNING id", [self._cron("print")])
+        # A new database has every scheduled action of Odoo's own due; they are no part of this.
+        until("Odoo's own scheduled actions done", lambda: not self._one(DUE), START_SECONDS)
+        for agent in self._agents:
+            until("the computer's doorbell", partial(_hears, agent))
 
     def measure(self) -> Result:
         admin = self._stack.admin
-        tokens = self._tokens()
-        self._stack.stay_inside()
-        self._start_sandbox()
-        companies = self._companies()
-        agents = [self._agent(number, slots) for number, slots in enumerate(tokens)]
-        with closing(self._stack.connect()) as connection:
-            connection.autocommit = True
-            self._cursor = connection.cursor()
-            until(
-                "the certificates of all companies",
-                lambda: self._one("SELECT count(*) FROM l10n_vn_ibhxh_certificate_company_rel") >= self._count,
-                START_SECONDS + self._count,
-            )
-            # The printed form is made when there is time for it: by an action of its own, and no part of this.
-            self._one("UPDATE ir_cron SET active = false WHERE id = %s RETURNING id", [self._cron("print")])
-            context = {"allowed_company_ids": companies}
-            batch = admin.call(BATCH, "action_from_companies", companies, context=context)["res_id"]
-            # A new database has every scheduled action of Odoo's own due; they are no part of this.
-            until("Odoo's own scheduled actions done", lambda: not self._one(DUE), START_SECONDS)
-            for agent in agents:
-                until("the computer's doorbell", partial(_hears, agent))
-            before = self._processor(agents)
-            self._started = time.time()
-            admin.call(BATCH, "action_register", [batch], context=context)
-            clicked = time.time() - self._started
-            registered = self._reached("every registration", "signing_request_id IS NOT NULL")
-            whole = self._reached("every dossier sent", f"state IN {SENT}")
-            after = self._processor(agents)
-        signatures = [signature for slots in tokens for signature in slots.signatures()]
+        context = {"allowed_company_ids": self._companies}
+        batch = admin.call(BATCH, "action_from_companies", self._companies, context=context)["res_id"]
+        before = self._processor()
+        self._started = time.time()
+        admin.call(BATCH, "action_register", [batch], context=context)
+        clicked = time.time() - self._started
+        registered = self._reached("every registration", "signing_request_id IS NOT NULL")
+        whole = self._reached("every dossier sent", f"state IN {SENT}")
+        after = self._processor()
+        signatures = [signature for slots in self._tokens for signature in slots.signatures()]
         return Result(
             clicked=clicked,
             registered=registered,
@@ -153,6 +200,44 @@ class _Run:
             tokens=sum(ended - asked for asked, ended in signatures),
             processor={name: after[name] - before[name] for name in after},
         )
+
+    def measure_by_hand(self) -> ByHand:
+        keyboard = _display().Keyboard(self._display)
+        windows, sent = [], []
+        for number, company in enumerate(self._companies, start=1):
+            context = {"allowed_company_ids": [company]}
+            values = {"company_id": company, "email": "ke.toan@example.com", "phone": "0912345678"}
+            wizard = self._stack.admin.call(WIZARD, "create", [values], context=context)[0]
+            self._started = time.time()
+            self._stack.admin.press(WIZARD, wizard, "action_register", **context)
+            until("the PIN window", keyboard.window, pause=PRECISELY)
+            windows.append(time.time() - self._started)
+            entered = self._enter_pin(keyboard, number)
+            until("sent", partial(self._are_sent, number), pause=PRECISELY)
+            sent.append(time.time() - entered)
+            until("the window gone", lambda: keyboard.window() is None)
+        return ByHand(window=statistics.median(windows), sent=statistics.median(sent))
+
+    def _enter_pin(self, keyboard: Any, number: int) -> float:
+        """Type the PIN until there are so many signatures; when Enter was pressed."""
+
+        def probe() -> float:
+            # At first nothing counts that is typed, and the window may have moved.
+            time.sleep(2 * DEAF_MS / 1000)
+            keyboard.wait_for_window()
+            keyboard.press("m", "Alt_L")
+            keyboard.type(PIN)
+            entered = time.time()
+            keyboard.press("Return")
+            with suppress(NotObserved):
+                until("a signature", lambda: len(self._tokens[0].signatures()) == number, 2, pause=PRECISELY)
+                return entered
+            return 0.0
+
+        return until("the PIN taken", probe)
+
+    def _are_sent(self, count: int) -> bool:
+        return self._one(f"SELECT count(*) FROM l10n_vn_ibhxh_registration WHERE state IN {SENT}") == count
 
     def _reached(self, what: str, condition: str) -> float:
         """Wait until `condition` (SQL) holds for every registration; seconds since the button was pressed."""
@@ -171,11 +256,11 @@ class _Run:
         until(what, probe, START_SECONDS + SECONDS_EACH * self._count, pause=LOOK_SECONDS)
         return time.time() - self._started
 
-    def _processor(self, agents: list[AgentComputer]) -> dict[str, float]:
+    def _processor(self) -> dict[str, float]:
         """Seconds of the processor so far, by program; PostgreSQL's processes count while they live."""
         groups = {
             "Odoo": [self._stack.odoo.pid],
-            "agents": [agent.pid for agent in agents],
+            "agents": [agent.pid for agent in self._agents],
             "sandbox": [self._stack.sandbox.pid],
         }
         spent = {name: sum(map(processor.of_program, pids)) for name, pids in groups.items()}
@@ -183,7 +268,7 @@ class _Run:
 
     # -- bring-up ----------------------------------------------------------------------------------------------------
 
-    def _tokens(self) -> list[TokenFolder]:
+    def _make_tokens(self) -> list[TokenFolder]:
         """One folder of tokens per computer; one token in each holds the certificates."""
         folders = [TokenFolder(self._stack.folder / f"token-{number}") for number in range(self._setting.agents)]
         tokens = cycle([slots.create("BENCH") for slots in folders])
@@ -196,7 +281,7 @@ class _Run:
         """A computer behind the proxy, as the administrator's guide has it: its doorbell is a websocket."""
         agent = self._stack.new_agent(f"agent{number}")
         agent.pair(self._stack.proxy.url, self._stack.pairing_code(ADMIN_LOGIN), f"PC {number}")
-        agent.plug_in(slots, token_ms=self._setting.token_ms, poll_seconds=RARELY)
+        agent.plug_in(slots, token_ms=self._setting.token_ms, display=self._display, poll_seconds=RARELY)
         return agent
 
     def _start_sandbox(self) -> None:
@@ -205,7 +290,7 @@ class _Run:
             seconds = self._setting.gateway_ms / 1000
             self._stack.control.fault(endpoint="any", kind="delay", seconds=seconds, count=FOREVER)
 
-    def _companies(self) -> list[int]:
+    def _make_companies(self) -> list[int]:
         contact = {"email": "ke.toan@example.com", "phone": "0912345678"}
         provider = {f"{ADDON}_provider_id": self._stack.make_provider(self._stack.sandbox_url)}
         rows = [

@@ -74,7 +74,7 @@ class Keyboard:
         """Until a program's window rests on the screen, and the mouse in it; left, top, width and height."""
         before = None
         for _ in range(polls):
-            found = self._window()
+            found = self.window()
             if found is not None and found == before:  # it comes up in a corner, and moves to the middle
                 left, top, width, height = found
                 self.point(left + width // 2, top + 8)
@@ -83,7 +83,8 @@ class Keyboard:
             threading.Event().wait(0.1)
         raise AssertionError("no window came")
 
-    def _window(self) -> tuple[int, int, int, int] | None:
+    def window(self) -> tuple[int, int, int, int] | None:
+        """Left, top, width and height of a program's window, if one is on the screen now."""
         for window in self._display.screen().root.query_tree().children:
             place = window.get_geometry()
             if window.get_attributes().map_state == X.IsViewable and place.width > 100:
