@@ -262,15 +262,18 @@ class L10n_Vn_IbhxhCertificate(models.Model):
         """Return `{company: certificates}` with which each may sign now: those at hand first (plugged in, or on the
         phone), then the newest."""
         found = self.search([("company_ids", "in", companies.ids), ("is_valid", "=", True)])
-        result = dict.fromkeys(companies, self.browse())
+        ids = {company_id: [] for company_id in companies.ids}
         for certificate in found:
-            for company in certificate.company_ids & companies:
-                result[company] += certificate
+            for company_id in ids.keys() & set(certificate.company_ids.ids):
+                ids[company_id].append(certificate.id)
+        # Read together, for all companies, whatever is read of one of them.
         return {
-            company: certificates.sorted(
+            company: self.browse(ids[company.id])
+            .with_prefetch(found.ids)
+            .sorted(
                 lambda c, company=company: (c.is_online or bool(c._remote_account(company)), c.not_after), reverse=True
             )
-            for company, certificates in result.items()
+            for company in companies
         }
 
     def _findings_for(self, company):

@@ -49,6 +49,11 @@ class TestQueries(ManyRows):
         }
         return lambda: env[model].web_search_read(domain, spec, limit=1000)["records"]
 
+    def _read_few_at_once(self, count):
+        """Let hundreds be as many beside what Odoo reads at once, usually 1 000, as thousands are."""
+        for module in ("fields", "models"):
+            self.startPatcher(patch(f"odoo.orm.{module}.PREFETCH_MAX", count))
+
     def _assert_constant(self, counts, most):
         few, many = counts
         self.assertLessEqual(many, few, "as many queries for many rows as for few")
@@ -106,12 +111,32 @@ class TestQueries(ManyRows):
         self.assertLessEqual(many, few + 8)
         self.assertLessEqual(few, self.MOST_FOR_SUMMARY)
 
+    def test_j_summary_of_companies_with_an_old_and_a_new_certificate_each(self):
+        """Which one each signs with is found for all of them together."""
+        counts = []
+        companies = self._new_companies(40)
+        start, end = self.certificate.not_before, self.certificate.not_after
+        ders = [
+            self._new_certificate(
+                uids=(f"MST:{company.vat}",), serial=serial * 10_000 + company.id, not_before=start, not_after=end
+            )
+            for company in companies
+            for serial in (1, 2)
+        ]
+        self._plug_in(self.agent, *ders)
+        for some in (companies[:10], companies):
+            env = self._as_user(some)
+            with self._counted(counts):
+                batch = env[BATCH]._from_companies(some)
+            self.assertEqual((batch.ready_count, len(batch.line_ids.certificate_id)), (len(some), len(some)))
+        few, many = counts
+        self.assertLessEqual(many, few + 8)
+        self.assertLessEqual(few, self.MOST_FOR_SUMMARY)
+
     def test_j_page_of_a_batch_with_many_lines(self):
         """Waiting for the phone, which is counted for its page: no further statement, and of a further line its id."""
         counts, sizes = [], []
-        # So that 200 lines are as many beside what is read at once as 5 000 are beside 1 000.
-        for module in ("fields", "models"):
-            self.startPatcher(patch(f"odoo.orm.{module}.PREFETCH_MAX", 40))
+        self._read_few_at_once(40)
         account = self._phone_account()
         companies = self._new_companies(200)
         registrations = self._new_registrations(companies)
