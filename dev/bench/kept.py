@@ -1,11 +1,11 @@
-"""The last figures of each measurement, from which the document is written: a full run takes an hour."""
+"""The last figures of each measurement, from which the document is written: each may be measured by itself."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict
-from pathlib import Path
+from dataclasses import asdict, dataclass
+from datetime import datetime, timezone
 
 from ..paths import RUNTIME
 from .figures import Figure
@@ -13,23 +13,35 @@ from .figures import Figure
 FOLDER = RUNTIME / "bench-figures"
 
 
-def keep(name: str, figures: Sequence[Figure], busy: float) -> None:
-    """Keep the figures of one measurement.
+@dataclass(frozen=True)
+class Kept:
+    """Figures, the day they were measured on (UTC), and how many processes wanted to run when that began."""
 
-    :param busy: how many processes wanted to run when it began
-    """
+    figures: list[Figure]
+    day: str
+    busy: float
+
+
+def keep(name: str, version: str, figures: Sequence[Figure], busy: float) -> None:
+    """Keep the figures of one measurement of this version of the addon."""
     FOLDER.mkdir(parents=True, exist_ok=True)
+    day = datetime.now(timezone.utc).date().isoformat()
     rows = [asdict(figure) for figure in figures]
-    _file(name).write_text(json.dumps({"busy": busy, "figures": rows}, ensure_ascii=False), encoding="utf-8")
+    text = json.dumps({"version": version, "day": day, "busy": busy, "figures": rows}, ensure_ascii=False)
+    (FOLDER / f"{name}.json").write_text(text, encoding="utf-8")
 
 
-def load(name: str) -> tuple[list[Figure], float] | None:
-    """What was kept of a measurement, None when it never ran."""
-    if not _file(name).is_file():
+def forget(name: str) -> None:
+    """Keep nothing of a measurement any more."""
+    (FOLDER / f"{name}.json").unlink(missing_ok=True)
+
+
+def load(name: str, version: str) -> Kept | None:
+    """What was kept of a measurement of this version, None when it never ran."""
+    file = FOLDER / f"{name}.json"
+    if not file.is_file():
         return None
-    kept = json.loads(_file(name).read_text(encoding="utf-8"))
-    return [Figure(**row) for row in kept["figures"]], float(kept["busy"])
-
-
-def _file(name: str) -> Path:
-    return FOLDER / f"{name}.json"
+    kept = json.loads(file.read_text(encoding="utf-8"))
+    if kept.get("version") != version:
+        return None
+    return Kept([Figure(**row) for row in kept["figures"]], str(kept["day"]), float(kept["busy"]))
