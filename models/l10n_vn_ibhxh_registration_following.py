@@ -19,7 +19,7 @@ POLL_MINUTES = ((10, 1), (120, 5), (24 * 60, 30))
 POLL_MINUTES_LATER = 120
 # Of what is left of the code's time, half goes by until the next look, but no less than so many minutes.
 POLL_MINUTES_LEAST = 5
-# In the last minutes of a code everything is asked for, whatever version of it is known.
+# In the last minutes of a code whole answers are asked for, whichever version is known.
 WHOLE_MINUTES = 60
 BATCH = 1000
 # Each batch has some statements of its own, and its rows stay locked for a second per thousand.
@@ -207,8 +207,8 @@ class L10n_Vn_IbhxhRegistrationFollowing(models.AbstractModel):
         """Return `{id: Progress or Unchanged}` of what the gateways say, the `GatewayError` where one gives no answer,
         None where asking failed.
 
-        One question is about as many as each I-VAN answers about at once. Whom such an answer leaves out is asked about
-        by itself, and so are all where that is not offered.
+        One question is about as many as each I-VAN answers about at once. What such an answer leaves out is asked about
+        one by one, and so is everything where that is not offered.
 
         Several questions are asked at the same time, as many as each I-VAN allows, while no transaction is open. The
         first of each is asked in any case; no more are asked after `end` (seconds, `time.monotonic`). `run` keeps the
@@ -271,7 +271,7 @@ class L10n_Vn_IbhxhRegistrationFollowing(models.AbstractModel):
         }
 
     def _known_version(self):
-        """Return what the gateway called its last answer, empty where everything has to be told again."""
+        """Return what the gateway called its last answer, empty where the whole answer is needed."""
         ends_at = self.activation_expires_at
         is_late = ends_at and ends_at <= fields.Datetime.now() + timedelta(minutes=WHOLE_MINUTES)
         return "" if is_late else self.progress_version or ""
@@ -330,7 +330,7 @@ class L10n_Vn_IbhxhRegistrationFollowing(models.AbstractModel):
         age = (fields.Datetime.now() - (self.submitted_at or fields.Datetime.now())).total_seconds() / 60
         minutes = next((step for limit, step in POLL_MINUTES if age < limit), POLL_MINUTES_LATER)
         if self.activation_expires_at and self.activation_expires_at > fields.Datetime.now():
-            # Who confirms at the last moment is not to be told to register again.
+            # A company that confirms at the last moment must not be asked to register again.
             left = (self.activation_expires_at - fields.Datetime.now()).total_seconds() / 60
             minutes = min(minutes, max(left // 2, POLL_MINUTES_LEAST), left)
         return fields.Datetime.now() + timedelta(minutes=minutes)

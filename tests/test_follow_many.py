@@ -177,7 +177,7 @@ class TestFollowMany(FollowManyCase):
         self.assertEqual(self.look(), [1] * 5)
 
     def test_j_what_an_answer_lacks_doubles_or_adds(self):
-        """Whom it does not speak of once and clearly is asked about by himself, in the same run."""
+        """A dossier that is not named once and clearly is asked about by itself, in the same run."""
         stranger = self._new_registrations(self._new_companies(1, first=self.COUNT)).sudo()
         stranger.poll_at = fields.Datetime.now() + timedelta(hours=1)
         self.env.flush_all()
@@ -187,7 +187,7 @@ class TestFollowMany(FollowManyCase):
             return {**entry, "state": "rejected"}
 
         first, second = self.references[:2]
-        for name, bend, again, is_told in (
+        for name, bend, again, is_reported in (
             ("lacks one", lambda entries: entries[1:], [1], False),
             ("lacks all", lambda entries: [], [1] * 5, False),
             ("doubles one", lambda entries: [refused(first), *entries], [1], True),
@@ -204,7 +204,7 @@ class TestFollowMany(FollowManyCase):
                 self.assertEqual(stranger.state, "to_activate")
                 self.assertFalse(stranger.step_ids)
                 self.assertFalse(self.registrations.activity_ids)
-                self.assertEqual(bool(self.provider.activity_ids), is_told)
+                self.assertEqual(bool(self.provider.activity_ids), is_reported)
                 self.assertFalse(self.provider.singly_until)
 
     def test_j_one_bent_entry_is_its_own(self):
@@ -307,9 +307,9 @@ class TestVersions(FollowManyCase):
         self.versions()
         self.assertEqual(self.states(), ["rejected"] + ["to_activate"] * 4)
 
-    def test_j_everything_is_told_where_it_matters(self):
+    def test_j_whole_answers_where_they_matter(self):
         """While VSS has not answered, in the last hour of the code, and when a person asks: a gateway whose versions
-        never change hides nothing for ever."""
+        never change hides nothing for long."""
         self.versions()
         self.office.many = lambda status, body: reply(
             status, {"dossiers": [{"client_reference": r, "code": "unchanged"} for r in self.references]}
@@ -333,7 +333,7 @@ class TestVersions(FollowManyCase):
             ends = set(self.registrations.mapped("activation_expires_at"))
             self.assertEqual(ends, {fields.Datetime.now() + timedelta(hours=24)})
 
-    def test_j_what_was_not_taken_in_whole_is_told_again(self):
+    def test_j_what_was_not_stored_in_whole_is_asked_for_again(self):
         notifications = type(self.env["l10n_vn_ibhxh.notification"])
         proper = self.office.entry
         self.office.entry = lambda *given: {**proper(*given), "notification": "PHgvPg=="}

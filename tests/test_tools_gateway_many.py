@@ -47,7 +47,7 @@ class TestMany(AnswersCase):
         self.assertEqual(result.found[THIRD].state, "rejected")
         self.assertEqual(result.faults, ())
 
-    def test_j_unknown_is_told_of_the_one_dossier(self):
+    def test_j_unknown_is_one_dossier(self):
         result = self.listed(ENTRIES[0], {"client_reference": THIRD, "code": "not_found", "description": "x"})
         self.assertEqual(set(result.found), {REFERENCE, THIRD})
         self.assertIsNone(result.found[THIRD])

@@ -15,7 +15,7 @@ from aiohttp import web
 STAMP = "2026-03-02T03:04:05Z"
 
 
-def _told(reference: str) -> dict[str, Any]:
+def _progress(reference: str) -> dict[str, Any]:
     return {
         "client_reference": reference,
         "form": "04",
@@ -32,12 +32,12 @@ def _told(reference: str) -> dict[str, Any]:
 async def _serve(seconds: float, *, offers_many: bool) -> None:
     async def one(request: web.Request) -> web.Response:
         await asyncio.sleep(seconds)
-        return web.json_response(_told(request.match_info["reference"]))
+        return web.json_response(_progress(request.match_info["reference"]))
 
     async def many(request: web.Request) -> web.Response:
         asked = (await request.json())["dossiers"]
         await asyncio.sleep(seconds)
-        return web.json_response({"dossiers": [_told(one["client_reference"]) for one in asked]})
+        return web.json_response({"dossiers": [_progress(one["client_reference"]) for one in asked]})
 
     app = web.Application()
     app.add_routes([web.get("/dossiers/{reference}", one)])

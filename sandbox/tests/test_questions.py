@@ -23,7 +23,7 @@ def lodge(sandbox):
     return sandbox.submit().json()["client_reference"]
 
 
-def test_each_is_told_as_by_itself(sandbox):
+def test_the_answer_about_several_is_that_about_each(sandbox):
     first, second, unknown = lodge(sandbox), lodge(sandbox), str(uuid.uuid4())
 
     answer = ask(sandbox, question(first), question(second.upper()), question(unknown))

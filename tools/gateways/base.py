@@ -255,7 +255,7 @@ class Gateway(ABC):
     def progress_of(self, versions: Mapping[str, str]) -> Answers:
         """How far several dossiers are, ``most_at_once`` at most.
 
-        ``versions``: for each client reference that of the last ``Progress``, empty to be told everything. Raises
+        ``versions``: for each client reference that of the last ``Progress``, empty for the whole answer. Raises
         Unsupported when this gateway answers questions about one dossier only, and what ``progress`` raises.
         """
         return Answers({reference: self.progress(reference) for reference in versions})

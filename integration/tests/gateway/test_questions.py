@@ -28,10 +28,10 @@ FAULTS: dict[str, dict[str, Any]] = {
     "truncated": {"kind": "truncated", "when": "after"},
     "huge": {"kind": "huge", "size": 32 * 2**20},
     "connection reset": {"kind": "reset"},
-    "nobody is spoken of": {"kind": "odd", "members": {"dossiers": []}},
+    "an empty list": {"kind": "odd", "members": {"dossiers": []}},
     "no list": {"kind": "odd", "members": {"dossiers": None}},
 }
-LEFT_OUT = "nobody is spoken of"
+LEFT_OUT = "an empty list"
 
 
 @pytest.fixture
@@ -53,7 +53,7 @@ def test_one_call_for_both(pair: tuple[Case, Case]) -> None:
     pair[0].stack.control.fault(endpoint="progress", kind="status", status=500)
     follow(pair)
     await_confirmed(pair)
-    assert not pair[0].stack.control.is_fine(), "nobody was asked about by himself"
+    assert not pair[0].stack.control.is_fine(), "no dossier was asked about by itself"
     assert singly(pair) == []
 
 

@@ -307,7 +307,7 @@ def many(server, *entries):
     return {entry["client_reference"]: entry for entry in response.json()["dossiers"]}
 
 
-def test_several_dossiers_are_told_as_each_by_itself(server):
+def test_the_answer_about_several_is_that_about_each(server):
     references = [server.submit().json()["client_reference"] for _ in range(2)]
     unknown = str(uuid.uuid4())
 
@@ -320,7 +320,7 @@ def test_several_dossiers_are_told_as_each_by_itself(server):
         }
 
 
-def test_what_has_not_changed_is_not_told_again(server):
+def test_what_has_not_changed_is_not_repeated(server):
     reference = server.submit().json()["client_reference"]
     version = server.progress(reference).json().get("version")
     if version is None:
@@ -336,7 +336,7 @@ def test_what_has_not_changed_is_not_told_again(server):
     )
 
 
-def test_nobody_is_told_of_dossiers_without_the_secret(server):
+def test_several_dossiers_need_the_secret_too(server):
     server.auth = (server.auth[0], b"wrong " + server.auth[1])
     response = server.call("POST", "/progress", json={"dossiers": [{"client_reference": str(uuid.uuid4())}]})
     assert response.status_code in (401, *NOT_OFFERED)
