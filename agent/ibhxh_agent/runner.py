@@ -152,6 +152,8 @@ class Agent:
         :raises AgentError: the server cannot be reached or does not accept this computer
         """
         self._look_at_tokens()
+        while self._manager.loading:  # there is no next look
+            self._manager.refresh()
         self.beat()
         self.take()
         if not self._outbox.wait_empty(60):

@@ -123,6 +123,17 @@ def test_t3_windows_that_saw_no_new_device_does_not_stop_it(fake):
         manager.close()
 
 
+def test_t3_one_round_waits_for_it(fake, fingerprint, lone_agent):
+    """`run --once` has no next look."""
+    lone_agent._manager = TokenManager([LibraryProcess(fake.path, Timeouts(patience=0))])
+    lone_agent._outbox.wait_empty = lambda _seconds: True
+    try:
+        lone_agent.once()
+        assert [c.fingerprint for c in lone_agent._manager.certificates()] == [fingerprint]
+    finally:
+        lone_agent._manager.close()
+
+
 def test_t3_twenty_seconds_are_not_the_end():
     """Reported of drivers that look for readers while they are initialised."""
     assert Timeouts().load >= 60

@@ -119,6 +119,11 @@ class TokenManager:
         return {path: library.reason for path, library in self._libraries.items() if library.reason}
 
     @property
+    def loading(self) -> bool:
+        """A library needs long to load; the next look knows more."""
+        return any(library.loading for library in self._libraries.values())
+
+    @property
     def troubles(self) -> list[Trouble]:
         """What cannot be read beside what can."""
         of_slots = [trouble for library in self._libraries.values() for trouble in library.troubles]
@@ -142,8 +147,7 @@ class TokenManager:
         if seen is None or seen != self._seen:
             self._seen, self._changed_at = seen, now
         settled = now - self._changed_at > self.SETTLE
-        loading = any(library.loading for library in self._libraries.values())
-        if settled and not (everything or loading) and now - self._looked_at < self.QUIET:
+        if settled and not (everything or self.loading) and now - self._looked_at < self.QUIET:
             return False
         first = everything or self._looked_at == float("-inf")
         self._looked_at = now

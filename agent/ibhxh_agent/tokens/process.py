@@ -30,7 +30,7 @@ class Timeouts:
     #: From its start on; some look for readers for 20 s meanwhile.
     load: float = 60
     #: For which a look waits for one that still loads; the others' turn is next.
-    patience: float = 2
+    patience: float = 5
     list: float = 15
     login: float = 45
     #: A PIN pad waits for a person.
@@ -101,7 +101,7 @@ class LibraryProcess:
         self._spare: Child | None = None
         self._failures = 0
         self._rest_until = 0.0
-        self._loaded = False
+        self._loaded = self._begun = False
         self._login_each = False
         self._calls = 0
         self._started_at = self._spawned_at = 0.0
@@ -145,6 +145,7 @@ class LibraryProcess:
         if self._loaded or self._child is None:
             return False
         try:
+            self._await_beginning(self._child)
             received = self._child.poll(min(self.timeouts.patience, self.timeouts.load))
             if received is None:
                 if self._monotonic() - self._spawned_at < self.timeouts.load:
@@ -298,7 +299,7 @@ class LibraryProcess:
             self._child = spare if spare is not None and spare.alive else self._new_child()
         except OSError as error:  # a child that the system does not start, e.g. a damaged one
             raise ChildError("load", str(error)) from None
-        self._loaded = False
+        self._loaded = self._begun = False
         self._spawned_at = self._monotonic()
         self._child.send({"op": "load", "path": self.path, "reserved": _for_nss()})
         return self._child
@@ -308,8 +309,15 @@ class LibraryProcess:
         if child is None or not child.alive:
             child = self._spawn()
         if not self._loaded:
+            self._await_beginning(child)
             self._take_loaded(child.receive(self.timeouts.load)[0])
         return child
+
+    def _await_beginning(self, child: Child) -> None:
+        """That the process is up, which a busy computer or a virus scanner delays and no library is to blame for."""
+        if not self._begun:
+            child.receive(self.timeouts.load)
+            self._begun = True
 
     def _take_loaded(self, answer: dict[str, Any]) -> None:
         if answer.get("ok") is not True:

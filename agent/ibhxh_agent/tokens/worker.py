@@ -6,7 +6,8 @@ One slot, token or certificate that fails is named in ``troubles`` and leaves th
 
 Requests (``op``): ``load {path, reserved}``, ``ping``, ``tokens {expected}``, ``certificates {slot, serial, label}``,
 ``open {slot, serial, label, fingerprint, modulus, warned}`` plus the PIN as the frame's secret, ``sign {data}``,
-``close``. Answers: ``{"ok": true, …}`` or ``{"ok": false, "code", "detail", "login_used"}``.
+``close``. Answers: ``{"ok": true, …}`` or ``{"ok": false, "code", "detail", "login_used"}``; ``load`` gives one more
+before it begins.
 
 It needs nothing besides Python, see :mod:`ibhxh_agent.tokens.cryptoki`.
 """
@@ -423,6 +424,9 @@ def main() -> None:
     while True:
         message, secret = pipe.receive()
         closing = message.get("op") == "close"
+        if message.get("op") == "load":
+            # This process is up; what takes long from here on is the library.
+            pipe.send({"ok": True, "loading": True})
         try:
             answer = {"ok": True, **worker.handle(message, secret)}
         except WorkerError as error:
