@@ -34,6 +34,11 @@ def situations(folder: Path) -> Iterator[tuple[str, list[str], dict[str, str]]]:
         (
             ("Token bị khóa PIN", {"flags": "40000"}),
             ("Chỉ còn một lần nhập PIN", {"flags": "20000"}),
+            ("Chưa đặt PIN", {"no_flags": "8"}),
+            ("Phải đổi PIN", {"flags": "80000"}),
+            ("Chứng thư chỉ hiện sau khi nhập PIN", {"search": "hidden"}),
+            ("Một khe cắm bị lỗi, khe kia vẫn dùng được", {"slots": "2", "token_info.8": "device_error"}),
+            ("Thư viện không khởi động được", {"load": "error"}),
             ("Thư viện bị dừng đột ngột", {"load": "crash"}),
             ("Thư viện trả lời sai", {"list": "garbage"}),
             ("Thư viện không trả lời", {"load": "hang"}),

@@ -21,6 +21,8 @@ import sign  # noqa: E402
 from ibhxh_agent import __version__  # noqa: E402
 
 PROGRAMS = ("ibhxh-agent.exe", "ibhxh-agent-cli.exe")
+#: The child for 32-bit token drivers, where it was built.
+TOKEN_CHILD = "ibhxh-token32/ibhxh-token.exe"
 
 
 def make(built: Path, output: Path) -> Path:
@@ -33,8 +35,9 @@ def make(built: Path, output: Path) -> Path:
         raise SystemExit(f"{built} lacks {', '.join(missing)}.")
     output.mkdir(parents=True, exist_ok=True)
     if sign.is_wanted():
-        for name in PROGRAMS:
-            sign.sign(built / name)
+        for name in (*PROGRAMS, TOKEN_CHILD):
+            if (built / name).is_file():
+                sign.sign(built / name)
     made = output / f"ibhxh-agent-{__version__}-windows-x86_64.exe"
     values = {
         "VERSION": __version__,
