@@ -6,7 +6,7 @@ from unittest.mock import patch
 from odoo.tests import Form, tagged
 
 from ..models.const import REMOTE_LOOPBACK
-from ..tools import dossier, vss_mail
+from ..tools import certificate, dossier, signature, vss_mail
 from .common import EMAIL
 from .companies import ManyRows, tax_code
 from .samples import signing
@@ -219,8 +219,13 @@ class TestQueries(ManyRows):
         self._assert_constant(counts, 20)
 
     def test_j_a_batch_is_registered_signed_and_sent_together(self):
-        """What a company more costs, each in the whole: rows of its own, and no statement for looking things up."""
+        """What a company more costs, each in the whole: rows of its own, and no statement for looking things up. The
+        certificate and the form's schema are read once, and open pages hear of all companies together."""
         counts = {"prepared": [], "signed": [], "sent": []}
+        messages = []
+        certificate._read.cache_clear()
+        signature._loaded.cache_clear()
+        dossier._schema.cache_clear()
         companies = self._new_companies(50)
         codes = tuple(f"MST:{company.vat}" for company in companies)
         der = self._new_certificate(
@@ -229,6 +234,7 @@ class TestQueries(ManyRows):
         self._plug_in(self.agent, der)
         for some in (companies[:10], companies[10:]):
             batch = self._as_user(some)["l10n_vn_ibhxh.batch"]._from_companies(some)
+            self._messages()
             with self._counted(counts["prepared"]):
                 batch.action_register()
             registrations = batch.line_ids.registration_id
@@ -244,9 +250,51 @@ class TestQueries(ManyRows):
             with self._counted(counts["sent"]):
                 self._send()
             self.assertEqual(set(registrations.mapped("state")), {"sent"})
+            messages.append(self._messages())
+        few, many = messages
+        self.assertEqual(len(many), len(few), "messages on the bus, of 40 companies and of 10")
+        self.assertLessEqual(max(map(len, many)), 1000, "bytes of a message")
+        self.assertEqual(dossier._schema.cache_info().misses, 1)
+        for cache in (certificate._read, signature._loaded):
+            self.assertLessEqual(cache.cache_info().misses, 2, "that of the batch, and the one plugged in before")
         for step, most in MOST_FOR_ONE_MORE.items():
             few, many = counts[step]
             self.assertLessEqual((many - few) / 30, most, f"{step}: {few} for 10, {many} for 40")
+
+    def test_j_states_and_ends_of_500_companies_are_worked_out_together(self):
+        companies = self._new_companies(500)
+        pattern = self._new_registrations(companies[:1])
+        self.env.flush_all()
+        self.env.cr.execute(
+            """INSERT INTO l10n_vn_ibhxh_registration
+               SELECT (jsonb_populate_record(original, jsonb_build_object(
+                          'id', original.id + n, 'company_id', company, 'client_reference', gen_random_uuid()::text
+                      ))).*
+                 FROM l10n_vn_ibhxh_registration original, unnest(%s) WITH ORDINALITY made(company, n)
+                WHERE original.id = %s""",
+            [companies[1:].ids, pattern.id],
+        )
+        self.env.cr.execute("SELECT setval('l10n_vn_ibhxh_registration_id_seq', %s)", [pattern.id + 500])
+        registrations = self.env[REGISTRATION].browse(range(pattern.id, pattern.id + 500))
+        counts = {"state": [], "end": []}
+        for some in (slice(0, 50), slice(50, 500)):
+            with self._counted(counts["state"]):
+                companies[some].sudo()._l10n_vn_ibhxh_update_state()
+            self.assertEqual(set(companies[some].mapped("l10n_vn_ibhxh_state")), {"to_activate"})
+            with self._counted(counts["end"]):
+                registrations[some].sudo()._expire()
+            self.assertEqual(set(companies[some].mapped("l10n_vn_ibhxh_state")), {"expired"})
+            self.assertEqual(len(registrations[some].activity_ids), len(registrations[some]))
+        for step, (few, many) in counts.items():
+            self.assertLessEqual((many - few) / 400, 0.2, f"{step}: {few} for 50, {many} for 450")
+
+    def _messages(self):
+        """Return what was said over the bus since the last time."""
+        self.env.cr.precommit.run()
+        messages = self.env["bus.bus"].sudo().search([])
+        texts = messages.mapped("message")
+        messages.unlink()
+        return texts
 
     def _claim_all(self, der):
         requests = self.env["l10n_vn_ibhxh.signing.request"].sudo()

@@ -22,11 +22,13 @@ import hashlib
 import re
 from dataclasses import dataclass
 from datetime import datetime, timezone
+from functools import lru_cache
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
+from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKeyTypes
 from lxml import etree
 
 from . import untrusted_xml
@@ -205,9 +207,7 @@ def _check_place(root: etree._Element, signature: etree._Element) -> None:
 
 def _certificate(der: bytes, at: datetime) -> tuple[x509.Certificate, rsa.RSAPublicKey]:
     try:
-        load(der)  # reads all of it: some faults show only on access
-        certificate = x509.load_der_x509_certificate(der)
-        key = certificate.public_key()
+        certificate, key = _loaded(der)
     except (CertificateError, ValueError, UnsupportedAlgorithm) as error:
         raise SignatureError("wrong_certificate", f"the certificate is not readable: {error}") from None
     if not isinstance(key, rsa.RSAPublicKey) or key.key_size < MIN_RSA_BITS:
@@ -215,6 +215,14 @@ def _certificate(der: bytes, at: datetime) -> tuple[x509.Certificate, rsa.RSAPub
     if not certificate.not_valid_before_utc <= at <= certificate.not_valid_after_utc:
         raise SignatureError("certificate_not_valid", "the certificate is expired or not yet valid")
     return certificate, key
+
+
+# One certificate is in each of the hundreds of dossiers that it signs.
+@lru_cache(maxsize=64)
+def _loaded(der: bytes) -> tuple[x509.Certificate, CertificatePublicKeyTypes]:
+    load(der)  # reads all of it: some faults show only on access
+    certificate = x509.load_der_x509_certificate(der)
+    return certificate, certificate.public_key()
 
 
 class _Shape:
