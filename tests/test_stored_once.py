@@ -184,6 +184,9 @@ class TestStoredOnce(IbhxhCommon):
             {r: (r.document, r.signed_document, r.document_sha256, r.printed_form) for r in registrations}, before
         )
         self.assertEqual(self._stored(registrations), stored)
+        [link] = self.env["ir.attachment"].search([("res_model", "=", REGISTRATION), ("res_id", "=", confirmed.id)])
+        url = f"/web/content/{REGISTRATION}/{confirmed.id}/printed_form/04_DK-IVAN.pdf"
+        self.assertEqual((link.type, link.url, link.mimetype), ("url", url, "application/pdf"))
         self.assertEqual(confirmed.sudo()._proof_signing(), proof)
         self.assertEqual(self._sign(waiting), ("signed", None))
         self._send()
