@@ -21,7 +21,7 @@ POLL_MINUTES_LATER = 120
 POLL_MINUTES_LEAST = 5
 # In the last minutes of a code whole answers are asked for, whichever version is known.
 WHOLE_MINUTES = 60
-BATCH = 1000
+BATCH = 2000
 # Each batch has some statements of its own, and its rows stay locked for a second per thousand.
 EXPIRE_BATCH = 3000
 # What a gateway answers that has never heard of a dossier.
@@ -184,23 +184,23 @@ class L10n_Vn_IbhxhRegistrationFollowing(models.AbstractModel):
     def _poll_reserved(self, domain, stop):
         run = {}
         last_id = 0
+        left = self.env["ir.cron"]._commit_progress()
         while True:
-            left = min(self.env["ir.cron"]._commit_progress(), stop - time.monotonic())
+            left = min(left, stop - time.monotonic())
             found = self.search(domain & Domain("id", ">", last_id), limit=BATCH, order="id")
             if not found:
                 return True
             answers = found._ask_gateways(time.monotonic() + left, run)
             last_id = max(answers, default=0)
-            # A transaction of its own: it sees what others did while the gateways were asked.
-            self.env["ir.cron"]._commit_progress()
+            # This transaction begins after the last question: it sees what others did while the gateways were asked.
             records = self.browse(answers).try_lock_for_update().filtered_domain(domain)
             try:
                 reminders.each(records, lambda some, answers=answers: some._take_answers(answers))
             except OperationalError:
                 self.env.cr.rollback()
                 _logger.info("Somebody was at BHXH registrations that were polled; they are asked about again")
-            is_over = not self.env["ir.cron"]._commit_progress(len(answers)) or time.monotonic() > stop
-            if is_over or len(answers) < len(found):
+            left = self.env["ir.cron"]._commit_progress(len(answers))
+            if not left or time.monotonic() > stop or len(answers) < len(found):
                 return False
 
     def _ask_gateways(self, end, run=None):
