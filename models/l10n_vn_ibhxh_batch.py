@@ -164,13 +164,16 @@ class L10n_Vn_IbhxhBatch(models.Model):
             )
 
     def _check_lines(self, companies):
-        """Create or renew the line of each of `companies`; a constant number of queries."""
+        """Create the line of each of `companies`, or renew it where something changed; a constant number of queries."""
         self.ensure_one()
         lines = {line.company_id: line for line in self.sudo().line_ids}
         new = []
         for company, vals in self._assess(companies).items():
-            if company in lines:
-                lines[company].write(vals)
+            line = lines.get(company)
+            if line:
+                own = {name: line._fields[name].convert_to_write(line[name], line) for name in vals}
+                if own != vals:
+                    line.write(vals)
             else:
                 new.append({"batch_id": self.id, "company_id": company.id, **vals})
         self.env["l10n_vn_ibhxh.batch.line"].sudo().create(new)

@@ -52,6 +52,18 @@ class TestBatch(ManyCompanies):
         self.assertEqual((batch.to_sign_count, batch.blocked_count), (5, 0))
         self.assertEqual(batch.line_ids.registration_id.mapped("user_id"), self.user)
 
+    def test_j_checking_again_writes_what_changed_only(self):
+        batch = self._batch()
+        written = []
+        lines = type(batch.line_ids)
+        write = lines.write
+        self.patch(lines, "write", lambda records, vals: written.append(records) or write(records, vals))
+        batch.action_check_again()
+        self.assertFalse(written)
+        self._plug_in_tokens(self.companies[4])
+        batch.action_check_again()
+        self.assertEqual(written, [self._line(batch, self.companies[4])])
+
     def test_pressing_twice_registers_once(self):
         batch = self._batch(self.companies[:4])
         batch.action_register()
