@@ -375,8 +375,10 @@ class L10n_Vn_IbhxhProvider(models.Model):
             self._tell(self._odd_texts(lambda env: gateway_texts.reason(env, self, error)))
 
     def _connection_works(self):
-        """A gateway answered: what was said of its connection is settled."""
+        """A gateway answered: what was said of its connection is settled, and so is a wait that is over."""
         for provider in self.sudo():
+            if provider.quiet_until and provider.quiet_until <= fields.Datetime.now():
+                provider._note(quiet_until=False)
             if provider.connection_fault and provider.try_lock_for_update(allow_referencing=True):
                 provider._forget_activities(provider._fault_texts(gateways.Misconfigured("")))
                 provider.connection_fault = False

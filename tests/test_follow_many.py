@@ -405,10 +405,12 @@ class TestWhenToAsk(FollowManyCase):
             self.assertEqual(late.state, "to_activate")
             late.action_refresh()
             self.assertEqual(self.office.calls(), [1])
+            self.assertEqual(self.provider.quiet_until, until, "a person's question does not end it")
             late.poll_at = fields.Datetime.now()
         with self._later(minutes=31):
             self._follow()
             self.assertEqual(self.office.calls(), [5])
+            self.assertFalse(self.provider.quiet_until)
 
     def test_j_a_repeated_run_whose_time_is_over_asks_nothing(self):
         """The scheduler repeats a run ten times; each would wait for one more answer, and do its work for that."""

@@ -22,6 +22,8 @@ CERTIFICATE = signing.certificate()
 SIGNED = signing.sign(UNSIGNED, CERTIFICATE)
 NAMES = (
     "client_reference",
+    "dossiers",
+    "version",
     "accepted_at",
     "state",
     "steps",
@@ -37,6 +39,7 @@ NAMES = (
     "name",
     "status",
 )
+REFERENCE = "6f2c1c0e-8f2b-4a53-9a52-0d6a5f0f3c11"
 SEEDS = (b"", b"<", b"\0", b"\r\n", b"--", b"=?utf-8?b?", b"&x;", b"<!DOCTYPE a>", b'xmlns="x"')
 ROOT = pki.issue("root", "root", is_ca=True, serial=1)
 AUTHORITY = pki.issue("intermediate", "root", is_ca=True, serial=2)
@@ -172,9 +175,13 @@ class TestFuzz(BaseCase):
     )
     def test_replies_are_read_or_unknown(self, body):
         reply = Reply(200, json.dumps(body).encode(), None)
+        entry = {**(body if isinstance(body, dict) else {}), "client_reference": REFERENCE}
+        many = Reply(200, json.dumps({"dossiers": [body, entry]}).encode(), None)
         for read in (
             lambda: replies.receipt(reply, "x"),
             lambda: replies.progress(reply, "x"),
+            lambda: replies.progress_of(reply, {"x": "", REFERENCE: "1"}),
+            lambda: replies.progress_of(many, {"x": "", REFERENCE: "1"}),
             lambda: replies.health(reply),
             lambda: replies.problem(reply),
         ):

@@ -110,12 +110,12 @@ def progress_of(reply: Reply, versions: Mapping[str, str]) -> Answers:
         body.refuse("dossiers")
     if len(listed) > len(versions):
         body.blame("dossiers", FaultKind.COUNT)
-    asked = {uuid.UUID(reference): reference for reference in versions}
+    asked = {_uuid(reference): reference for reference in versions}
     found: dict[str, list[_Members]] = {}
     for values in listed[:MAX_DOSSIERS]:
         entry = _Members(values if isinstance(values, Mapping) else {})
         named = entry.reference()
-        if named in asked:
+        if named and named in asked:
             found.setdefault(asked[named], []).append(entry)
         else:
             body.blame("dossiers[].client_reference", FaultKind.VALUE)
@@ -220,16 +220,13 @@ class _Members:
 
     def must_be_about(self, client_reference: str) -> None:
         """Refuse the answer unless it names this dossier, in any spelling of its UUID."""
-        if self.reference() != uuid.UUID(client_reference):
+        named = self.reference()
+        if named is None or named != _uuid(client_reference):
             self.refuse("client_reference")
 
     def reference(self) -> uuid.UUID | None:
         """The dossier that the object is about, in any spelling of its UUID; None when it names none."""
-        text = self.text("client_reference", MAX_CODE)
-        try:
-            return None if text is None else uuid.UUID(text.strip())
-        except ValueError:
-            return None
+        return _uuid(self.text("client_reference", MAX_CODE) or "")
 
     def is_only(self, code: str) -> bool:
         """Whether the object says no more than this code about its dossier."""
@@ -416,6 +413,13 @@ def _version(body: _Members) -> str:
         return text or ""
     body.blame("version", FaultKind.VALUE)
     return ""
+
+
+def _uuid(text: str) -> uuid.UUID | None:
+    try:
+        return uuid.UUID(text.strip())
+    except ValueError:
+        return None
 
 
 def _fit(text: str) -> str:
