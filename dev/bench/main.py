@@ -412,7 +412,7 @@ def _readers(mode: str) -> list[Figure]:
     say(readers.table(readings))
     missed = [reading for reading in readings if not readers.is_bounded(reading, baseline)]
     names = len({reading.reader for reading in readings})
-    shown = missed or [max(readings, key=lambda reading: reading.seconds)]
+    shown = readers.worst(missed) or [max(readings, key=lambda reading: reading.seconds)]
     return [
         Figure(
             f"{names} readers of what comes from outside, {len(readings)} inputs that are made to be expensive: "

@@ -32,6 +32,9 @@ MOST = 1.0
 MOST_TIMES = 50
 """As above, as a multiple of what plain parsing costs: what is slow only because the machine is, is no fault."""
 
+REFERENCE = "3f0c1a52-7c1e-4b43-9d0e-5a2f6c1b8e90"
+"""Of the dossier that a gateway is asked about."""
+
 Read = Callable[[bytes], object]
 
 
@@ -263,13 +266,14 @@ def _gateways(hostile: Hostile) -> list[Reader]:
     reply = importlib.import_module(f"odoo.addons.{ADDON}.tools.gateways.transport").Reply
     refusals = (base.GatewayError,)
     calls: dict[str, tuple[str, Callable[[Any], object]]] = {
-        "receipt": ("dossier_number", lambda answer: replies.receipt(answer, "a")),
-        "progress": ("steps", lambda answer: replies.progress(answer, "a")),
-        "notification": ("notification", lambda answer: replies.progress(answer, "a")),
+        "receipt": ("dossier_number", lambda answer: replies.receipt(answer, REFERENCE)),
+        "progress": ("steps", lambda answer: replies.progress(answer, REFERENCE)),
+        "progress of several": ("dossiers", lambda answer: replies.progress_of(answer, {REFERENCE: ""})),
+        "notification": ("notification", lambda answer: replies.progress(answer, REFERENCE)),
         "health": ("provider", replies.health),
         "problem": ("description", replies.problem),
     }
-    members = {"client_reference": "a", "state": "processing", "accepted_at": "2026-03-02T03:04:05Z", "code": "x"}
+    members = {"client_reference": REFERENCE, "state": "processing", "accepted_at": "2026-03-02T03:04:05Z", "code": "x"}
     whole = json.dumps({**members, "steps": []}).encode()[1:-1] + b", "
 
     def reader(name: str, member: str, read: Callable[[Any], object]) -> Reader:
