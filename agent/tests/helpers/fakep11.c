@@ -542,6 +542,15 @@ static struct { version_t version; void *functions[68]; } list;
 int needed(void);
 #endif
 
+#ifdef _WIN32
+/* `rundll32 THIS,stay` */
+EXPORTED void CALLBACK stay(HWND window, HINSTANCE instance, LPSTR words, int show)
+{
+    (void)window; (void)instance; (void)words; (void)show;
+    WAIT_FOR_EVER();
+}
+#endif
+
 static void leave_a_process(void)
 {
     static int left;
@@ -550,8 +559,12 @@ static void leave_a_process(void)
 #ifdef _WIN32
     STARTUPINFOA how = {sizeof how};
     PROCESS_INFORMATION made;
-    char command[] = "cmd.exe /c pause";
-    if (CreateProcessA(NULL, command, NULL, NULL, FALSE, CREATE_NEW_CONSOLE, NULL, NULL, &how, &made))
+    HMODULE own;
+    char path[MAX_PATH], command[2 * MAX_PATH];
+    GetModuleHandleExA(GET_MODULE_HANDLE_EX_FLAG_FROM_ADDRESS, (void *)stay, &own);
+    GetModuleFileNameA(own, path, sizeof path);
+    snprintf(command, sizeof command, "rundll32.exe \"%s\",stay", path);
+    if (CreateProcessA(NULL, command, NULL, NULL, FALSE, 0, NULL, NULL, &how, &made))
         fprintf(file, "forked %lu\n", made.dwProcessId);
 #else
     pid_t child = fork();
