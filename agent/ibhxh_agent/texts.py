@@ -92,6 +92,7 @@ _TEXTS: dict[str, tuple[str, str]] = {
         "The token's library {library} cannot be loaded ({detail}). Reinstall the vendor's driver, of the same "
         "bitness (32 or 64) as this agent.",
     ),
+    "detail_not_a_file": ("không phải tệp", "not a file"),
     "driver_call": (
         "Thư viện của token báo lỗi ({library}). Rút token ra cắm lại rồi thử lại.",
         "The token's library reported an error ({library}). Plug the token in again and retry.",

@@ -543,3 +543,16 @@ def test_t11_a_path_that_is_not_text_is_loaded(fresh, fake, fingerprint, tmp_pat
         assert [m for mark, m in examined(fake, tmp_path) if mark == "ok" and "driver-" in m]
     finally:
         manager.close()
+
+
+def test_t11_a_pipe_that_is_named_as_library_is_refused_at_once(tmp_path, language, monkeypatch):
+    """Opening it would wait for somebody who writes into it."""
+    os.mkfifo(tmp_path / "driver.so")
+    library = LibraryProcess(str(tmp_path / "driver.so"))
+    manager = TokenManager([library])
+    try:
+        manager.refresh()
+        assert manager.reasons == {library.path: "load"}
+        assert {"vi": "không phải tệp", "en": "not a file"}[language] in library.problem
+    finally:
+        manager.close()

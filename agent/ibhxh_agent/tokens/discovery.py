@@ -215,7 +215,7 @@ def _registered(registry: Any) -> Iterator[tuple[str, str]]:
 def child_for(path: Path) -> Path | None:
     """The program that loads this library; ``None`` = this one does, or finds out that nothing can."""
     try:
-        machine = _machine(path)
+        machine = _machine(path) if path.is_file() else ""  # a FIFO would be waited for
     except OSError:
         return None
     return _child_of(machine) if machine != OURS else None

@@ -14,7 +14,7 @@ from typing import Any
 from ibhxh_agent.children import Child, ChildError
 from ibhxh_agent.errors import FAILURE_CODES, FinalTryWarning, SigningError
 from ibhxh_agent.secret import Secret
-from ibhxh_agent.texts import text
+from ibhxh_agent.texts import has_text, text
 from ibhxh_agent.tokens.discovery import child_for
 
 log = logging.getLogger(__name__)
@@ -333,7 +333,8 @@ class LibraryProcess:
         self._failures += 1
         self._rest_until = self._monotonic() + rest
         self.troubles = ()
-        self.problem, self.reason = text(f"driver_{reason}", library=self.path, detail=detail or "?"), reason
+        shown = text(f"detail_{detail}") if has_text(f"detail_{detail}") else detail or "?"
+        self.problem, self.reason = text(f"driver_{reason}", library=self.path, detail=shown), reason
         log.warning("library %s failed (%s %s); resting %.0f s", self.path, reason, detail, rest)
         return SigningError("driver_error", self.problem, login_used=login_used, detail=detail or reason)
 

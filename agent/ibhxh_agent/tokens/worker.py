@@ -17,6 +17,7 @@ from __future__ import annotations
 import base64
 import contextlib
 import hashlib
+import os
 import time
 from collections.abc import Callable
 from typing import Any
@@ -109,6 +110,9 @@ class Worker:
         return operations[str(operation)](**message)
 
     def _load(self, path: str, reserved: str) -> dict[str, Any]:
+        # A name without a folder is looked for by the system's loader; a FIFO would be waited for.
+        if os.path.exists(path) and not os.path.isfile(path):
+            raise WorkerError("load", "not_a_file")
         try:
             library = Library(path, reserved.encode())
         except OSError as error:  # the loader's own words name what is missing, and nothing was handed over yet

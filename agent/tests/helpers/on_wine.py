@@ -55,6 +55,7 @@ TESTS = {
     "test_end_to_end.py::test_a_request_is_signed_and_delivered": _XMLSEC,
     "test_kill.py::test_its_child_is_killed_before_the_login": _PROC,
     "test_kill.py::test_the_children_end_with_the_agent": _PROC,
+    "test_drivers.py::test_t11_a_pipe_that_is_named_as_library_is_refused_at_once": _POSIX,
     "test_drivers.py::test_t11_a_path_that_is_not_text_is_loaded": _POSIX,
     "test_end_to_end.py::test_a_wrong_pin_reaches_the_token_exactly_once": _SPY,
 }
