@@ -150,6 +150,8 @@ def test_the_life_of_codes_can_be_set(sandbox):
 
 def test_the_defaults_are_as_unkind_as_vss(start):
     assert start().control("settings") == {
+        "progress_of_many": True,
+        "progress_versions": True,
         "processing_seconds": 0,
         "ask_code_for_amend": False,
         "code_seconds": 86400,
