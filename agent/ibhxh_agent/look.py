@@ -64,13 +64,43 @@ def bold(root: tk.Misc, larger: int = 0) -> tkfont.Font:
     return made
 
 
+def area(root: tk.Misc) -> tuple[int, int, int, int]:
+    """Left, top, width and height, in pixels, of the screen that the mouse is on, on Windows without the taskbar.
+
+    Tk knows one screen only: Windows' first one, and elsewhere all of them together.
+    """
+    if sys.platform == "win32":
+        import ctypes
+        from ctypes import wintypes
+
+        class Information(ctypes.Structure):  # MONITORINFO, winuser.h
+            _fields_ = (
+                ("size", wintypes.DWORD),
+                ("whole", wintypes.RECT),
+                ("work", wintypes.RECT),
+                ("flags", wintypes.DWORD),
+            )
+
+        user32 = ctypes.WinDLL("user32")
+        user32.MonitorFromPoint.argtypes = [wintypes.POINT, wintypes.DWORD]
+        user32.MonitorFromPoint.restype = wintypes.HMONITOR
+        user32.GetMonitorInfoW.argtypes = [wintypes.HMONITOR, ctypes.c_void_p]
+        mouse, found = wintypes.POINT(), Information(ctypes.sizeof(Information))
+        user32.GetCursorPos(ctypes.byref(mouse))
+        # 1: the first screen where the mouse is on none.
+        if user32.GetMonitorInfoW(user32.MonitorFromPoint(mouse, 1), ctypes.byref(found)):
+            work = found.work
+            return work.left, work.top, work.right - work.left, work.bottom - work.top
+    return 0, 0, root.winfo_screenwidth(), root.winfo_screenheight()
+
+
 def centre(root: tk.Tk) -> None:
-    """In the upper middle of the screen."""
+    """In the upper middle of the screen that the mouse is on; what is too large begins at its corner."""
     root.update_idletasks()
-    width, height = root.winfo_reqwidth(), root.winfo_reqheight()
-    left = (root.winfo_screenwidth() - width) // 2
-    top = (root.winfo_screenheight() - height) // 3
-    root.geometry(f"+{max(left, 0)}+{max(top, 0)}")
+    left, top, width, height = area(root)
+    left += max((width - root.winfo_reqwidth()) // 2, 0)
+    top += max((height - root.winfo_reqheight()) // 3, 0)
+    root.geometry(f"+{left}+{top}")
 
 
 def button(bar: ttk.Frame, column: int, label: str, command: Callable[[], None]) -> ttk.Button:

@@ -53,7 +53,7 @@ def contact(item):
     return next(row.value for row in item.rows if row.label == "Người liên hệ")
 
 
-def test_500_dossiers_need_one_question_one_pin_and_one_login(hsm, first_certificate, box, leases, tmp_path):
+def test_500_dossiers_need_one_question_one_pin_and_one_login(hsm, first_certificate, box, leases):
     manager = TokenManager([LibraryProcess(softhsm.LIBRARY)])
     manager.refresh()
     person = Person(pins=[softhsm.PIN])
@@ -67,11 +67,21 @@ def test_500_dossiers_need_one_question_one_pin_and_one_login(hsm, first_certifi
     assert [contact(item) for item in question.items] == [f"Nguyễn Thị Hoa {number}" for number in range(500)]
     assert person.progress_seen == [(number, 500) for number in range(1, 501)]
     assert person.results == ["Đã ký 500, không ký 0."] and leases.held == set()
-    (tmp_path / "c.der").write_bytes(first_certificate.der)
     for number in (1, 250, 500):
         signed = base64.b64decode(box.deliveries[str(number)].document)
-        (tmp_path / "s.xml").write_bytes(signed)
         assert etree.fromstring(signed).findtext("NoiDung/NguoiLienHe") == f"Nguyễn Thị Hoa {number - 1}"
+
+
+def test_what_a_batch_signed_is_accepted_by_another_implementation(hsm, first_certificate, box, leases, tmp_path):
+    manager = TokenManager([LibraryProcess(softhsm.LIBRARY)])
+    manager.refresh()
+    signer = BatchSigner(manager, Person(pins=[softhsm.PIN]), box, leases, "https://odoo.example")
+    documents = [form(NguoiLienHe=f"Nguyễn Thị Hoa {number}") for number in range(3)]
+    signer.work(claimed(documents, first_certificate.fingerprint))
+    manager.close()
+    (tmp_path / "c.der").write_bytes(first_certificate.der)
+    for number in (1, 2, 3):
+        (tmp_path / "s.xml").write_bytes(base64.b64decode(box.deliveries[str(number)].document))
         command = ["xmlsec1", "--verify", "--pubkey-cert-der", "c.der", "s.xml"]
         subprocess.run(command, cwd=tmp_path, check=True, capture_output=True)
 

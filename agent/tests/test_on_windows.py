@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from ibhxh_agent import autostart, children, config, logs, protect, windows
+from ibhxh_agent import autostart, children, config, logs, look, protect, windows
 from ibhxh_agent.config import Folder, Settings
 from ibhxh_agent.secretstore import SecretStore
 from ibhxh_agent.tokens import devices
@@ -152,3 +152,8 @@ def test_w30_the_log_goes_on_while_windows_lets_nobody_rename_it(tmp_path):
     handler.close()
     content = "".join(file.read_text(encoding="utf-8") for file in tmp_path.iterdir())
     assert all(f"line {number} " in content for number in range(10)) and "the last" in content
+
+
+def test_w21_windows_tells_the_screen_with_the_mouse_without_its_taskbar():
+    left, top, width, height = look.area(None)
+    assert (left, top) == (0, 0) and width >= 320 and 200 <= height <= 10_000

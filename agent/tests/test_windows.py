@@ -35,6 +35,7 @@ from ibhxh_agent import (
     doorbell,
     instance,
     logs,
+    look,
     protect,
     selftest,
     windows,
@@ -544,3 +545,34 @@ def test_w30_the_log_goes_on_while_another_program_has_it_open(tmp_path, monkeyp
     content = "".join(file.read_text(encoding="utf-8") for file in sorted(tmp_path.iterdir()))
     assert all(f"line {number} " in content for number in range(10)) and "the last" in content
     assert len(list(tmp_path.iterdir())) == 2
+
+
+class Window:
+    """Remembers where it was put."""
+
+    def update_idletasks(self):
+        self.updated = True
+
+    def winfo_reqwidth(self):
+        return 400
+
+    def winfo_reqheight(self):
+        return 300
+
+    def geometry(self, place):
+        self.place = place
+
+
+@pytest.mark.parametrize(
+    ("area", "place"),
+    [
+        ((0, 0, 1366, 728), "+483+142"),
+        ((-1280, 200, 1280, 900), "+-840+400"),  # the mouse is on the screen at the left
+        ((1366, 0, 320, 240), "+1366+0"),
+    ],
+)
+def test_w21_a_window_comes_in_the_middle_of_the_screen_with_the_mouse(monkeypatch, area, place):
+    monkeypatch.setattr(look, "area", lambda _root: area)
+    window = Window()
+    look.centre(window)
+    assert window.place == place and window.updated

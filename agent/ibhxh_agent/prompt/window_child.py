@@ -128,7 +128,8 @@ class PinWindow:
     def _stretch(self, shown: tk.Text) -> None:
         """As many lines as it has, or as the screen has left."""
         self.root.update_idletasks()
-        left = self.root.winfo_screenheight() - _AROUND - self.root.winfo_reqheight()
+        _left, _top, _width, height = look.area(self.root)
+        left = height - _AROUND - self.root.winfo_reqheight()
         most = max(_LEAST_LINES, 1 + left // self._bold.metrics("linespace"))
         shown.configure(height=min(_lines(shown), most))
 

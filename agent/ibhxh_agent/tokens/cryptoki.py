@@ -13,7 +13,7 @@ import contextlib
 import ctypes
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 _ULONG = ctypes.c_ulong
@@ -215,12 +215,12 @@ class Library:
         functions = ctypes.POINTER(_FunctionList)()
         get_list = self._library.C_GetFunctionList
         get_list.argtypes, get_list.restype = [_POINTER], _ULONG
-        _check(get_list(ctypes.byref(functions)))
+        _check(_ending(get_list)(ctypes.byref(functions)))
         if not functions:
             raise NonsenseError("no functions")
         table = functions.contents.functions
         self._functions = {
-            name: ctypes.CFUNCTYPE(_ULONG, *types)(table[place]) for name, (place, types) in _FUNCTIONS.items()
+            name: _ending(ctypes.CFUNCTYPE(_ULONG, *types)(table[place])) for name, (place, types) in _FUNCTIONS.items()
         }
         self._initialize(reserved)
 
@@ -380,6 +380,21 @@ def _loaded(path: str) -> ctypes.CDLL:
     kernel.SetDllDirectoryW.argtypes = [ctypes.c_wchar_p]
     kernel.SetDllDirectoryW(None)  # PyInstaller's bootloader sets it to the program's own folder
     return ctypes.CDLL(os.path.abspath(path), winmode=_LOAD_WITH_ALTERED_SEARCH_PATH)
+
+
+def _ending(function: Callable[..., int]) -> Callable[..., int]:
+    """A function of the library with whose crash this process ends, as it does elsewhere.
+
+    Windows makes an exception of it, after which nothing in this process can be trusted.
+    """
+
+    def call(*arguments: Any) -> int:
+        try:
+            return function(*arguments)
+        except OSError:
+            os._exit(1)
+
+    return call
 
 
 def _check(answer: int) -> None:

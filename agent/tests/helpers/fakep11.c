@@ -418,6 +418,7 @@ static int is_there(ulong_t object)
 {
     static byte buffer[65536];
     if (object == FIRST) return strcmp(of_slot(current, "first_cert", "none"), "none") != 0;
+    if (object == CERTIFICATE && !file_bytes(buffer, sizeof buffer, of_slot(current, "cert", ""), 0)) return 0;
     if (object == CERTIFICATE) return logged_in || strcmp(of_slot(current, "search", "ok"), "hidden");
     if (object == PRIVATE_KEY) return logged_in && atoi(of_slot(current, "private_key", "1"));
     if (object == PUBLIC_KEY) return atoi(of_slot(current, "public_key", "0"));

@@ -22,6 +22,8 @@ _PROC = "looks for children in /proc; integration/tests/windows looks for them f
 _INHERITED = "Windows hands no descriptor to a child; --pin-stdin is for it (W25)"
 _PIPE = "on Wine 8 an empty message in a named pipe never arrives, and the reader waits for ever"
 _TLS = "Wine's crypt32 accepts a certificate whose issuer is unknown: C14 of docs/windows-checklist.md"
+_SCRIPT = "has a shell script stand in for the child for other machines, and changes the head of an ELF library"
+_ASKS = "Windows can always show a window, so there is always a way to ask"
 _ONE = "needs two certificates on one token; the model library has one"
 
 #: Files that are not collected.
@@ -32,12 +34,16 @@ FILES = {
 }
 #: Tests, by file and name, without parameters where all of them are meant.
 TESTS = {
+    "test_batch.py::test_what_a_batch_signed_is_accepted_by_another_implementation": _XMLSEC,
     "test_activation.py::test_nonsense_is_no_message_and_ends_nothing[]": _PIPE,
     "test_client.py::test_an_untrusted_tls_certificate_is_refused_in_words": _TLS,
     "test_discovery.py::test_a_pipe_that_is_named_like_a_library_is_not_waited_for": _POSIX,
     "test_discovery.py::test_linux_modules_registered_with_p11_kit_are_found": _POSIX,
     "test_discovery.py::test_t11_a_module_of_p11_kit_without_a_folder_is_in_the_one_for_modules": _POSIX,
     "test_discovery.py::test_a_folder_or_file_of_the_user_is_looked_at_once": _COMPILER,
+    "test_discovery.py::test_a_driver_for_another_machine_is_loaded_by_its_own_child": _SCRIPT,
+    "test_discovery.py::test_a_library_of_the_program_s_own_machine_goes_before_its_twin": _SCRIPT,
+    "test_doctor.py::test_without_any_way_to_ask_it_says_so": _ASKS,
     "test_system.py::test_the_way_fits_the_system": _POSIX,
     "test_system.py::test_the_tray_shows_the_state_and_offers_what_the_program_does": _ICON,
     "test_system.py::test_w3_a_long_sentence_fits_the_tip_of_a_windows_icon": _ICON,

@@ -50,7 +50,11 @@ class SoftHsm:
 
     def __post_init__(self) -> None:
         (self.folder / "tokens").mkdir(parents=True)
-        self.config.write_text(f"directories.tokendir = {self.folder}/tokens\nlog.level = ERROR\n", encoding="utf-8")
+        # The model library would have a token of its own.
+        begin = (
+            "slots 0" if sys.platform == "win32" else f"directories.tokendir = {self.folder}/tokens\nlog.level = ERROR"
+        )
+        self.config.write_text(begin + "\n", encoding="utf-8")
 
     @property
     def config(self) -> Path:
@@ -102,7 +106,7 @@ class SoftHsm:
         from cryptography.hazmat.primitives.asymmetric import rsa
 
         slot = 7 + len(self.labels)
-        settings = {"label_hex": label.encode().hex(), "pin": pin, "serial": f"SOFT{slot:04}"}
+        settings = {"label_hex": label.encode().ljust(32).hex(), "pin": pin, "serial": f"SOFT{slot:04}"}
         settings["always_auth"] = str(int(attributes.get("always_authenticate", False)))
         for private, der in entries:
             assert "cert" not in settings, "one certificate at most"
