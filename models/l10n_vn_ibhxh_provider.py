@@ -401,9 +401,9 @@ class L10n_Vn_IbhxhProvider(models.Model):
         cause = note.__cause__
         hours = SINGLY_HOURS_FAILED if cause else SINGLY_HOURS
         unexpected = cause if cause and not isinstance(cause, gateways.GatewayError) else None
-        _logger.info(
-            "I-VAN %s is asked one by one for %s hours: %s", self.code, hours, cause or note, exc_info=unexpected
-        )
+        level = logging.ERROR if unexpected else logging.INFO
+        what = "I-VAN %s is asked one by one for %s hours: %s"
+        _logger.log(level, what, self.code, hours, cause or note, exc_info=unexpected)
         for key in (self.id, f"{self.id} lane"):
             run.pop(key)
         self._note(singly_until=fields.Datetime.now() + timedelta(hours=hours))

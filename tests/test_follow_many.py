@@ -163,7 +163,12 @@ class TestFollowMany(FollowManyCase):
                 self.assertEqual(self.provider.singly_until, fields.Datetime.now() + timedelta(hours=1))
         with patch.object(type(self.gateway), "progress_of", side_effect=TypeError("ours")):
             self.provider.singly_until = False
-            self.assertEqual(self.look(), [])
+            self.registrations.poll_at = fields.Datetime.now()
+            self.office.asked.clear()
+            with mute_logger(FOLLOWING), self.assertLogs(PROVIDER, "ERROR") as logs:
+                self._follow()
+            self.assertIn("TypeError", logs.output[0])
+            self.assertEqual(self.office.calls(), [])
         self.assertTrue(self.provider.singly_until)
 
     def test_j_no_time_is_left_after_the_question_failed(self):
