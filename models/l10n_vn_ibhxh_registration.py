@@ -195,7 +195,7 @@ class L10n_Vn_IbhxhRegistration(models.Model):
         readonly=True,
         copy=False,
         export_string_translation=False,
-        help="What the gateway calls its last answer, which it need not repeat then.",
+        help="Version of the gateway's last answer. As long as it is current, the gateway sends nothing again.",
     )
     answer_due_at = fields.Datetime(
         string="VSS answers until", readonly=True, copy=False, help="Counted in working days of the company's calendar."
