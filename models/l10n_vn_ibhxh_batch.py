@@ -338,6 +338,7 @@ class L10n_Vn_IbhxhBatch(models.Model):
     def action_open_registrations(self):
         """Open the registrations of this batch."""
         self.ensure_one()
+        self.check_access("read")
         action = self.env["ir.actions.act_window"]._for_xml_id("l10n_vn_ibhxh.l10n_vn_ibhxh_registration_action")
         return {**action, "domain": [("batch_line_ids.batch_id", "=", self.id)], "context": {}}
 
