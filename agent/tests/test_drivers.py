@@ -208,8 +208,9 @@ def test_t4_a_token_more_between_the_two_questions_is_no_trouble(fresh, fake, fi
 # --- T5: tokens that are listed late ---
 
 
-def test_t5_tokens_that_are_listed_late_sign_in_quick_succession(fresh, fake, fingerprint, tmp_path):
-    fake.behave(late="300")
+@pytest.mark.parametrize("what", ["late", "late_info"])
+def test_t5_tokens_that_are_listed_late_sign_in_quick_succession(fresh, fake, fingerprint, what, tmp_path):
+    fake.behave(**{what: "300"})
     fresh.refresh()
     for _ in range(3):
         assert len(sign(fresh, fingerprint)) == 256

@@ -19,7 +19,7 @@ import contextlib
 import hashlib
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from ibhxh_agent.children import ParentPipe
@@ -126,18 +126,26 @@ class Worker:
             raise WorkerError("driver_error", "not loaded")
         return self._library
 
-    def _slots(self, enough: Callable[[list[int]], bool]) -> list[int]:
-        """The slots with a token; drivers that list them late are given some time after they were loaded."""
+    def _settling(self) -> Iterator[None]:
+        """Once, and again and again in the first seconds after the library was loaded: some list tokens late."""
         while True:
             late = time.monotonic() - self._loaded_at > _SETTLE
-            slots = self._loaded.slots()
-            if late or enough(slots):
-                return slots
+            yield
+            if late:
+                return
             time.sleep(0.05)
 
     def _tokens(self, expected: int) -> dict[str, Any]:
+        answer: dict[str, Any] = {}
+        for _ in self._settling():
+            answer = self._listed()
+            if len(answer["tokens"]) >= expected:
+                break
+        return answer
+
+    def _listed(self) -> dict[str, Any]:
         found, troubles = [], []
-        for slot in self._slots(lambda slots: len(slots) >= expected):
+        for slot in self._loaded.slots():
             try:
                 token = self._loaded.token(slot)
             except (CryptokiError, NonsenseError) as error:
@@ -159,10 +167,16 @@ class Worker:
         return {"tokens": found, "troubles": troubles}
 
     def _token(self, slot: int, serial: str, label: str) -> TokenInfo:
-        if slot in self._slots(lambda slots: slot in slots):
-            token = self._loaded.token(slot)
-            if token.serial == serial and token.label == label:
-                return token
+        for _ in self._settling():
+            if slot in self._loaded.slots():
+                try:
+                    token = self._loaded.token(slot)
+                except CryptokiError as error:
+                    if not _is_gone(error):
+                        raise
+                else:
+                    if token.serial == serial and token.label == label:
+                        return token
         raise WorkerError("token_removed", "another or no token in the slot")
 
     def _certificates(self, slot: int, serial: str, label: str) -> dict[str, Any]:
@@ -214,7 +228,7 @@ class Worker:
         return {"login_each": self._pin_per_signature is not None}
 
     def _usable_mechanisms(self, slot: int) -> list[int]:
-        """Ours, the listed ones first: some tokens list what they refuse, and refuse nothing that they do not list.
+        """Ours, the listed ones first: some tokens refuse what they list, so the other one is tried next.
 
         :raises WorkerError: the token lists mechanisms, and neither is among them
         """

@@ -19,7 +19,8 @@
  *   no_flags HEX                                                   flags of the token that it does not have
  *   init locking | plain | already | reserved | wait               wants CKF_OS_LOCKING_OK, no arguments, NSS' parameters;
  *                          says it was initialised before; takes until this changes
- *   late MS                                                        lists no token for so long after C_Initialize
+ *   late MS   late_info MS                                         lists no token for so long after C_Initialize, or lists
+ *                          it and says that it is not there
  *   grows 1                                                        one token more at the second C_GetSlotList
  *   forks 1                                                        leaves a process behind when it is loaded: "forked PID"
  *   slot_info|token_info|open|search|value error | …              what fails, of one slot with NAME.8
@@ -342,6 +343,7 @@ static ulong_t get_token_info(ulong_t slot, token_info_t *info)
     ulong_t result = behave_at(slot, "token_info");
     if (result) return result;
     if (pulled || !atoi(of_slot(slot, "present", "1"))) return TOKEN_NOT_PRESENT;
+    if (MILLISECONDS() - initialized_at < atof(setting("late_info", "0"))) return TOKEN_NOT_PRESENT;
     memset(info, 0, sizeof *info);
     pad(info->label, 32, of_slot(slot, "label", "Fake token")); pad(info->manufacturer, 32, "Tests"); pad(info->model, 16, "F1");
     for (i = 0; i < strlen(hex) / 2; i++) { unsigned value; sscanf(hex + 2 * i, "%2x", &value); info->label[i] = value; }
