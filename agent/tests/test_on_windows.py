@@ -8,11 +8,18 @@ import shutil
 import sys
 import winreg
 from pathlib import Path
+from types import SimpleNamespace
 
+import pki
 import pytest
+from forms import form
 
-from ibhxh_agent import autostart, children, config, logs, look, protect, windows
+from ibhxh_agent import autostart, children, config, document, logs, look, protect, windows
+from ibhxh_agent.certificate import TokenCertificate
 from ibhxh_agent.config import Folder, Settings
+from ibhxh_agent.prompt import window_child
+from ibhxh_agent.prompt.base import Item, Question
+from ibhxh_agent.prompt.wire import question_message
 from ibhxh_agent.secretstore import SecretStore
 from ibhxh_agent.tokens import devices
 from ibhxh_agent.tokens.discovery import Places, find_libraries
@@ -157,3 +164,17 @@ def test_w30_the_log_goes_on_while_windows_lets_nobody_rename_it(tmp_path):
 def test_w21_windows_tells_the_screen_with_the_mouse_without_its_taskbar():
     left, top, width, height = look.area(None)
     assert (left, top) == (0, 0) and width >= 320 and 200 <= height <= 10_000
+
+
+def test_w21_the_pin_window_is_in_the_middle_of_the_screen():
+    certificate = TokenCertificate.from_der(pki.certificate(pki.key(0)))
+    item = Item("04", document.read(form()).rows(), "Trần Văn Kế")
+    asked = question_message(
+        Question("https://odoo.example", certificate, "Kế toán", [item]), language="vi", opened=False
+    )
+    shown = window_child.PinWindow(SimpleNamespace(poll=lambda: None), asked)
+    shown.root.update()
+    left, _top, width, _height = look.area(shown.root)
+    middle = shown.root.winfo_rootx() + shown.root.winfo_width() // 2
+    shown.root.destroy()
+    assert abs(middle - (left + width // 2)) < 40

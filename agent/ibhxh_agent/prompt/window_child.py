@@ -273,9 +273,9 @@ class PinWindow:
 
     def _show_in_front(self) -> None:
         """Above other windows, but without the keyboard: that stays where the person types."""
-        look.centre(self.root)
         self.root.attributes("-topmost", True)
         self.root.lift()
+        look.centre(self.root)  # last: Windows makes the window again when it becomes the topmost one
         if self._question["opened"]:
             self._to_pin()
 
