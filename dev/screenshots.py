@@ -1,16 +1,14 @@
 """`./run screenshots`: the pictures of README, docs/ and the Apps page, taken of the running demo by a real browser.
 
 The people of the demo (dev/demo) go through the user guide's five steps, once in Vietnamese, once in English. Pictures
-are reduced to 256 colours, which keeps the repository small.
+are reduced to 256 colours, which keeps the repository small. `./run screenshots windows` takes over those that the last
+`./run test windows` made.
 """
 
 from __future__ import annotations
 
-import io
 from datetime import datetime, timedelta, timezone
-from pathlib import Path
 
-from PIL import Image
 from playwright.sync_api import Locator, Page, ViewportSize
 
 from .console import Problem, say
@@ -23,6 +21,7 @@ from .demo.registering import MODEL, PHONE, Clerk
 from .demo.transcript import Transcript
 from .odoo import ADMIN_LOGIN
 from .paths import ROOT
+from .pictures import PICTURES, keep, take_over_windows
 from integration.browser import Browser
 from integration.companies import tax_code
 from integration.odoo_browser import HR_APP, WIZARD_TITLE, OdooPage
@@ -30,7 +29,6 @@ from integration.phone_case import SERVICE, add_account, make_service
 from integration.stack import CLERK, HOLDER, MAILBOX
 from integration.waiting import until
 
-PICTURES = ROOT / "docs" / "img"
 APPS_PAGE = ROOT / "static" / "description"
 FOR_APPS_PAGE = ("wizard", "code", "overview")
 """English pictures that the Apps page shows too; Odoo serves it from static/ alone."""
@@ -79,8 +77,13 @@ def run(arguments: list[str]) -> int:
 
     :return: 0; what goes wrong is raised
     """
+    if arguments == ["windows"]:
+        take_over_windows()
+        return 0
     if arguments:
-        raise Problem("./run screenshots takes no arguments.", "./run screenshots")
+        raise Problem(
+            f"There are no pictures {' '.join(arguments)!r}.", "./run screenshots, or ./run screenshots windows"
+        )
     with running(_companies()) as demo, Browser() as browser:
         setup_scene.prepare(demo, Transcript())
         # The mailbox shows what a picture is about, and nothing else.
@@ -168,7 +171,7 @@ class _Studio:
         if self.language == "en" and name in FOR_APPS_PAGE:
             files.append(APPS_PAGE / f"{name}.png")
         for file in files:
-            _store(data, file)
+            keep(data, file)
             say(f"  {file.relative_to(ROOT)}")
 
     def _pair(self) -> None:
@@ -339,10 +342,3 @@ class _Studio:
         odoo.page.locator("[name=l10n_vn_ibhxh_mail_sender_domains]").wait_for()
         self._save(odoo.page, "settings", height=1100)
         odoo.page.context.close()
-
-
-def _store(data: bytes, file: Path) -> None:
-    """Keep a PNG with 256 colours."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    with Image.open(io.BytesIO(data)) as image:
-        image.convert("RGB").quantize(256, dither=Image.Dither.NONE).save(file, optimize=True)

@@ -279,6 +279,12 @@ class Stack:
         """Let Odoo look up companies nowhere, instead of at its own service."""
         self.set_parameter("iap.partner_autocomplete.endpoint", NOWHERE)
 
+    def install_language(self, code: str) -> None:
+        """Let users choose this language, such as vi_VN."""
+        language = self.admin.call("res.lang", "search", [["code", "=", code]], context={"active_test": False})
+        wizard = self.admin.create("base.language.install", lang_ids=[[6, 0, language]])
+        self.admin.press("base.language.install", wizard, "lang_install")
+
     def add_mail_domain(self) -> None:
         """The company's mail domain, whose mail server says who sent a mail."""
         self.admin.create("mail.alias.domain", name=MAIL_DOMAIN)

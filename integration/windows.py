@@ -3,27 +3,41 @@
     with WindowsComputer(folder) as pc:
         done = pc.run(pc.python, "-m", "ibhxh_agent", "doctor")       # a Windows program, to its end
         program = pc.start(pc.exe, "start")                          # one that goes on: an ordinary Popen
+        box = pc.await_window("ibhxh-agent")                         # where a window is, by its title
         pc.press("Alt+k"); pc.type("7319")                           # keys, into the window that has the keyboard
+        pc.picture(box)
 
 What of Windows is not there is named in docs/windows-checklist.md.
 """
 
 from __future__ import annotations
 
+import json
+import os
+import pwd
 import subprocess
-from collections.abc import Mapping
-from contextlib import ExitStack
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
-from PIL import ImageGrab
+from cryptography.hazmat.primitives.asymmetric import rsa
+from PIL import Image, ImageGrab
 
 from dev.paths import PYTHON, ROOT
 from dev.screen import LAPTOP, virtual_screen
 from dev.setup import windows
+from integration.ca import CertificateAuthority
+from integration.waiting import until
 
+EYES = ROOT / "integration" / "windows_eyes.py"
 LIBRARIES = ROOT / "agent" / "tests" / "helpers" / "windows_libraries.py"
+
+PIN = "Pin-7319"
+"""Of every :class:`WindowsToken`."""
+Box = tuple[int, int, int, int]
+"""Left, top, right and bottom, in pixels of the screen."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +59,7 @@ class WindowsComputer:
         self.folder = folder
         self.environment: dict[str, str] = {}
         self._exit = ExitStack()
+        self._eyes: subprocess.Popen[str] | None = None
 
     def __enter__(self) -> WindowsComputer:
         windows.install()
@@ -64,12 +79,18 @@ class WindowsComputer:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._close_eyes()
         self._exit.close()
 
     @property
     def python(self) -> str:
         """CPython for Windows."""
         return str(windows.WINDOWS_PYTHON)
+
+    @property
+    def local(self) -> Path:
+        """%LOCALAPPDATA%."""
+        return windows.PREFIX / "drive_c" / "users" / pwd.getpwuid(os.getuid()).pw_name / "AppData" / "Local"
 
     @property
     def system_folder(self) -> Path:
@@ -116,12 +137,14 @@ class WindowsComputer:
         )
         return Ended(done.returncode, done.stdout.decode("utf-8", "replace"))
 
-    def start(self, *command: str, variables: Mapping[str, str] | None = None) -> subprocess.Popen[bytes]:
+    def start(
+        self, *command: str, cwd: Path | None = None, variables: Mapping[str, str] | None = None
+    ) -> subprocess.Popen[bytes]:
         """Start a Windows program that goes on."""
         return subprocess.Popen(
             ["wine", *command],
             env={**self.environment, **(variables or {})},
-            cwd=self.folder,
+            cwd=cwd or self.folder,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -138,10 +161,6 @@ class WindowsComputer:
         done = subprocess.run(["xdotool", *command], env=self.environment, capture_output=True, text=True, check=False)
         return done.stdout.strip()
 
-    def windows(self, title: str) -> list[str]:
-        """X's numbers of the visible windows with this in their title."""
-        return self._xdotool("search", "--onlyvisible", "--name", title).split()
-
     def type(self, text: str) -> None:
         """Type into what has the keyboard."""
         self._xdotool("type", "--delay", "30", text)
@@ -154,6 +173,100 @@ class WindowsComputer:
         """Click there on the screen."""
         self._xdotool("mousemove", str(x), str(y), "click", "1")
 
-    def picture(self, target: Path) -> None:
-        """Take a picture of the screen."""
-        ImageGrab.grab(xdisplay=self.environment["DISPLAY"]).save(target)
+    def click_on(self, box: Box) -> None:
+        """Put a window in front: by its edge, where nothing is. Its title would begin to be moved."""
+        self.click(box[0] + 14, box[3] - 14)
+
+    # -- eyes --------------------------------------------------------------------------------------------------------
+
+    @contextmanager
+    def taskbar(self) -> Iterator[None]:
+        """Meanwhile, programs that start have title bars, a taskbar, and icons and notifications beside the clock.
+
+        Not for keys with Alt: in a window with a title bar Wine then waits for an entry of its menu.
+        """
+        key = r"HKCU\Software\Wine\Explorer"
+        self.run("reg", "add", key, "/v", "Desktop", "/d", "shell", "/f")
+        self._close_eyes()  # they see the desktop that they were started on
+        try:
+            yield
+        finally:
+            self.run("reg", "delete", key, "/v", "Desktop", "/f")
+            self._close_eyes()
+
+    def _close_eyes(self) -> None:
+        if self._eyes is not None:
+            self._eyes.kill()
+            self._eyes.communicate()
+            self._eyes = None
+
+    def window(self, title: str = "", kind: str = "") -> Box | None:
+        """Where a visible window is, if there is one.
+
+        :param title: a part of its title
+        :param kind: instead, the name of its class
+        """
+        if self._eyes is None or self._eyes.poll() is not None:
+            self._eyes = subprocess.Popen(
+                ["wine", self.python, self.path(EYES)],
+                env=self.environment,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                text=True,
+            )
+        assert self._eyes.stdin is not None and self._eyes.stdout is not None
+        self._eyes.stdin.write(json.dumps({"title": title, "class": kind}) + "\n")
+        self._eyes.stdin.flush()
+        found = json.loads(self._eyes.stdout.readline())
+        return (found[0], found[1], found[2], found[3]) if found else None
+
+    def await_window(self, title: str = "", kind: str = "", seconds: float = 180) -> Box:
+        """Wait for a window; where it is."""
+        return until(f"the window {title or kind}", lambda: self.window(title, kind), seconds)
+
+    def await_no_window(self, title: str, seconds: float = 180) -> None:
+        """Wait until a window is gone."""
+        until(f"the end of the window {title}", lambda: self.window(title) is None, seconds)
+
+    def picture(self, box: Box | None = None) -> Image.Image:
+        """The screen, or a part of it."""
+        return ImageGrab.grab(bbox=box, xdisplay=self.environment["DISPLAY"])
+
+
+class WindowsToken:
+    """A token of the tests' PKCS#11 library, with the structures of Windows: one certificate of one company."""
+
+    def __init__(self, folder: Path, pc: WindowsComputer, tax_code: str, name: str) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+        self.certificate = CertificateAuthority().issue(key.public_key(), tax_code=tax_code, name=name)
+        (folder / "certificate.der").write_bytes(self.certificate)
+        self.log = folder / "logins.log"
+        self.log.touch()
+        numbers = key.private_numbers()
+        settings = {
+            "cert": pc.path(folder / "certificate.der"),
+            "n": f"{numbers.public_numbers.n:x}",
+            "d": f"{numbers.d:x}",
+            "pin": PIN,
+            "log": pc.path(self.log),
+        }
+        config = folder / "fakep11.conf"
+        config.write_text("".join(f"{name} {value}\n" for name, value in settings.items()), encoding="utf-8")
+        self.environment = {"FAKEP11": pc.path(config)}
+
+    def logins(self) -> list[str]:
+        """One line for each C_Login."""
+        return [line for line in self.log.read_text(encoding="utf-8").splitlines() if line.startswith("login")]
+
+
+@dataclass(frozen=True)
+class Releases:
+    """Two versions that know the key of these tests, and what the makers publish beside the newer one's installer."""
+
+    older: Path
+    older_version: str
+    newer: Path
+    newer_version: str
+    document: str

@@ -1,11 +1,9 @@
-"""Try an installer on Windows, or under Wine: ``python packaging/trial.py INSTALLER [PICTURES]``, with Windows' Python.
+"""Try an installer on Windows, or under Wine: ``python packaging/trial.py INSTALLER``, with Windows' Python.
 
-Installs silently, opens a pairing link as a browser does, agrees with the keyboard, signs, lets the agent crash,
-upgrades over the running program and removes all of it, and looks each time at what is there. It uses the account's own
-settings folder and registry, so it refuses to start where the program is installed already. What was measured is
-printed as JSON.
-
-PICTURES: a file is made there whenever the screen is worth a picture, for who takes it from outside.
+Installs silently, opens a pairing link as a browser does, agrees with the keyboard, signs, lets the agent crash, then
+the whole program, upgrades over the running one and removes all of it, and looks each time at what is there. It uses
+the account's own settings folder and registry, so it refuses to start where the program is installed already. What was
+measured is printed as JSON.
 """
 
 from __future__ import annotations
@@ -98,6 +96,13 @@ def processes() -> dict[int, int]:
     return found
 
 
+def first_process() -> int:
+    """The one that started the others."""
+    running = processes()
+    (first,) = [one for one, parent in running.items() if parent not in running]
+    return first
+
+
 def memory(process: int) -> float:
     """Its working set, in MiB."""
     handle = kernel32.OpenProcess(_QUERY, False, process)
@@ -123,7 +128,7 @@ def value(key: str, name: str) -> Any:
         return None
 
 
-def until(condition: Callable[[], Any], what: str, seconds: float = 120) -> Any:
+def until(condition: Callable[[], Any], what: str, seconds: float = 300) -> Any:
     """Look again and again, as no other program tells that it is done."""
     limit = time.monotonic() + seconds
     while not (found := condition()):
@@ -163,36 +168,26 @@ def plug_in(folder: Folder) -> FakeLibrary:
     return token
 
 
-def sign(odoo: FakeOdoo, token: FakeLibrary, picture: Callable[[str], None]) -> None:
+def sign(odoo: FakeOdoo, token: FakeLibrary) -> None:
     """A request comes; its window is answered by keyboard alone."""
     waiting = odoo.add(form(), hashlib.sha256(token.certificate).hexdigest())
     window = until(lambda: user32.FindWindowW(None, text("ask_title")), "the PIN window did not come")
-    picture("notification")
 
     def answer() -> bool:
         user32.SetForegroundWindow(window)
         alt("M")
         for digit in PIN:
             press(ord(digit))
-        if not waiting.deliveries and user32.FindWindowW(None, text("ask_title")):
-            picture("pin")
         press(_RETURN_KEY)
         time.sleep(2.5)  # deaf until the keys rest
         return waiting.state == "signed"
 
     until(answer, "the PIN window did nothing")
-    picture("signed")
     assert len(token.logins) == 1, token.logins
 
 
-def main(installer: Path, pictures: Path | None) -> int:
+def main(installer: Path) -> int:
     """Do all of it; 0, or what is wrong is raised."""
-
-    def picture(name: str) -> None:
-        if pictures is not None:
-            (pictures / name).touch()
-            until(lambda: not (pictures / name).exists(), f"nobody took the picture {name}")
-
     assert not HOME.exists() and value(APPS, "DisplayName") is None, "the program is installed already"
     folder, odoo = Folder(), FakeOdoo(poll_after=1).start()
     token = plug_in(folder)
@@ -210,7 +205,6 @@ def main(installer: Path, pictures: Path | None) -> int:
     link = f"ibhxh-agent://pair?server={quote(odoo.url, safe='')}&database={odoo.database}&code={odoo.code}"
     open_link(link)
     window = until(lambda: user32.FindWindowW(None, text("panel_title")), "the link's question did not come")
-    picture("link")
 
     def agree() -> bool:
         user32.SetForegroundWindow(window)
@@ -219,37 +213,44 @@ def main(installer: Path, pictures: Path | None) -> int:
         return "pair" in odoo.paths()
 
     until(agree, "the question's button did nothing")
-    odoo.wait_for(lambda: "heartbeat" in odoo.paths(), 120)
+    odoo.wait_for(lambda: "heartbeat" in odoo.paths(), 300)
     measured["seconds from double click to paired"] = round(time.monotonic() - started, 1)
     paired = folder.paired()
     assert paired.server == odoo.url and SecretStore(folder).get(paired.agent) == odoo.key
     assert not (folder.path / "secrets.json").exists()
-    picture("paired")
     user32.PostMessageW(wintypes.HWND(window), 0x10, 0, 0)  # WM_CLOSE
     until(lambda: not user32.FindWindowW(None, text("panel_title")), "the window stays")
     print("paired by the link", flush=True)
 
-    sign(odoo, token, picture)
+    sign(odoo, token)
     print("signed with the PIN that was typed into the window", flush=True)
 
     time.sleep(5)
     running = processes()
     measured["MiB at rest"] = sorted((memory(one) for one in running), reverse=True)
-    (program,) = [one for one, parent in running.items() if parent not in running]
+    program = first_process()
     agent = next(one for one, parent in running.items() if parent == program)
     end(agent)
     until(lambda: agent not in processes() and len(processes()) >= 2, "the agent was not started again")
     beats = odoo.paths().count("heartbeat")
-    odoo.wait_for(lambda: odoo.paths().count("heartbeat") > beats, 120)
+    odoo.wait_for(lambda: odoo.paths().count("heartbeat") > beats, 300)
     assert program in processes()
-    print("started again after a crash", flush=True)
+    print("the agent: started again after a crash", flush=True)
+
+    before = processes().keys()
+    end(program)
+    until(lambda: not before & processes().keys() and len(processes()) >= 2, "the program was not started again")
+    beats = odoo.paths().count("heartbeat")
+    odoo.wait_for(lambda: odoo.paths().count("heartbeat") > beats, 300)
+    program = first_process()
+    print("the program with the icon: started again after a crash", flush=True)
 
     with winreg.OpenKey(winreg.HKEY_CURRENT_USER, RUN, 0, winreg.KEY_SET_VALUE) as key:
         winreg.DeleteValue(key, "ibhxh-agent")  # the person does not want it at login
     subprocess.run([installer, "/S"], check=True, timeout=600)
     assert program not in processes() and value(RUN, "ibhxh-agent") is None and folder.paired() == paired
     beats = odoo.paths().count("heartbeat")
-    odoo.wait_for(lambda: odoo.paths().count("heartbeat") > beats, 120)
+    odoo.wait_for(lambda: odoo.paths().count("heartbeat") > beats, 300)
     left = [path.name for path in PROGRAMS.iterdir()]
     assert left == ["ibhxh-agent"], left
     print("upgraded over the running program, still paired", flush=True)
@@ -267,6 +268,6 @@ def main(installer: Path, pictures: Path | None) -> int:
 
 
 if __name__ == "__main__":
-    if len(sys.argv) not in (2, 3):
+    if len(sys.argv) != 2:
         raise SystemExit(__doc__)
-    sys.exit(main(Path(sys.argv[1]), Path(sys.argv[2]) if len(sys.argv) == 3 else None))
+    sys.exit(main(Path(sys.argv[1])))

@@ -6,7 +6,6 @@ from .demo import SENDER_DOMAINS, Demo
 from .transcript import Transcript, expect
 from integration.mail_bridge import NAME as MAIL_SERVER
 from integration.mail_bridge import SANDBOX_ADDRESS
-from integration.odoo_web import Person
 from integration.stack import CLERK, HOLDER, MAILBOX, USERS, VSS_DOMAIN
 
 PORTAL = "l10n_vn_ibhxh.provider_portal"
@@ -22,7 +21,7 @@ def prepare(demo: Demo, transcript: Transcript) -> None:
         transcript.saw(f"{stack.url}, database with the addon installed, logged in as {admin.name}")
     with transcript.step("Vietnamese is installed; nothing is looked up outside this machine"):
         stack.stay_inside()
-        _language(admin)
+        stack.install_language("vi_VN")
         transcript.saw("vi_VN")
     with transcript.step("Companies and people: a payroll clerk who registers, a director who holds the tokens"):
         _companies(demo)
@@ -41,12 +40,6 @@ def prepare(demo: Demo, transcript: Transcript) -> None:
         answer = admin.press("l10n_vn_ibhxh.provider", stack.provider, "action_check")
         expect(answer["params"]["type"] == "success", f"the gateway's health, not: {answer['params']['message']}")
         transcript.saw(f"{stack.sandbox_url}/ivan/v1: {answer['params']['message']}")
-
-
-def _language(admin: Person) -> None:
-    language = admin.call("res.lang", "search", [["code", "=", "vi_VN"]], context={"active_test": False})
-    wizard = admin.create("base.language.install", lang_ids=[[6, 0, language]])
-    admin.press("base.language.install", wizard, "lang_install")
 
 
 def _companies(demo: Demo) -> None:

@@ -41,7 +41,7 @@ TAGS = ("--platform", "win_amd64", "--python-version", "3.13", "--implementation
 PACKAGES = {
     "wine": "runs Windows programs",
     "wine64": "its 64-bit half",
-    "fonts-wine": "the letters of its windows, and the symbols of their title bars",
+    "fonts-wine": "the symbols of title bars",
     "gcc-mingw-w64-x86-64": "builds the PKCS#11 library of the tests for Windows",
     "nsis": "builds the installer",
     "xdotool": "types into the agent's windows",
@@ -49,6 +49,7 @@ PACKAGES = {
     "libengine-pkcs11-openssl": "lets it sign with a key in a token",
 }
 """Debian packages, each with its reason."""
+SYMBOLS = Path("/usr/share/wine/fonts/marlett.ttf")
 
 MISSING_RANDOM = """\
 #include <windows.h>
@@ -71,7 +72,7 @@ def missing_packages() -> list[str]:
     missing = [package for package, program in programs.items() if shutil.which(program) is None]
     if not any(Path("/usr/lib").glob("*/engines-3/pkcs11.so")):
         missing.append("libengine-pkcs11-openssl")
-    if not Path("/usr/share/wine/fonts/marlett.ttf").is_file():
+    if not SYMBOLS.is_file():
         missing.append("fonts-wine")
     return missing
 
@@ -146,14 +147,14 @@ def _wheels() -> None:
 def _prefix() -> None:
     _run(["wine", "wineboot", "-i"], "Wine cannot make its folder", environment())
     system = PREFIX / "drive_c" / "windows" / "system32"
+    # Of Wine's other fonts, some lack Vietnamese letters.
+    shutil.copy(SYMBOLS, PREFIX / "drive_c" / "windows" / "Fonts")
     _compile(MISSING_RANDOM, system / "bcryptprimitives.dll", "-shared", "-ladvapi32")
     # A program that crashes ends at once, as on Windows with SetErrorMode; Wine would wait for its debugger.
     _compile("int main(void) { return 0; }", system / "nothing.exe")
     debugger = r"HKLM\Software\Microsoft\Windows NT\CurrentVersion\AeDebug"
     for key, name, value in (
         (debugger, "Debugger", r"C:\windows\system32\nothing.exe"),
-        # Every program's windows on one desktop, with title bars, a taskbar, and icons beside the clock.
-        (r"HKCU\Software\Wine\Explorer", "Desktop", "shell"),
         (r"HKCU\Software\Wine\Explorer\Desktops", "shell", DESKTOP),
     ):
         change = ["wine", "reg", "add", key, "/v", name, "/d", value, "/f"]
@@ -208,7 +209,7 @@ def running(display: str) -> Iterator[dict[str, str]]:
     subprocess.run(["wineserver", "-p600"], env=variables, check=True)
     # The first program starts the services, which keep its output; so it has none.
     _start(["wine", "cmd", "/c", "exit"], variables).wait()
-    desktop = _start(["wine", "explorer", f"/desktop=shell,{DESKTOP}"], variables)
+    desktop = _start(["wine", "explorer", f"/desktop=agent,{DESKTOP}"], variables)
     try:
         yield variables
     finally:
