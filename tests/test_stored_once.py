@@ -116,7 +116,7 @@ class TestStoredOnce(IbhxhCommon):
             request.flush_recordset()
 
     def test_j_another_dossier_signed_with_the_same_certificate_is_not_sent(self):
-        """It verifies by itself; that it is another one than was asked for is told by the hash that was kept."""
+        """It verifies by itself; the hash that was kept shows that another one was asked for."""
         registration = self._register()
         self._sign(registration)
         other = self._signed_second().sudo().with_context(bin_size=False)

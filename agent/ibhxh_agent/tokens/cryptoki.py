@@ -19,7 +19,7 @@ from typing import Any
 _ULONG = ctypes.c_ulong
 _POINTER = ctypes.c_void_p
 
-#: Names of answers that are told apart or shown to people (pkcs11t.h).
+#: Names of answers that are distinguished or shown to people (pkcs11t.h).
 NAMES = {
     0x01: "CANCEL",
     0x02: "HOST_MEMORY",
