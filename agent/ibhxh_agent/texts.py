@@ -516,7 +516,7 @@ _TEXTS: dict[str, tuple[str, str]] = {
     ),
     "toast": (
         "{count} tờ khai chờ ký. Bấm vào đây để xem và ký.",
-        "{count} forms wait to be signed. Click to see them.",
+        "Forms that wait to be signed: {count}. Click to see them.",
     ),
     "tray_open": ("Mở ibhxh-agent", "Open ibhxh-agent"),
     "tray_check": ("Kiểm tra", "Check"),
