@@ -3,7 +3,7 @@ import time
 from datetime import timedelta
 
 from odoo import fields, models
-from odoo.exceptions import UserError
+from odoo.exceptions import ConcurrencyError, UserError
 from odoo.fields import Domain
 from odoo.tools import split_every
 from psycopg2 import OperationalError
@@ -193,15 +193,25 @@ class L10n_Vn_IbhxhRegistrationFollowing(models.AbstractModel):
             answers = found._ask_gateways(time.monotonic() + left, run)
             last_id = max(answers, default=0)
             # This transaction begins after the last question: it sees what others did while the gateways were asked.
-            records = self.browse(answers).try_lock_for_update().filtered_domain(domain)
+            asked = self.browse(answers)
+            records = asked.try_lock_for_update()
+            if records != asked:
+                self._ask_again()
+            records = records.filtered_domain(domain)
             try:
                 reminders.each(records, lambda some, answers=answers: some._take_answers(answers))
             except OperationalError:
                 self.env.cr.rollback()
-                _logger.info("Somebody was at BHXH registrations that were polled; they are asked about again")
+                self._ask_again()
             left = self.env["ir.cron"]._commit_progress(len(answers))
             if not left or time.monotonic() > stop or len(answers) < len(found):
                 return False
+
+    def _ask_again(self):
+        """Have the gateways asked soon about registrations whose rows another transaction had: the answers are lost."""
+        _logger.info("Some registrations were locked by another transaction; their gateways will be asked again")
+        again_at = fields.Datetime.now() + timedelta(minutes=1)
+        self.env.ref("l10n_vn_ibhxh.ir_cron_l10n_vn_ibhxh_follow")._trigger(at=again_at)
 
     def _ask_gateways(self, end, run=None):
         """Return `{id: Progress or Unchanged}` of what the gateways say, the `GatewayError` where one gives no answer,
@@ -284,11 +294,14 @@ class L10n_Vn_IbhxhRegistrationFollowing(models.AbstractModel):
                 registration._for_reader()._take_answer(answers[registration.id])
 
     def _poll(self):
-        """Ask the gateway once and take over what it says; return the error of one that gives no answer."""
+        """Ask the gateway once and take over what it says; return the error of one that gives no answer.
+
+        Raises `ConcurrencyError`, at which Odoo repeats the person's call a moment later, while another transaction has
+        the row, such as a mail's.
+        """
         self.ensure_one()
-        locked = self.try_lock_for_update()
-        if not locked:
-            return None
+        if not self.try_lock_for_update():
+            raise ConcurrencyError(f"registration {self.id} is locked")
         self.poll_at = self._next_poll()
         try:
             progress = self.provider_id._gateway().progress(self.client_reference)

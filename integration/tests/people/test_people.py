@@ -109,6 +109,26 @@ def test_somebody_is_at_the_record_when_its_turn_to_be_sent_comes(case: Case) ->
     case.check_accepted()
 
 
+def test_somebody_is_at_the_record_when_a_person_asks_the_gateway(case: Case) -> None:
+    """The press waits for its turn instead of doing nothing: no other look at the gateway is due."""
+    case.stack.control.fault(endpoint="mail", kind="drop", letter="confirmation")
+    case.signed()
+    row = case.await_state("to_activate")
+    (dossier,) = case.dossiers()
+    case.stack.control.activate(dossier["token"], dossier["code"])
+    case.stack.sql(
+        "UPDATE l10n_vn_ibhxh_registration SET poll_at = now() + interval '1 day' WHERE id = %s", [row["id"]]
+    )
+    with locked_row(case.stack, "l10n_vn_ibhxh_registration", row["id"]):
+        pressing = threading.Thread(target=case.press, args=["action_refresh"])
+        pressing.start()
+        pressing.join(1)
+        assert pressing.is_alive() and case.state == "to_activate"
+    pressing.join(PATIENCE)
+    assert case.state == "confirmed"
+    case.check_accepted()
+
+
 def test_the_company_is_edited_while_the_receipt_is_stored(case: Case) -> None:
     """A serialisation conflict: the transaction is begun again, the receipt is not asked for again."""
     case.stack.control.fault(**SLOW, seconds=0.03)
