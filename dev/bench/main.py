@@ -322,7 +322,12 @@ def _office(mode: str) -> list[Figure]:
     settings = (
         [one]
         if mode == "short"
-        else [one, replace(one, agents=3), replace(one, count=count // 2, token_ms=0, gateway_ms=0)]
+        else [
+            one,
+            replace(one, agents=3),
+            replace(one, agents=3, calls=16),
+            replace(one, count=count // 2, token_ms=0, gateway_ms=0),
+        ]
     )
     figures = [figure for setting in settings for figure in _whole_way(setting, command)]
     figures += _by_hand(office.Setting(BY_HAND[mode], companies=1), command)
@@ -364,10 +369,12 @@ def _whole_way(setting: office.Setting, command: str) -> list[Figure]:
     is_bare = not setting.token_ms
     speed = "as fast as this machine" if is_bare else f"token {setting.token_ms} ms, gateway {setting.gateway_ms} ms"
     what = f"{setting.count} companies from the batch page to `sent`, {computers}, {speed}"
+    what += f", {setting.calls} calls at the same time" if setting.calls != AT_ONCE else ""
     details = {
         "companies": str(setting.count),
         "token": f"{setting.token_ms} ms",
         "gateway": f"{setting.gateway_ms} ms",
+        "calls": str(setting.calls),
         "computers": str(setting.agents),
         "click answered": f"{found.clicked:.1f} s",
         "first signature": f"{found.first:.1f} s",

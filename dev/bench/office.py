@@ -64,6 +64,7 @@ class Setting:
     :param gateway_ms: milliseconds by which the gateway answers later than it could
     :param agents: computers with a token each, over which the certificates are spread
     :param companies: how many of them share a certificate, and so a login
+    :param calls: at the same time, as is entered for the I-VAN; 8 unless it says otherwise
     :param workers: Odoo's worker processes
     """
 
@@ -72,6 +73,7 @@ class Setting:
     gateway_ms: int = 300
     agents: int = 1
     companies: int = CERTIFICATE_COMPANIES
+    calls: int = 8
     workers: int = 2
 
 
@@ -292,7 +294,8 @@ class _Run:
 
     def _make_companies(self) -> list[int]:
         contact = {"email": "ke.toan@example.com", "phone": "0912345678"}
-        provider = {f"{ADDON}_provider_id": self._stack.make_provider(self._stack.sandbox_url)}
+        provider_id = self._stack.make_provider(self._stack.sandbox_url, calls_at_once=self._setting.calls)
+        provider = {f"{ADDON}_provider_id": provider_id}
         rows = [
             {**self._stack.company_values(code, _name(number)), **contact, **provider}
             for number, code in enumerate(self._tax_codes)
