@@ -217,7 +217,8 @@ def test_w14_a_program_that_crashed_is_started_again_by_its_agent(program, paire
     assert not activation.is_running(program.folder) and not instance.is_running(program.folder)
 
 
-def test_w14_an_order_is_taken_while_the_start_after_a_crash_is_awaited(program, paired, odoo, hsm):
+def crash(program, odoo):
+    """Kill the program after many crashes, so that its next start is minutes away; the process that awaits it."""
     process = program.start("start", "--crashes", "30")
     (agent,) = program.until(lambda: program.children("agent"), "no agent")
     odoo.wait_for(lambda: "heartbeat" in odoo.paths())
@@ -225,6 +226,11 @@ def test_w14_an_order_is_taken_while_the_start_after_a_crash_is_awaited(program,
     process.wait(30)
     program.until(lambda: not instance.is_running(program.folder), "the agent goes on alone")
     program.until(lambda: activation.is_running(program.folder), "nobody starts it again")
+    return agent
+
+
+def test_w14_an_order_is_taken_while_the_start_after_a_crash_is_awaited(program, paired, odoo, hsm):
+    agent = crash(program, odoo)
     assert program.command("start") == 0  # a person does not wait for minutes
     program.until(lambda: not _exists(agent), "still waiting")
     beats = odoo.paths().count("heartbeat")
@@ -233,13 +239,7 @@ def test_w14_an_order_is_taken_while_the_start_after_a_crash_is_awaited(program,
 
 
 def test_w14_stop_ends_what_would_start_it_again(program, paired, odoo, hsm):
-    process = program.start("start", "--crashes", "30")
-    (agent,) = program.until(lambda: program.children("agent"), "no agent")
-    odoo.wait_for(lambda: "heartbeat" in odoo.paths())
-    process.kill()
-    process.wait(30)
-    program.until(lambda: not instance.is_running(program.folder), "the agent goes on alone")
-    program.until(lambda: activation.is_running(program.folder), "nobody starts it again")
+    agent = crash(program, odoo)
     assert program.command("stop") == 0
     program.until(lambda: not _exists(agent), "still waiting")
     assert not activation.is_running(program.folder) and odoo.paths().count("heartbeat") == 1

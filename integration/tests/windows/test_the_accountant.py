@@ -185,7 +185,7 @@ def test_an_accountant_is_ready_in_four_actions(
     page = pairing_dialog(browser, stack, case.company)
     person.keep(1, "dialog", page.locator(".modal-content").screenshot(animations="disabled"))
 
-    # 2. Download, and a double click. The program speaks Vietnamese until it is told otherwise.
+    # 2. Download, and a double click. The program speaks Vietnamese until another language is chosen.
     settings = pc.local / "ibhxh-agent" / "settings.json"
     settings.parent.mkdir()
     settings.write_text(json.dumps({"language": language}), encoding="utf-8")
