@@ -259,3 +259,14 @@ class WindowsToken:
     def logins(self) -> list[str]:
         """One line for each C_Login."""
         return [line for line in self.log.read_text(encoding="utf-8").splitlines() if line.startswith("login")]
+
+
+@dataclass(frozen=True)
+class Releases:
+    """Two versions that know the key of these tests, and what the makers publish beside the newer one's installer."""
+
+    older: Path
+    older_version: str
+    newer: Path
+    newer_version: str
+    document: str

@@ -20,6 +20,7 @@ _SIGNALS = "Windows has no such signal; `ibhxh-agent stop` ends the program ther
 _XMLSEC = "verifies with xmlsec1, which is not here; integration/tests/windows does with what Windows signed"
 _PROC = "looks for children in /proc; integration/tests/windows looks for them from outside"
 _INHERITED = "Windows hands no descriptor to a child; --pin-stdin is for it (W25)"
+_TERMINAL = "types into a terminal of Linux; Windows has none that a test can hold"
 _PIPE = "on Wine 8 an empty message in a named pipe never arrives, and the reader waits for ever"
 _TLS = "Wine's crypt32 accepts a certificate whose issuer is unknown: C14 of docs/windows-checklist.md"
 _SCRIPT = "has a shell script stand in for the child for other machines, and changes the head of an ELF library"
@@ -59,6 +60,7 @@ TESTS = {
     "test_tokens.py::test_the_same_certificate_through_two_libraries_counts_once": _SPY,
     "test_tokens.py::test_a_login_happens_only_on_the_token_with_the_certificate": _SPY,
     "test_end_to_end.py::test_a_request_is_signed_and_delivered": _XMLSEC,
+    "test_hostile_server.py::test_s11_a_false_server_cannot_paint_over_the_question": _TERMINAL,
     "test_kill.py::test_its_child_is_killed_before_the_login": _PROC,
     "test_kill.py::test_the_children_end_with_the_agent": _PROC,
     "test_drivers.py::test_t11_a_pipe_that_is_named_as_library_is_refused_at_once": _POSIX,

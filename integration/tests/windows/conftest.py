@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import hashlib
+import importlib.util
+import json
 import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
 from dev.paths import PYTHON, ROOT, RUNTIME
 from integration.stack import Stack
-from integration.windows import WindowsComputer
+from integration.waiting import until
+from integration.windows import Releases, WindowsComputer
 
 FOLDER = RUNTIME / "windows-test"
 AGENT = ROOT / "agent"
@@ -39,14 +43,43 @@ def installer(program: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return _installer(program, AGENT, tmp_path_factory.mktemp("installer"))
 
 
+@pytest.fixture(scope="session")
+def releases(pc: WindowsComputer, program: Path, tmp_path_factory: pytest.TempPathFactory) -> Releases:
+    """This version, and the same program with a higher version number; both whole, both from their installers."""
+    folder = tmp_path_factory.mktemp("releases")
+    maker = _release_tool()
+    public = maker.new_key(folder / "release.pem", "")
+    source = folder / "source"
+    for part in PARTS:
+        shutil.copytree(AGENT / part, source / part, ignore=shutil.ignore_patterns("__pycache__"))
+    text = (source / "ibhxh_agent" / "__init__.py").read_text(encoding="utf-8")
+    version = maker.__version__
+    newer_version = version.rpartition(".")[0] + f".{int(version.rpartition('.')[2]) + 1}"
+    (source / "ibhxh_agent" / "__init__.py").write_text(text.replace(version, newer_version), encoding="utf-8")
+    made = []
+    for number, (built, code) in enumerate(((program, AGENT), (_build(pc, source, FOLDER / "newer"), source))):
+        copy = folder / f"built{number}"
+        shutil.copytree(built, copy)
+        (copy / "_internal" / "ibhxh_agent" / "release_keys.json").write_text(json.dumps([public]), encoding="utf-8")
+        made.append(_installer(copy, code, folder / f"installer{number}"))
+    key = maker.load_key(folder / "release.pem", "")
+    document = maker.document(maker.program(made[1], "windows-x86_64", newer_version), [key])
+    return Releases(made[0], version, made[1], newer_version, document)
+
+
 @pytest.fixture
 def account(pc: WindowsComputer) -> Iterator[Path]:
     """Nothing of the program is in the account, neither before nor afterwards; where it will be."""
     home = pc.local / "Programs" / "ibhxh-agent"
-    assert not home.exists()
+    _remove(pc, home)  # what a run that was ended left
     yield home
+    _remove(pc, home)
+
+
+def _remove(pc: WindowsComputer, home: Path) -> None:
     if home.exists():
         pc.run(str(home / "uninstall.exe"), "/S")
+    until("an empty account", lambda: not home.exists() and not (pc.local / "ibhxh-agent").exists())
 
 
 def _build(pc: WindowsComputer, source: Path, target: Path) -> Path:
@@ -70,6 +103,15 @@ def _installer(built: Path, source: Path, output: Path) -> Path:
     subprocess.run(command, check=True, capture_output=True)
     (made,) = output.glob("*.exe")
     return made
+
+
+def _release_tool() -> ModuleType:
+    """agent/packaging/release.py, which is no part of a package."""
+    specification = importlib.util.spec_from_file_location("release_tool", PACKAGING / "release.py")
+    assert specification is not None and specification.loader is not None
+    module = importlib.util.module_from_spec(specification)
+    specification.loader.exec_module(module)
+    return module
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,4 @@
-"""An accountant's four actions with the real Odoo in a browser, and a picture of each.
+"""An accountant's four actions with the real Odoo in a browser, a picture of each, and a newer version out of Odoo.
 
 These tests come last: the desktop with a taskbar covers the one of the others.
 
@@ -26,7 +26,7 @@ from integration.case import Case
 from integration.odoo_browser import OdooPage
 from integration.stack import CLERK, HOLDER, Stack
 from integration.waiting import until
-from integration.windows import PIN, Box, WindowsComputer, WindowsToken
+from integration.windows import PIN, Box, Releases, WindowsComputer, WindowsToken
 
 LANGUAGES = {"vi": "vi_VN", "en": "en_US"}
 SECONDS = 5400
@@ -137,10 +137,12 @@ def token(pc: WindowsComputer, case: Case, tmp_path: Path) -> Iterator[WindowsTo
     library.unlink()
 
 
-def publish(stack: Stack, installer: Path, version: str) -> int:
+def publish(stack: Stack, installer: Path, version: str, document: str = "") -> int:
     """Put an installer into Odoo, as an administrator does."""
     values = {"platform": "windows-x86_64", "version": version, "file_name": installer.name}
     values["file"] = base64.b64encode(installer.read_bytes()).decode()
+    if document:
+        values["document"] = base64.b64encode(document.encode()).decode()
     return stack.admin.create(RELEASE, **values)
 
 
@@ -241,3 +243,57 @@ def test_an_accountant_is_ready_in_four_actions(
     assert installing.wait(60) == 0
     assert pc.run(str(account / "uninstall.exe"), "/S").code == 0
     until("an empty account", lambda: not account.exists() and not (pc.local / "ibhxh-agent").exists())
+
+
+@pytest.mark.timeout(SECONDS)
+@pytest.mark.parametrize("language", ["vi"], indirect=True)
+def test_a_newer_version_comes_out_of_odoo_and_installs_itself_when_the_person_says_so(
+    pc: WindowsComputer, account: Path, releases: Releases, case: Case, token: WindowsToken, language: str
+) -> None:
+    """Signed with the key that the program knows, fetched through Odoo, checked, and run over the running program."""
+    stack, person = case.stack, Accountant(pc, account, language)
+    installing = pc.start(str(releases.older), "/S", variables=token.environment)
+    assert installing.wait(300) == 0
+    person.open_link(_link(stack))
+    title = words("panel_title")
+    person.agree(lambda: bool(_computers(stack)))
+    (computer,) = _computers(stack)
+    until("the certificate in Odoo", lambda: _sees_token(case))
+    before = stack.sql("SELECT version FROM l10n_vn_ibhxh_agent WHERE id = %s", [computer])[0]["version"]
+    assert before != releases.newer_version
+
+    release = publish(stack, releases.newer, releases.newer_version, releases.document)
+    offered = pc.local / "ibhxh-agent" / "updates" / "program.json"
+    until("the offer", offered.exists)
+    assert not list(offered.parent.glob("ibhxh-agent-*")), "fetched before anybody said so"
+
+    def update() -> bool:
+        pc.click_on(pc.await_window(title))
+        person.press_next_button()
+        return bool(list(offered.parent.glob("ibhxh-agent-*")))
+
+    until("the installer", update, pause=DEAF)
+    version = "SELECT 1 FROM l10n_vn_ibhxh_agent WHERE id = %s AND version = %s"
+    until("the newer version at Odoo", lambda: stack.sql(version, [computer, releases.newer_version]), seconds=600)
+    until("nothing of the update being left", lambda: not offered.exists())
+    registered = pc.run("reg", "query", r"HKCU\Software\Microsoft\Windows\CurrentVersion\Uninstall\ibhxh-agent").output
+    assert releases.newer_version in registered
+    assert [path.name for path in account.parent.iterdir()] == ["ibhxh-agent"]
+    stack.admin.call(RELEASE, "unlink", [release])
+
+
+def _link(stack: Stack) -> str:
+    server = stack.url.replace(":", "%3A").replace("/", "%2F")
+    return f"ibhxh-agent://pair?server={server}&database={stack.database}&code={stack.pairing_code()}"
+
+
+def _computers(stack: Stack) -> list[int]:
+    """Paired computers with a Windows."""
+    rows = stack.sql(
+        "SELECT id FROM l10n_vn_ibhxh_agent WHERE os ILIKE 'windows%' AND revoked IS NOT TRUE ORDER BY id DESC"
+    )
+    return [row["id"] for row in rows][:1]
+
+
+def _sees_token(case: Case) -> bool:
+    return bool(case.stack.sql("SELECT 1 FROM l10n_vn_ibhxh_certificate WHERE tax_code = %s", [case.tax_code]))
