@@ -98,7 +98,7 @@ def answering(monkeypatch, replies, pin=None):
 
 
 def big_screen(monkeypatch, lines=1000, columns=100):
-    monkeypatch.setattr(terminal.shutil, "get_terminal_size", lambda: os.terminal_size((columns, lines)))
+    monkeypatch.setattr(terminal.shutil, "get_terminal_size", lambda fallback=None: os.terminal_size((columns, lines)))
 
 
 @pytest.mark.parametrize(
