@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -68,7 +69,7 @@ def _libraries_and_tokens(folder: Folder, settings: Settings, only: Sequence[str
                 WARNING, text("doctor_machine", library=entry.path, machine=entry.machine, ours=discovery.OURS)
             )
         elif not entry.usable:
-            key = "doctor_not_pkcs11" if entry.path.exists() else "doctor_no_file"
+            key = "doctor_not_pkcs11" if os.path.exists(entry.path) else "doctor_no_file"
             yield Finding(WARNING, text(key, library=entry.path))
     usable = [entry for entry in found if entry.usable]
     if not usable:

@@ -104,7 +104,8 @@ class Agent:
         self._backoff = Backoff()
         self._reported: tuple[list[str], list[dict[str, Any]]] = ([], [])
         self._more: dict[str, Any] = {}
-        self._looked_at = float("-inf")
+        self._looked_at = self._asked_at = float("-inf")
+        self._wait = 0.0
         #: Every PKCS#11 library on this computer, those that cannot be used too; looked for again while no token shows.
         self.find: Callable[[], Sequence[Found]] = tuple
         self._found: Sequence[Found] = ()
@@ -121,30 +122,40 @@ class Agent:
 
         :raises AgentError: the server does not accept this computer any more
         """
-        due = 0.0
         while not self.stopping.is_set():
             try:
-                due = self._look(due)
+                self._look()
             except AgentError:
                 raise
             except Exception as error:  # a defect of this program: people see it, and the next look may go well
                 log.exception("a look failed")
                 self.state.online, self.state.message = False, text("unexpected", detail=type(error).__name__)
                 self._tell()
-                due = self._wall_clock() + self._backoff.next()
-            self._pause(due)
+                self._rest(self._backoff.next())
+            self._pause()
 
-    def _look(self, due: float) -> float:
-        """At the tokens, and when it is time, at the server; when the next time is."""
+    def _look(self) -> None:
+        """At the tokens, and when it is time, at the server."""
         rung = self.wake.is_set()
         if rung:  # else a bell between the two lines would be lost
             self.wake.clear()
         # The bell first, the tokens later: what was plugged in two seconds ago is good enough to answer quickly.
         changed = self._look_at_tokens() if not rung else False
-        if changed or rung or self._wall_clock() >= due:
-            due = self._wall_clock() + self._turn(rung)
+        if changed or rung or self._has_passed(self._wait, self._asked_at):
+            self._rest(self._turn(rung))
             self._tell()
-        return due
+
+    def _rest(self, seconds: float) -> None:
+        """Ask the server again after so many seconds from now."""
+        self._asked_at, self._wait = self._wall_clock(), seconds
+
+    def _has_passed(self, seconds: float, since: float) -> bool:
+        """So much time has passed, sleep included.
+
+        A clock that was set back to before ``since`` cannot tell: it has passed. Waiting for it to catch up would
+        silence the agent for as long as the clock ran ahead.
+        """
+        return not 0 <= self._wall_clock() - since < seconds
 
     def once(self) -> None:
         """One round for unattended use: report, take what waits, sign, deliver.
@@ -214,7 +225,7 @@ class Agent:
         :return: something changed
         """
         no_library = not any(entry.usable for entry in self._found)
-        if self._wall_clock() - self._looked_at >= (LIBRARY_POLL if self._manager.certificates() else EMPTY_POLL):
+        if self._has_passed(LIBRARY_POLL if self._manager.certificates() else EMPTY_POLL, self._looked_at):
             self._looked_at = self._wall_clock()
             self._found = self.find()
             self._manager.add(str(entry.path) for entry in self._found if entry.usable)
@@ -275,9 +286,9 @@ class Agent:
         except Exception:  # an icon or a file: nothing that a signature needs
             log.exception("the state was not shown")
 
-    def _pause(self, due: float) -> None:
+    def _pause(self) -> None:
         """Wait for the next look at the tokens, or less: for the bell, the end, or the next heartbeat."""
-        self.wake.wait(max(0.0, min(TOKEN_POLL, due - self._wall_clock())))
+        self.wake.wait(max(0.0, min(TOKEN_POLL, self._asked_at + self._wait - self._wall_clock())))
 
     def _tell_skew(self, answer: dict[str, Any]) -> None:
         try:

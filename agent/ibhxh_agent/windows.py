@@ -7,7 +7,6 @@ import importlib
 import os
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 from ibhxh_agent.autostart import RUN_NAME, WindowsRunKey
@@ -37,7 +36,7 @@ def autostart_trouble(registry: Any) -> str:
     program = WindowsRunKey(registry).program()
     if not program:
         return ""
-    if not Path(program).is_file():
+    if not os.path.isfile(program):
         return "autostart_missing"
     approved = _value(registry, APPROVED_KEY, RUN_NAME)
     # The first byte is even when it may start (2, 6) and odd when it may not (3, 7).

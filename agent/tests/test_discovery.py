@@ -6,11 +6,13 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 from importlib import resources
 from pathlib import Path
 
 import pytest
 import softhsm
+from registry import Registry
 from signing import sign
 
 from ibhxh_agent.tokens import discovery
@@ -19,6 +21,7 @@ from ibhxh_agent.tokens.manager import TokenManager
 from ibhxh_agent.tokens.process import LibraryProcess
 
 LAUNCHER = sys.executable
+PROVIDERS = r"SOFTWARE\Microsoft\Cryptography\Defaults\Provider"
 
 
 def elf(path: Path, function: str = "C_GetFunctionList") -> Path:
@@ -199,3 +202,86 @@ def test_every_module_of_the_other_child_needs_python_only():
     done = subprocess.run([LAUNCHER, "-c", code], capture_output=True, text=True, check=True)
     names = set(done.stdout.split()) - {"ibhxh_agent"}
     assert names & {"cryptography", "lxml", "pkcs11", "signxml", "platformdirs", "filelock"} == set()
+
+
+# --- what this account may not read, or nobody can ---
+
+
+@pytest.fixture
+def small_account():
+    """A folder, and from then on an account that may not read everything: root may."""
+    with tempfile.TemporaryDirectory() as name:
+        os.chmod(name, 0o755)
+        folder = Path(name)
+        yield folder
+        os.seteuid(os.getuid())
+        for path in folder.rglob("*"):
+            if not path.is_symlink():
+                path.chmod(0o755)
+
+
+def become_small():
+    if os.geteuid() == 0:
+        os.seteuid(65534)
+
+
+LISTED = {
+    "linux": {
+        "folders": ["/opt/closed", "/opt/open", "/opt/missing"],
+        "vendors": {"A-CA": ["a_p11.so"], "B-CA": ["b_p11.so"]},
+    }
+}
+
+
+def test_h9_one_unreadable_folder_of_a_vendor_hides_no_other_token(small_account):
+    for name, library in (("closed", "a_p11.so"), ("open", "b_p11.so")):
+        (small_account / "opt" / name).mkdir(parents=True)
+        dll(small_account / "opt" / name / library)
+    (small_account / "opt" / "closed").chmod(0o311)
+    become_small()
+    found = find_libraries((), Places("linux", {}, root=str(small_account)), LISTED)
+    assert [entry.path.name for entry in found] == ["b_p11.so"]
+
+
+def test_h9_nor_does_one_that_the_person_added_and_it_is_named(small_account):
+    closed, opened = small_account / "closed", small_account / "open"
+    for folder in (closed, opened):
+        folder.mkdir()
+        dll(folder / "a.so")
+    closed.chmod(0)
+    become_small()
+    found = find_libraries([str(closed), str(closed / "a.so"), str(opened)], Places(nowhere=True))
+    assert [(entry.path, entry.usable) for entry in found] == [
+        (closed, False),
+        (closed / "a.so", False),
+        (opened / "a.so", True),
+    ]
+
+
+def test_h9_nor_does_the_folder_of_a_provider(small_account):
+    closed, opened = small_account / "closed", small_account / "open"
+    for folder in (closed, opened):
+        folder.mkdir()
+        dll(folder / "vendor.dll")
+    closed.chmod(0o311)
+    become_small()
+    providers = {folder.name: {"Image Path": str(folder / "vendor_s.dll")} for folder in (closed, opened)}
+    registry = Registry({"HKLM": {PROVIDERS: providers}})
+    found = find_libraries((), Places("win32", {}, registry=registry), {"windows": {"folders": [], "vendors": {}}})
+    assert [entry.path for entry in found] == [opened / "vendor.dll"]
+
+
+def test_h9_nor_does_anything_else_that_cannot_be_read(small_account):
+    modules = small_account / "usr/share/p11-kit/modules"
+    (modules / "folder.module").mkdir(parents=True)
+    (modules / "closed.module").write_text("module: /nowhere.so\n")
+    (modules / "closed.module").chmod(0)
+    (modules / "nul.module").write_text("module: /opt/a\0b.so\n")
+    (small_account / "opt" / "open").mkdir(parents=True)
+    os.symlink("a_p11.so", small_account / "opt" / "open" / "a_p11.so")
+    dll(small_account / "opt" / "open" / "b_p11.so")
+    (modules / "readable.module").write_text("module: /opt/open/b_p11.so\n")
+    become_small()
+    places = Places("linux", {}, root=str(small_account))
+    found = find_libraries(["nul\0byte.so"], places, LISTED)
+    assert [(entry.path.name, entry.origin) for entry in found] == [("b_p11.so", "B-CA")]

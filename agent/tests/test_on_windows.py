@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import logging
 import os
 import shutil
@@ -72,6 +73,24 @@ def test_w10_a_provider_registered_in_windows_leads_to_its_module(fake, tmp_path
     finally:
         winreg.DeleteKey(winreg.HKEY_LOCAL_MACHINE, place)
     assert found["Odd.dll"].usable and found["Odd.dll"].origin == "Odd CA CSP"
+
+
+def test_h9_a_folder_that_windows_lets_nobody_list_hides_no_other_token(fake, tmp_path):
+    closed, opened = tmp_path / "closed", tmp_path / "open"
+    for folder in (closed, opened):
+        folder.mkdir()
+        shutil.copy(fake.path, folder / "vendor_p11.dll")
+    kernel = ctypes.WinDLL("kernel32", use_last_error=True)
+    kernel.CreateFileW.restype = ctypes.c_void_p
+    # FILE_LIST_DIRECTORY, shared with nobody; OPEN_EXISTING, FILE_FLAG_BACKUP_SEMANTICS (winnt.h, fileapi.h).
+    handle = kernel.CreateFileW(str(closed), 1, 0, None, 3, 0x02000000, None)
+    try:
+        with pytest.raises(PermissionError):
+            os.listdir(closed)
+        found = find_libraries([str(closed), str(opened)], Places(nowhere=True))
+    finally:
+        kernel.CloseHandle(ctypes.c_void_p(handle))
+    assert [(entry.path, entry.usable) for entry in found] == [(closed, False), (opened / "vendor_p11.dll", True)]
 
 
 def test_w9_w11_the_head_of_a_real_library_says_what_it_is_built_for(fake, tmp_path):

@@ -133,6 +133,39 @@ def test_after_a_sleep_it_asks_at_once(lone_agent, odoo):
     assert asked[1] - asked[0] < 8 * 3600 + 10
 
 
+@pytest.mark.parametrize("reachable", [True, False])
+def test_h2_a_clock_that_is_set_back_silences_nobody(lone_agent, odoo, reachable):
+    """It ran a day ahead, and the agent's own window asks for it to be corrected."""
+    odoo.poll_after = 300
+    if not reachable:
+        odoo.stop()
+    asked, waits, wait = [], [], lone_agent.clock.wait
+    lone_agent.on_state = lambda _state: asked.append(True)
+
+    def set_back(seconds):
+        waits.append(seconds)
+        if len(waits) == 1:
+            lone_agent.clock.now -= 86400
+        if len(asked) == 3 or len(waits) > 1000:
+            lone_agent.stopping.set()
+        return wait(seconds)
+
+    lone_agent.wake.wait = set_back
+    lone_agent.run()
+    assert len(asked) == 3, "at once, and then as usual"
+    assert all(0 <= seconds <= runner.TOKEN_POLL for seconds in waits)
+
+
+def test_h2_nor_does_the_search_for_drivers_wait_for_it(lone_agent):
+    searched = []
+    lone_agent.find = lambda: searched.append(True) or ()
+    lone_agent._look_at_tokens()
+    lone_agent.clock.now -= 86400
+    lone_agent._look_at_tokens()
+    lone_agent._look_at_tokens()
+    assert len(searched) == 2
+
+
 class RungLate(threading.Event):
     """The bell rings, once, just after somebody looked whether it had."""
 

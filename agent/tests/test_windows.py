@@ -16,7 +16,6 @@ import shutil
 import subprocess
 import sys
 import threading
-from contextlib import contextmanager
 from pathlib import Path
 
 import pki
@@ -24,6 +23,7 @@ import pytest
 import softhsm
 from filelock import FileLock
 from forms import form
+from registry import Registry
 
 from ibhxh_agent import (
     app,
@@ -281,33 +281,6 @@ X86, X64, ARM64 = 0x014C, 0x8664, 0xAA64
 def windows_places(tmp_path, machine="x64", registry=None):
     environment = {"SYSTEMROOT": str(tmp_path / "Windows"), "PROGRAMFILES": str(tmp_path / "Programs")}
     return Places("win32", environment, machine=machine, registry=registry or Registry({}))
-
-
-class Registry:
-    """As much of winreg as is asked: folders of folders and values."""
-
-    HKEY_LOCAL_MACHINE, HKEY_CURRENT_USER = "HKLM", "HKCU"
-
-    def __init__(self, tree):
-        self.tree = tree
-
-    @contextmanager
-    def OpenKey(self, root, path):
-        start = self.tree.get(root, {}) if isinstance(root, str) else root
-        if path not in start:
-            raise FileNotFoundError(2, path)
-        yield start[path]
-
-    def QueryInfoKey(self, key):
-        return (sum(isinstance(value, dict) for value in key.values()), 0, 0)
-
-    def EnumKey(self, key, number):
-        return [name for name, value in key.items() if isinstance(value, dict)][number]
-
-    def QueryValueEx(self, key, name):
-        if name not in key:
-            raise FileNotFoundError(2, name)
-        return key[name], 1
 
 
 def test_w9_a_driver_for_32_bit_alone_is_named_as_such(tmp_path, monkeypatch):

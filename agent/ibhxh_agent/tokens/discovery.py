@@ -6,6 +6,7 @@ import fnmatch
 import glob
 import importlib
 import itertools
+import logging
 import mmap
 import os
 import re
@@ -18,6 +19,8 @@ from pathlib import Path, PureWindowsPath
 from typing import Any
 
 from ibhxh_agent.tokens.library_list import built_in
+
+log = logging.getLogger(__name__)
 
 _SUFFIXES = (".dll", ".so", ".dylib")
 #: The one function that every PKCS#11 library exports (PKCS#11 2.40, 5.4): its name is in the file.
@@ -105,6 +108,8 @@ def find_libraries(
 ) -> list[Found]:
     """Everything that looks like a PKCS#11 library; each real file once, the user's own first.
 
+    What cannot be read is passed over: one vendor's folder hides no other vendor's token.
+
     :param added: files, or folders whose libraries are all looked at
     :param listed: the list of file names and folders, the built-in one by default
     """
@@ -112,26 +117,41 @@ def find_libraries(
     found: dict[Path, Found] = {}
     lists = (_added(added), _listed(places, listed or built_in()), _p11_kit(places), _providers(places))
     for path, origin in itertools.chain(*lists):
-        real = path.resolve()
-        if real not in found:
-            usable = _is_pkcs11(real)
-            machine = _machine(real) if usable and places.machine else ""
-            foreign = "" if machine == places.machine else machine
-            if usable or origin == "settings":
-                found[real] = Found(path, origin, usable and (not foreign or bool(_child_of(foreign))), foreign)
+        try:
+            real = Path(os.path.realpath(path))
+            if real not in found and ((usable := _is_pkcs11(real)) or origin == "settings"):
+                found[real] = _candidate(path, real, origin, usable, places.machine)
+        except (OSError, ValueError) as error:
+            log.info("%s is no library: %s", path, type(error).__name__)
     # Vendors install both; the one that this program cannot load itself matters only where it is alone.
     served = {entry.origin for entry in found.values() if entry.usable and not entry.machine} - {"settings"}
     return [entry for entry in found.values() if not (entry.machine and entry.origin in served)]
 
 
+def _candidate(path: Path, real: Path, origin: str, usable: bool, ours: str) -> Found:
+    machine = _machine(real) if usable and ours else ""
+    foreign = "" if machine == ours else machine
+    return Found(path, origin, usable and (not foreign or bool(_child_of(foreign))), foreign)
+
+
+def _entries(folder: Path) -> list[Path] | None:
+    """What is in a folder, by name; ``None`` = it cannot be read."""
+    try:
+        return sorted(folder / name for name in os.listdir(folder))
+    except OSError as error:
+        log.info("the folder %s cannot be read: %s", folder, type(error).__name__)
+        return None
+
+
 def _added(added: Iterable[str]) -> Iterator[tuple[Path, str]]:
     for entry in map(Path, added):
-        if entry.is_dir():
-            for path in sorted(entry.iterdir()):
-                if path.suffix.lower() in _SUFFIXES and _is_pkcs11(path):
-                    yield path, "settings"
-        else:
+        paths = _entries(entry) if os.path.isdir(entry) else None
+        if paths is None:  # a file, or a folder that cannot be read, of which the person who added it learns
             yield entry, "settings"
+            continue
+        for path in paths:
+            if path.suffix.lower() in _SUFFIXES and _is_pkcs11(path):
+                yield path, "settings"
 
 
 def _listed(places: Places, data: Mapping[str, Any]) -> Iterator[tuple[Path, str]]:
@@ -141,13 +161,12 @@ def _listed(places: Places, data: Mapping[str, Any]) -> Iterator[tuple[Path, str
     for folder in system["folders"]:
         for place in places.expand(folder):
             # One listing per folder instead of a question per name; System32 compares names without case.
-            with os.scandir(place) as entries:
-                for entry in sorted(entries, key=lambda entry: entry.name):
-                    name = entry.name.lower()
-                    if name in wanted:
-                        yield Path(entry.path), wanted[name]
-                    elif not name.endswith(_PROVIDER) and any(fnmatch.fnmatchcase(name, one) for one in patterns):
-                        yield Path(entry.path), "PKCS#11"
+            for path in _entries(place) or ():
+                name = path.name.lower()
+                if name in wanted:
+                    yield path, wanted[name]
+                elif not name.endswith(_PROVIDER) and any(fnmatch.fnmatchcase(name, one) for one in patterns):
+                    yield path, "PKCS#11"
 
 
 def _p11_kit(places: Places) -> Iterator[tuple[Path, str]]:
@@ -156,8 +175,8 @@ def _p11_kit(places: Places) -> Iterator[tuple[Path, str]]:
         return
     for folder in ("/usr/share/p11-kit/modules", "/etc/pkcs11/modules"):
         for place in places.expand(folder):
-            for file in sorted(place.glob("*.module")):
-                for line in file.read_text(encoding="utf-8", errors="replace").splitlines():
+            for file in _entries(place) or ():
+                for line in _lines(file) if file.suffix == ".module" else ():
                     name, _, value = line.partition(":")
                     if name.strip() != "module":
                         continue
@@ -167,6 +186,14 @@ def _p11_kit(places: Places) -> Iterator[tuple[Path, str]]:
                         for modules in ("/usr/lib/*-linux-gnu*/pkcs11", "/usr/lib64/pkcs11", "/usr/lib/pkcs11"):
                             for holder in places.expand(modules):
                                 yield holder / value.strip(), "p11-kit"
+
+
+def _lines(file: Path) -> list[str]:
+    try:
+        return file.read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError as error:
+        log.info("%s cannot be read: %s", file, type(error).__name__)
+        return []
 
 
 def _providers(places: Places) -> Iterator[tuple[Path, str]]:
@@ -192,11 +219,10 @@ def _providers(places: Places) -> Iterator[tuple[Path, str]]:
 def _beside(folder: Path, image: str) -> Iterator[Path]:
     stem = PureWindowsPath(image).stem.lower()
     stems = {stem, stem.removesuffix("_s"), stem.removesuffix("csp"), stem.replace("csp", "csp11")}
-    with os.scandir(folder) as entries:
-        for entry in sorted(entries, key=lambda entry: entry.name):
-            name = PureWindowsPath(entry.name.lower())
-            if name.suffix == ".dll" and name.stem in stems:
-                yield Path(entry.path)
+    for path in _entries(folder) or ():
+        name = PureWindowsPath(path.name.lower())
+        if name.suffix == ".dll" and name.stem in stems:
+            yield path
 
 
 def _registered(registry: Any) -> Iterator[tuple[str, str]]:
@@ -215,7 +241,7 @@ def _registered(registry: Any) -> Iterator[tuple[str, str]]:
 def child_for(path: Path) -> Path | None:
     """The program that loads this library; ``None`` = this one does, or finds out that nothing can."""
     try:
-        machine = _machine(path) if path.is_file() else ""  # a FIFO would be waited for
+        machine = _machine(path) if os.path.isfile(path) else ""  # a FIFO would be waited for
     except OSError:
         return None
     return _child_of(machine) if machine != OURS else None
@@ -226,7 +252,7 @@ def _child_of(machine: str) -> Path | None:
         return None
     folder, name = _CHILDREN[machine]
     program = Path(sys.executable).parent / folder / (f"{name}.exe" if sys.platform == "win32" else name)
-    return program if program.is_file() else None
+    return program if os.path.isfile(program) else None
 
 
 def children() -> Iterator[tuple[str, Path]]:

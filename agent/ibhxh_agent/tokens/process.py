@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import contextlib
 import logging
+import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -356,8 +357,8 @@ class LibraryProcess:
 
 def _for_nss() -> str:
     """Where the person's NSS keeps its keys: that library alone wants to be told (softoken's own parameters)."""
-    folder = Path("~/.pki/nssdb").expanduser()
-    if not folder.is_dir():
+    folder = os.path.expanduser("~/.pki/nssdb")
+    if not os.path.isdir(folder):
         return ""
-    quoted = str(folder).replace("\\", "\\\\").replace("'", "\\'")
+    quoted = folder.replace("\\", "\\\\").replace("'", "\\'")
     return f"configdir='sql:{quoted}' certPrefix='' keyPrefix='' secmod='' flags=readOnly"

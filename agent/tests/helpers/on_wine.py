@@ -24,6 +24,7 @@ _TERMINAL = "types into a terminal of Linux; Windows has none that a test can ho
 _PIPE = "on Wine 8 an empty message in a named pipe never arrives, and the reader waits for ever"
 _TLS = "Wine's crypt32 accepts a certificate whose issuer is unknown: C14 of docs/windows-checklist.md"
 _SCRIPT = "has a shell script stand in for the child for other machines, and changes the head of an ELF library"
+_ACCOUNT = "has an account that may not read everything; Wine's is root's"
 _ASKS = "Windows can always show a window, so there is always a way to ask"
 _ONE = "needs two certificates on one token; the model library has one"
 
@@ -44,6 +45,10 @@ TESTS = {
     "test_discovery.py::test_a_folder_or_file_of_the_user_is_looked_at_once": _COMPILER,
     "test_discovery.py::test_a_driver_for_another_machine_is_loaded_by_its_own_child": _SCRIPT,
     "test_discovery.py::test_a_library_of_the_program_s_own_machine_goes_before_its_twin": _SCRIPT,
+    "test_discovery.py::test_h9_one_unreadable_folder_of_a_vendor_hides_no_other_token": _ACCOUNT,
+    "test_discovery.py::test_h9_nor_does_one_that_the_person_added_and_it_is_named": _ACCOUNT,
+    "test_discovery.py::test_h9_nor_does_the_folder_of_a_provider": _ACCOUNT,
+    "test_discovery.py::test_h9_nor_does_anything_else_that_cannot_be_read": _ACCOUNT,
     "test_doctor.py::test_without_any_way_to_ask_it_says_so": _ASKS,
     "test_system.py::test_the_way_fits_the_system": _POSIX,
     "test_system.py::test_the_tray_shows_the_state_and_offers_what_the_program_does": _ICON,
