@@ -26,7 +26,7 @@ from integration.case import Case
 from integration.odoo_browser import OdooPage
 from integration.stack import CLERK, HOLDER, Stack
 from integration.waiting import until
-from integration.windows import PIN, Box, Releases, WindowsComputer, WindowsToken
+from integration.windows import PIN, Releases, WindowsComputer, WindowsToken
 
 LANGUAGES = {"vi": "vi_VN", "en": "en_US"}
 SECONDS = 5400
@@ -51,24 +51,27 @@ class Accountant:
     def keep(self, number: int, name: str, picture: bytes | Image.Image) -> None:
         pictures.keep(picture, pictures.WINDOWS / self.language / f"windows-{number}-{name}.png")
 
-    def see(self, number: int, name: str, box: Box) -> None:
-        """Keep a picture of a window with a little of what is around it, once it is drawn."""
+    def see(self, number: int, name: str, title: str) -> None:
+        """Keep a picture of a window with a little of what is around it, once it is drawn and stays where it is."""
         width, height = self.pc.size
-        left, top, right, bottom = box
-        around = (max(left - 12, 0), max(top - 12, 0), min(right + 12, width), min(bottom + 12, height))
-        before = None
-        while (now := self.pc.picture(around)) != before:
-            before = now
+        before, now = None, self._look(title, width, height)
+        while now != before:
             threading.Event().wait(0.7)
+            before, now = now, self._look(title, width, height)
         self.keep(number, name, now)
 
+    def _look(self, title: str, width: int, height: int) -> Image.Image:
+        left, top, right, bottom = self.pc.await_window(title)
+        return self.pc.picture((max(left - 12, 0), max(top - 12, 0), min(right + 12, width), min(bottom + 12, height)))
+
     def keep_last(self, number: int, name: str, title: str) -> None:
-        """Keep what a window shows shortly before it closes by itself."""
+        """Keep what a window shows before it closes by itself: the last that was there for a moment, whole."""
         shown = [self.pc.picture(self.pc.await_window(title))]
         while (now := self.pc.window(title)) is not None:
             shown.append(self.pc.picture(now))
             assert len(shown) < 3000, "the window stays"
-        self.keep(number, name, shown[-2:][0])
+        whole = [one for one, two, three in zip(shown, shown[1:], shown[2:], strict=False) if one == two == three]
+        self.keep(number, name, [*shown, *whole][-1])
 
     def press_next_button(self) -> None:
         """By keyboard. Not by Alt and its letter: Wine's title bars then wait for an entry of their menu."""
@@ -196,14 +199,14 @@ def test_an_accountant_is_ready_in_four_actions(
     installing = pc.start(str(file), variables=token.environment)
     person.keep_last(2, "installer", SETUP)
     title = words("panel_title")
-    person.see(3, "window", pc.await_window(title))
+    person.see(3, "window", title)
 
     # 3. Pair this computer, and the person agrees.
     href = page.locator(".o_l10n_vn_ibhxh_pair_here").get_attribute("href")
     assert href is not None
     person.open_link(href)
     threading.Event().wait(DEAF)
-    person.see(4, "link", pc.await_window(title))
+    person.see(4, "link", title)
 
     person.agree(lambda: page.locator(".o_l10n_vn_ibhxh_paired").count() > 0)
     page.locator(".o_l10n_vn_ibhxh_token_seen").wait_for()
@@ -211,7 +214,7 @@ def test_an_accountant_is_ready_in_four_actions(
     state = pc.local / "ibhxh-agent" / "state.json"
     until("the connection", lambda: state.exists() and json.loads(state.read_text(encoding="utf-8"))["certificates"])
     threading.Event().wait(DEAF)
-    person.see(5, "paired", pc.await_window(title))
+    person.see(5, "paired", title)
     pc.press("Escape")
     pc.await_no_window(title)
 
@@ -219,12 +222,12 @@ def test_an_accountant_is_ready_in_four_actions(
     case.register()
     balloon = pc.await_window(kind=BALLOON)
     width, height = pc.size
-    person.see(6, "notification", (balloon[0] - 40, balloon[1], width, height))
+    person.keep(6, "notification", pc.picture((balloon[0] - 40, balloon[1], width, height)))
     pc.click(width - 10, height - 10)  # the icon that it belongs to: Wine tells nobody of a click on the notification
-    asking = pc.await_window(words("ask_title"))
+    pc.await_window(words("ask_title"))
     threading.Event().wait(DEAF)
     person.enter_pin()
-    person.see(7, "pin", asking)
+    person.see(7, "pin", words("ask_title"))
     assert not token.logins()
     pc.press("Return")
     person.keep_last(8, "signed", words("ask_title"))
