@@ -8,6 +8,7 @@ import json
 from pathlib import Path
 
 import pytest
+from private import is_private
 
 from ibhxh_agent import release as agent_side
 from ibhxh_agent.config import Folder
@@ -36,7 +37,7 @@ def key(tool, tmp_path, capsys):
 
 def test_a_key_is_private_and_never_overwritten(tool, key):
     path, public = key
-    assert len(public) == 32 and path.stat().st_mode & 0o077 == 0
+    assert len(public) == 32 and is_private(path)
     assert b"ENCRYPTED" in path.read_bytes()
     with pytest.raises(FileExistsError):
         tool.new_key(path, "")

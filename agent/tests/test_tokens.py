@@ -128,11 +128,11 @@ def test_another_process_that_holds_the_token_is_waited_for_then_told(tmp_path):
         pytest.fail("two processes hold one token")
     assert caught.value.code == "driver_error" and "chương trình khác" in caught.value.message
     with exclusive_token("m", "another", 0.1, folder):
-        assert True
+        assert len(list(folder.iterdir())) == 2
     other.kill()
     other.communicate()
     with exclusive_token("m", "s", 5, folder):
-        assert len(list(folder.iterdir())) == 2
+        assert list(folder.iterdir())
 
 
 def test_two_agents_that_want_the_same_token_log_in_one_after_the_other(fake, closing):
