@@ -168,6 +168,7 @@ class Program:
         self._tray: Tray | None = None
         self._agent: Child | None = None
         self._panel: Child | None = None
+        self._panel_closed = False
         self._backoff = Backoff(_FIRST_WAIT, _LONGEST_WAIT)
         self._crashes = 0
         self._own_crashes = crashes
@@ -255,7 +256,12 @@ class Program:
         if child is not self._panel:
             return
         if message is None:
-            self._panel = None
+            self._panel_gone()
+        elif message.get("do") == "closed":
+            self._panel_closed = True
+        elif message.get("do") == "failed":
+            for line in str(message.get("trace", "")).splitlines():
+                log.error("the window: %s", line)
         elif message.get("do") == "pause":
             # Two processes must not write the pairing, and the old one must not be used while the new one is made.
             self._stop_agent()
@@ -367,7 +373,15 @@ class Program:
         if self._panel is not None and self._tell_panel({"op": "page", **request}):
             return
         start = {"folder": str(self._folder.path), "libraries": self._libraries, "status": self._status.message()}
+        self._panel_closed = False
         self._panel = self._start_child("panel", {**start, **request})
+
+    def _panel_gone(self) -> None:
+        self._panel = None
+        if not self._panel_closed:
+            log.error("the window's process ended unexpectedly")
+            if self._tray is not None:
+                self._tray.notify(text("panel_ended", log=self._folder.program_log_file))
 
     def _tell_panel(self, message: dict[str, Any]) -> bool:
         if self._panel is None:

@@ -104,9 +104,22 @@ def centre(root: tk.Tk) -> None:
 
 
 def button(bar: ttk.Frame, column: int, label: str, command: Callable[[], None]) -> ttk.Button:
-    """A button in a row of them. "&" marks the letter for Alt, as in Windows; the space bar presses the focused one."""
-    at, name = label.index("&"), label.replace("&", "")
-    made = ttk.Button(bar, text=name, underline=at, command=command)
+    """A button in a row of them; the space bar presses the focused one, Alt and its letter does from everywhere."""
+    made = ttk.Button(bar, command=command)
+    mark(made, label, made.invoke)
     made.grid(row=0, column=column, padx=4)
-    bar.winfo_toplevel().bind(f"<Alt-{name[at].lower()}>", lambda _event: command())
     return made
+
+
+def mark(widget: ttk.Button | ttk.Checkbutton | ttk.Label, label: str, action: Callable[[], object]) -> None:
+    """Write a label, underline the letter that "&" marks in it, and let Alt and this letter do something.
+
+    :raises ValueError: the letter is none that every keyboard has; Tk knows no key of another name
+    """
+    at, name = label.index("&"), label.replace("&", "")
+    letter = name[at]
+    if not (letter.isascii() and letter.isalpha()):
+        raise ValueError(f"{label}: no key for {letter}")
+    widget.configure(text=name, underline=at)
+    for case in (letter.lower(), letter.upper()):  # with Caps Lock on, the key has the other name
+        widget.winfo_toplevel().bind(f"<Alt-{case}>", lambda _event: action())

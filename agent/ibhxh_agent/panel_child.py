@@ -1,7 +1,8 @@
 """The process of the agent's own window: pairing, the state with the diagnosis, and the question that a link asks.
 
 Frames from the parent: ``start``, ``page`` (show this page), ``status`` and ``paused`` (the agent has stopped). Frames
-to it: ``pause``, ``resume``, ``logs`` and ``language``. Pairing and diagnosis run here, each in a thread of its own.
+to it: ``pause``, ``resume``, ``logs``, ``language``, ``failed`` (an error, with its traceback) and ``closed`` (the end,
+as the person wanted it). Pairing and diagnosis run here, each in a thread of its own.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import queue
 import threading
 import time
 import tkinter as tk
+import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -59,6 +61,7 @@ class Panel:
         self._open_page: Callable[[], None] = self.show_state
         self._shows_state = False
         self.root = look.new_window(text("panel_title"))
+        self.root.report_callback_exception = self._on_error
         self._bold, self._large = look.bold(self.root), look.bold(self.root, larger=3)
         self._frame = ttk.Frame(self.root)
         self.root.protocol("WM_DELETE_WINDOW", self._close)
@@ -402,13 +405,19 @@ class Panel:
         self.root.lift()
         self.root.after_idle(self.root.attributes, "-topmost", False)
 
+    def _on_error(self, _kind: object, error: BaseException, _trace: object) -> None:
+        """An error in what a key, a click or a message began: nobody reads the error output of this process."""
+        self._pipe.send(_failure(error))
+        with contextlib.suppress(tk.TclError):  # the window may be what is gone
+            self._problem(text("panel_failed", log=self._folder.program_log_file))
+
     def _poll(self) -> None:
+        self.root.after(_POLL_MS, self._poll)  # first: what comes now may fail
         while (received := self._pipe.poll()) is not None:
             self._hear(received[0])
         with contextlib.suppress(queue.Empty):
             while True:
                 self._from_threads.get_nowait()()
-        self.root.after(_POLL_MS, self._poll)
 
     def _hear(self, message: dict[str, Any]) -> None:
         if message.get("op") == "page":
@@ -423,6 +432,10 @@ class Panel:
         elif message.get("op") == "paused" and self._on_paused is not None:
             go, self._on_paused = self._on_paused, None
             go()
+
+
+def _failure(error: BaseException) -> dict[str, Any]:
+    return {"do": "failed", "trace": "".join(traceback.format_exception(error))}
 
 
 def _change(line: ttk.Label, content: str) -> None:
@@ -452,7 +465,12 @@ def main() -> None:
     pipe = ParentPipe()
     start, _ = pipe.receive()
     use_language(str(start["language"]))
-    with contextlib.suppress(tk.TclError):  # no display: the parent sees the process end
+    status = 0
+    try:
         Panel(pipe, start).root.mainloop()
+        pipe.send({"do": "closed"})
+    except Exception as error:  # the parent has a log, and may have an icon to show it
+        pipe.send(_failure(error))
+        status = 1
     # A diagnosis may still be under way in its thread, and Tk must not be taken down there.
-    os._exit(0)
+    os._exit(status)

@@ -14,6 +14,7 @@ import lone
 import pki
 import pytest
 import softhsm
+from display import virtual_screen
 from fake_odoo import FakeOdoo
 from fakelib import FakeLibrary, compile_library
 
@@ -35,6 +36,16 @@ def _private_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config-home"))
     for name in ("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"):
         monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture(scope="session")
+def screen() -> Iterator[str]:
+    """A screen that nobody sees, the value of DISPLAY. One for all: Tk ends the process with the first it has used."""
+    if sys.platform == "win32":  # each session has one
+        yield ""
+        return
+    with virtual_screen() as display:
+        yield display
 
 
 @pytest.fixture(scope="session")

@@ -14,18 +14,12 @@ from urllib.parse import quote
 
 import pytest
 import softhsm
-from display import Keyboard, virtual_screen
+from display import Keyboard
 from forms import form
 
 from ibhxh_agent import activation, app, instance, panel_child
 from ibhxh_agent.config import Folder
 from ibhxh_agent.icon import Colour
-
-
-@pytest.fixture(scope="module")
-def screen():
-    with virtual_screen() as display:
-        yield display
 
 
 class Running:
@@ -389,6 +383,19 @@ def test_what_an_earlier_process_says_is_not_believed(alone):
     alone._on_agent((Process(), {"op": "ended", "code": "revoked", "message": "x"}))
     alone._on_panel((Process(), {"do": "pause"}))
     assert alone._tray.shown == [] and isinstance(alone._agent, Process)
+
+
+@pytest.mark.parametrize("closed", [True, False])
+def test_h1_a_window_that_ended_by_an_error_is_logged_and_told(alone, caplog, closed):
+    alone._panel = Process()
+    if not closed:
+        alone._on_panel((alone._panel, {"do": "failed", "trace": "Traceback\n  here\nTclError: bad keysym"}))
+    else:
+        alone._on_panel((alone._panel, {"do": "closed"}))
+    alone._on_panel((alone._panel, None))
+    assert ("TclError: bad keysym" in caplog.text) is not closed
+    assert [note for note in alone._tray.notes if "đóng đột ngột" in note] == alone._tray.notes
+    assert bool(alone._tray.notes) is not closed and alone._panel is None
 
 
 def test_unreadable_settings_are_told(alone):

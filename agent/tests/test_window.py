@@ -7,7 +7,7 @@ import threading
 
 import pki
 import pytest
-from display import Keyboard, virtual_screen
+from display import Keyboard
 from forms import form
 
 from ibhxh_agent import document
@@ -18,12 +18,6 @@ from ibhxh_agent.prompt.base import Decision, Item, Question
 from ibhxh_agent.prompt.window import WindowPrompt
 from ibhxh_agent.prompt.wire import question_message
 from ibhxh_agent.secret import Secret
-
-
-@pytest.fixture(scope="module")
-def screen():
-    with virtual_screen() as display:
-        yield display
 
 
 @pytest.fixture
@@ -369,6 +363,26 @@ def test_caps_lock_is_told(window, certificate):
     assert shown._typing.cget("text") == "Caps Lock đang bật."
     shown._entry.event_generate("<Key>", keysym="a", state=0)
     assert shown._typing.cget("text") == ""
+
+
+def test_h17_the_letters_work_with_caps_lock(window, certificate):
+    """The key M is then named M and not m."""
+    shown, pipe = window(question(certificate))
+    keyboard = Keyboard(os.environ["DISPLAY"])
+    keyboard.wait_for_window()
+    keyboard.press("Caps_Lock")
+    try:
+        keyboard.press("m", "Alt_L")
+        settle(shown)
+        assert shown.root.focus_get() is shown._entry
+        keyboard.press("h", "Alt_L")
+        settle(shown)
+        assert shown._visible.get()
+        keyboard.press("t", "Alt_L")
+        settle(shown)
+    finally:
+        keyboard.press("Caps_Lock")
+    assert [message for message, _ in pipe.sent] == [{"decision": "refuse"}]
 
 
 @pytest.mark.parametrize("opened", [True, False])

@@ -213,9 +213,8 @@ class PinWindow:
     def _pin(self, row: int) -> int:
         if self._question["pin_pad"]:
             return self._line(row, text("window_pin_pad"))
-        written = text("window_pin")
-        at, name = written.index("&"), written.replace("&", "")
-        label = ttk.Label(self._frame, text=name, underline=at, font=self._bold)
+        label = ttk.Label(self._frame, font=self._bold)
+        look.mark(label, text("window_pin"), self._to_pin)
         label.grid(row=row, column=0, sticky="w", pady=(12, 4))
         field = ttk.Frame(self._frame)
         field.grid(row=row, column=1, sticky="w", pady=(12, 4))
@@ -225,7 +224,6 @@ class PinWindow:
         self._eye(field)
         # A click there, or the shortcut, is what a person does who looks at this window.
         self._entry.bind("<Button-1>", lambda _event: self._to_pin())
-        self.root.bind(f"<Alt-{name[at].lower()}>", lambda _event: self._to_pin())
         self._entry.bind("<Return>", lambda _event: self._decide("sign"))
         self._entry.bind("<Key>", self._warn_of_caps_lock)
         self._typing = ttk.Label(self._frame, foreground=look.WARNING_COLOUR, wraplength=self._wrap)
@@ -233,12 +231,10 @@ class PinWindow:
         return row + 2
 
     def _eye(self, field: ttk.Frame) -> None:
-        written = text("window_show_pin")
-        at, name = written.index("&"), written.replace("&", "")
         self._visible = tk.BooleanVar(self.root, False)
-        eye = ttk.Checkbutton(field, text=name, underline=at, variable=self._visible, command=self._show_or_hide)
+        eye = ttk.Checkbutton(field, variable=self._visible, command=self._show_or_hide)
+        look.mark(eye, text("window_show_pin"), eye.invoke)
         eye.grid(row=0, column=1, padx=(12, 0))
-        self.root.bind(f"<Alt-{name[at].lower()}>", lambda _event: eye.invoke())
 
     def _show_or_hide(self) -> None:
         if self._entry is not None:

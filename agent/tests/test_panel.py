@@ -1,0 +1,280 @@
+"""The agent's own windows, each page and state in both languages: a real Tk, in this process, on a virtual screen."""
+
+from __future__ import annotations
+
+import gc
+import itertools
+import re
+import threading
+from pathlib import Path
+
+import pki
+import pytest
+from forms import form
+
+from ibhxh_agent import document, look, panel_child, texts
+from ibhxh_agent.certificate import TokenCertificate
+from ibhxh_agent.config import Folder, Pairing, Settings
+from ibhxh_agent.prompt import window_child
+from ibhxh_agent.prompt.base import Item, Question
+from ibhxh_agent.prompt.wire import question_message
+from ibhxh_agent.secret import Secret
+
+LANGUAGES = ("vi", "en")
+ONLINE = {"op": "status", "colour": "GREEN", "line": "Đã kết nối, 1 chứng thư", "paired": True, "update": ""}
+LINK = "ibhxh-agent://pair?server=https%3A%2F%2Fodoo.example&code=ABCD-EFGH"
+PAIRED = Pairing("https://odoo.example", "db", "1", "PC-KE-TOAN", user="Kế toán", expires_at="2030-01-01T00:00:00Z")
+
+
+class FakePipe:
+    """The pipe of a window that lives in this process."""
+
+    def __init__(self):
+        self.sent = []
+        self.waiting = []
+
+    def send(self, message, secret=None):
+        self.sent.append(message)
+
+    def poll(self):
+        return (self.waiting.pop(0), Secret(bytearray())) if self.waiting else None
+
+
+class Now:
+    """A clock that the test moves."""
+
+    def __init__(self):
+        self.seconds = 0.0
+
+    def __call__(self):
+        return self.seconds
+
+
+@pytest.fixture
+def display(screen, monkeypatch):
+    if screen:
+        monkeypatch.setenv("DISPLAY", screen)
+    yield
+    texts.use_language("vi")
+
+
+@pytest.fixture
+def folder(tmp_path):
+    return Folder(tmp_path / "config")
+
+
+def start(folder, **values):
+    """The first frame of the window's process."""
+    return {
+        "folder": str(folder.path),
+        "libraries": [str(folder.path / "none.so")],
+        "status": ONLINE,
+        "page": "open",
+        "link": "",
+        **values,
+    }
+
+
+@pytest.fixture
+def panel(display, folder):
+    """Makes the agent's window as its process does."""
+    made = []
+
+    def build(page="open", link="", language="vi", status=ONLINE):
+        texts.use_language(language)
+        pipe, now = FakePipe(), Now()
+        shown = panel_child.Panel(pipe, start(folder, page=page, link=link, status=dict(status)), now)
+        shown.pipe, shown.now = pipe, now
+        made.append(shown)
+        shown.root.update()
+        return shown
+
+    yield build
+    for thread in threading.enumerate():
+        if thread.name in ("doctor", "update", "pair"):
+            thread.join()
+    for shown in made:
+        if shown.root.children:
+            shown.root.destroy()
+    made.clear()
+    gc.collect()  # Tk's own must not be collected in another thread
+
+
+def every(widget):
+    """All widgets, the window itself left out."""
+    for child in widget.winfo_children():
+        yield child
+        yield from every(child)
+
+
+def buttons(root):
+    """What each button says."""
+    return [str(one.cget("text")) for one in every(root) if one.winfo_class() == "TButton"]
+
+
+def lines(root):
+    """What each label says."""
+    return [str(one.cget("text")) for one in every(root) if one.winfo_class() == "TLabel"]
+
+
+def letters(root):
+    """The underlined letter of everything that has one."""
+    marked = [one for one in every(root) if one.winfo_class() in ("TButton", "TLabel", "TCheckbutton")]
+    places = [(str(one.cget("text")), int(str(one.cget("underline")))) for one in marked]
+    return [name[at].lower() for name, at in places if at >= 0]
+
+
+def press(root, name):
+    """The button with this word."""
+    next(one for one in every(root) if one.winfo_class() == "TButton" and str(one.cget("text")) == name).invoke()
+    root.update()
+
+
+# -- every page and state, in both languages ------------------------------------------------------------------------
+
+
+def a_pairing_under_way(panel):
+    shown = panel("pair")
+    shown._pair("https://odoo.example", "", "ABCD-EFGH", "PC", lambda _problem: None)
+    return shown
+
+
+def a_pairing_done(panel):
+    shown = panel("pair")
+    shown._show_success(PAIRED)
+    return shown
+
+
+def a_problem(panel):
+    shown = panel("pair")
+    shown.show_pairing("Mã không đúng.", ["https://odoo.example", "ABCD-EFGH", "", "PC"])
+    return shown
+
+
+def an_update_begun(panel):
+    shown = panel(status={**ONLINE, "update": "99.0"})
+    shown._install_update()
+    return shown
+
+
+PAGES = {
+    "open": lambda panel: panel("open"),
+    "check": lambda panel: panel("check"),
+    "not paired": lambda panel: panel("open", status={**ONLINE, "colour": "GREY", "paired": False}),
+    "update": lambda panel: panel(status={**ONLINE, "update": "99.0"}),
+    "update begun": an_update_begun,
+    "pair": lambda panel: panel("pair"),
+    "pair again": a_problem,
+    "pairing": a_pairing_under_way,
+    "paired": a_pairing_done,
+    "link": lambda panel: panel("link", LINK),
+    "link with all": lambda panel: panel("link", LINK + "&database=db&user=K%E1%BA%BF"),
+    "odd link": lambda panel: panel("link", "ibhxh-agent://run"),
+}
+#: From the state, whose page has every button of the window.
+STATES = ("open", "check", "not paired", "update", "update begun", "paired", "odd link")
+
+
+@pytest.mark.parametrize("settings", ["paired", "unpaired", "unreadable"])
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("page", PAGES)
+def test_h1_every_page_of_the_window_opens_in_both_languages(panel, folder, page, language, settings):
+    """With all its buttons, each with a letter of its own, and it goes on listening."""
+    if settings == "paired":
+        folder.save(Settings(pairing=PAIRED, language=language))
+    elif settings == "unreadable":
+        folder.path.mkdir()
+        folder.settings_file.write_text("{", encoding="utf-8")
+    shown = PAGES[page](lambda *given, **named: panel(*given, **named, language=language))
+    shown.root.update()
+    close, other = (("Đóng", "English"), ("Close", "Tiếng Việt"))[LANGUAGES.index(language)]
+    if page in STATES:
+        assert close in buttons(shown.root) and other in buttons(shown.root)
+    assert len(set(letters(shown.root))) == len(letters(shown.root)) == len(buttons(shown.root))
+    shown.pipe.waiting.append({**ONLINE, "colour": "RED", "line": "Mất mạng"})
+    shown._poll()
+    assert shown._status["line"] == "Mất mạng"
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize(
+    "asked", [{}, {"count": 12}, {"pin_pad": True}, {"warnings": ("Caps",)}], ids=["one", "batch", "pin pad", "warned"]
+)
+def test_h1_every_page_of_the_pin_window_opens_in_both_languages(display, asked, language):
+    texts.use_language(language)
+    read = document.read(form("04"))
+    items = [Item(read.form, read.rows(), "Trần Văn Kế")] * asked.pop("count", 1)
+    certificate = TokenCertificate.from_der(pki.certificate(pki.key(0)))
+    question = Question("https://odoo.example", certificate, "Kế toán", items, **asked)
+    shown = window_child.PinWindow(FakePipe(), question_message(question, language=language), Now())
+    try:
+        shown.root.update()
+        assert len(set(letters(shown.root))) == len(letters(shown.root)) >= len(buttons(shown.root)) == 3
+        for page in (shown._show_progress, lambda: shown._show_result("Đã ký 1, không ký 0.")):
+            page()
+            shown.root.update()
+            assert len(letters(shown.root)) == len(buttons(shown.root)) == 1
+    finally:
+        shown.root.destroy()
+
+
+def test_h1_the_language_is_changed_there_and_back(panel, folder):
+    folder.save(Settings(pairing=PAIRED))
+    shown = panel()
+    for there, code in (("English", "en"), ("Tiếng Việt", "vi"), ("English", "en")):
+        press(shown.root, there)
+        assert texts.language() == folder.load().language == code
+    assert shown.pipe.sent == [{"do": "language"}] * 3
+    assert "Close" in buttons(panel(language="en").root)
+
+
+def test_h1_every_marked_letter_is_one_that_a_key_has():
+    """Tk knows no key ế; the letters of this program's windows are those of every keyboard."""
+    marked = [found[1] for both in texts._TEXTS.values() for content in both if (found := re.search(r"&(\w)", content))]
+    assert len(marked) > 20 and all(letter.isascii() and letter.isalpha() for letter in marked)
+
+
+def test_h1_a_button_refuses_a_letter_that_no_key_has(panel):
+    with pytest.raises(ValueError, match="ế"):
+        look.button(panel()._bar(), 0, "Ti&ếng Việt", lambda: None)
+
+
+@pytest.mark.parametrize("where", ["message", "thread"])
+def test_h1_an_error_is_shown_and_logged_and_the_window_goes_on(panel, where):
+    shown = panel()
+    failing = {"show": lambda *_page: 1 / 0}
+    if where == "message":
+        shown.show = failing["show"]
+        shown.pipe.waiting.append({"op": "page", "page": "open", "link": ""})
+    else:
+        shown._from_threads.put(failing["show"])
+    for _ in itertools.takewhile(lambda _: not shown.pipe.sent, range(400)):
+        shown.root.after(10)
+        shown.root.update()
+    (sent,) = shown.pipe.sent
+    assert sent["do"] == "failed" and "ZeroDivisionError" in sent["trace"]
+    assert any("gặp lỗi" in line for line in lines(shown.root))
+    shown.pipe.waiting.append({**ONLINE, "line": "Mất mạng"})
+    for _ in itertools.takewhile(lambda _: shown._status["line"] != "Mất mạng", range(400)):
+        shown.root.after(10)
+        shown.root.update()
+    assert shown._status["line"] == "Mất mạng"
+
+
+@pytest.mark.parametrize("when", ["first", "later"])
+def test_h1_a_window_that_cannot_be_shown_says_so_to_the_program(display, folder, monkeypatch, when):
+    """Not as if the person had closed it."""
+    pipe = FakePipe()
+    pipe.receive = lambda: (start(folder, language="en"), None)
+    ended = []
+    monkeypatch.setattr(panel_child, "ParentPipe", lambda: pipe)
+    monkeypatch.setattr(panel_child.os, "_exit", ended.append)
+    made = look.new_window(texts.text("panel_title"))
+    if when == "later":
+        monkeypatch.setattr(look, "new_window", lambda _title: made)
+    broken = "new_window" if when == "first" else "centre"
+    monkeypatch.setattr(look, broken, lambda *_given: (_ for _ in ()).throw(panel_child.tk.TclError("bad keysym")))
+    panel_child.main()
+    made.destroy()
+    assert ended == [1] and pipe.sent[-1]["do"] == "failed" and "bad keysym" in pipe.sent[-1]["trace"]
+    assert not Path(folder.path).exists()
