@@ -75,6 +75,21 @@ def test_w10_a_provider_registered_in_windows_leads_to_its_module(fake, tmp_path
     assert found["Odd.dll"].usable and found["Odd.dll"].origin == "Odd CA CSP"
 
 
+def test_h22_a_key_storage_provider_registered_in_windows_leads_to_its_module(fake, tmp_path):
+    module = tmp_path / "vendor" / "Odd.dll"
+    module.parent.mkdir()
+    shutil.copy(fake.path, module)
+    place = r"SYSTEM\CurrentControlSet\Control\Cryptography\Providers\Odd CA Key Storage Provider"
+    with winreg.CreateKeyEx(winreg.HKEY_LOCAL_MACHINE, rf"{place}\UM") as key:
+        winreg.SetValueEx(key, "Image", 0, winreg.REG_SZ, str(module.with_name("oddksp.dll")))
+    try:
+        found = {entry.path.name: entry for entry in find_libraries()}
+    finally:
+        winreg.DeleteKey(winreg.HKEY_LOCAL_MACHINE, rf"{place}\UM")
+        winreg.DeleteKey(winreg.HKEY_LOCAL_MACHINE, place)
+    assert found["Odd.dll"].usable and found["Odd.dll"].origin == "Odd CA Key Storage Provider"
+
+
 def test_h9_a_folder_that_windows_lets_nobody_list_hides_no_other_token(fake, tmp_path):
     closed, opened = tmp_path / "closed", tmp_path / "open"
     for folder in (closed, opened):

@@ -332,6 +332,37 @@ def test_w10_the_module_beside_a_registered_provider_is_found(tmp_path):
     assert (found.path.name, found.origin, found.usable) == ("OddName.dll", "Odd CA CSP v1.0", True)
 
 
+def test_h22_the_module_of_a_key_storage_provider_is_found(tmp_path):
+    """CNG's providers are registered elsewhere, one list for both kinds of program (Viettel-CA V6)."""
+    folder = tmp_path / "Vendor"
+    built_for(folder / "oddname.dll", X64)
+    built_for(tmp_path / "Windows" / "System32" / "other.dll", X64)
+    providers = {
+        "Odd CA Key Storage Provider": {},
+        r"Odd CA Key Storage Provider\UM": {"Image": str(folder / "oddname_ksp.dll")},
+        "Other KSP": {},
+        r"Other KSP\UM": {"Image": "otherksp.dll"},
+        "Without a library": {},
+    }
+    place = r"SYSTEM\CurrentControlSet\Control\Cryptography\Providers"
+    found = find_libraries((), windows_places(tmp_path, registry=Registry({"HKLM": {place: providers}})))
+    assert {entry.path.name: entry.origin for entry in found} == {
+        "oddname.dll": "Odd CA Key Storage Provider",
+        "other.dll": "Other KSP",
+    }
+
+
+@pytest.mark.parametrize("image", ["vendor_s.dll", "{system}/system32/vendor_s.dll"])
+def test_h22_a_32_bit_provider_without_a_folder_is_where_32_bit_programs_look(tmp_path, image):
+    """Its module is named as one for another machine, instead of not at all."""
+    built_for(tmp_path / "Windows" / "SysWOW64" / "vendor.dll", X86)
+    (tmp_path / "Windows" / "system32").mkdir()
+    providers = {"Odd CA CSP": {"Image Path": image.format(system=tmp_path / "Windows")}}
+    place = r"SOFTWARE\WOW6432Node\Microsoft\Cryptography\Defaults\Provider"
+    (found,) = find_libraries((), windows_places(tmp_path, registry=Registry({"HKLM": {place: providers}})))
+    assert (found.path.name, found.origin, found.machine) == ("vendor.dll", "Odd CA CSP", "x86 (32-bit)")
+
+
 def test_w11_what_can_be_loaded_is_not_what_the_processor_is(tmp_path, monkeypatch):
     """A 64-bit Python on ARM64 loads x64 libraries; asking the processor (WMI) made each of them the wrong one."""
     monkeypatch.setattr(platform, "machine", lambda: pytest.fail("the processor was asked"))

@@ -43,10 +43,12 @@ OURS = {
 _CHILDREN = {_X86: ("ibhxh-token32", "ibhxh-token")}
 #: The provider for Windows' own store, beside the PKCS#11 module of the same vendor.
 _PROVIDER = "_s.dll"
-#: Where Windows keeps its cryptographic providers, one list for each bitness.
+#: Where Windows keeps its cryptographic providers, and in which key and value of each its library is named: those of
+#: CryptoAPI, one list for each bitness ("Registering the CSP", Windows SDK), and CNG's (CRYPT_PROVIDER_REG, bcrypt.h).
 _PROVIDERS = (
-    r"SOFTWARE\Microsoft\Cryptography\Defaults\Provider",
-    r"SOFTWARE\WOW6432Node\Microsoft\Cryptography\Defaults\Provider",
+    (r"SOFTWARE\Microsoft\Cryptography\Defaults\Provider", "", "Image Path"),
+    (r"SOFTWARE\WOW6432Node\Microsoft\Cryptography\Defaults\Provider", "", "Image Path"),
+    (r"SYSTEM\CurrentControlSet\Control\Cryptography\Providers", r"\UM", "Image"),
 )
 
 
@@ -199,8 +201,9 @@ def _lines(file: Path) -> list[str]:
 def _providers(places: Places) -> Iterator[tuple[Path, str]]:
     """Beside the library of each cryptographic provider that a vendor registered in Windows.
 
-    A certificate in Windows' store names its provider, and the PKCS#11 module of a token lies beside that one's
-    library: ``X.dll`` beside ``X_s.dll`` with the rebrands of Feitian. Only an administrator can register one.
+    A certificate in Windows' store names its provider, one of these, and the PKCS#11 module of a token lies beside
+    that one's library: ``X.dll`` beside ``X_s.dll`` with the rebrands of Feitian. Only an administrator can register
+    one.
     """
     registry = places.registry
     if registry is None and sys.platform == "win32":
@@ -210,15 +213,19 @@ def _providers(places: Places) -> Iterator[tuple[Path, str]]:
     for name, image in _registered(registry):
         if not name.lower().startswith("microsoft"):
             path = PureWindowsPath(image)
-            # A bare name is looked for in System32, where Windows looks first.
-            for folder in places.expand(path.parent.as_posix() if path.parent.name else "%SystemRoot%/System32"):
+            folders = [path.parent.as_posix()] if path.parent.name else ["%SystemRoot%/System32"]
+            # Where Windows looks first for a bare name, and what it gives to 32-bit programs in its place.
+            if path.parent.name.lower() in ("", "system32"):
+                folders.append("%SystemRoot%/SysWOW64")
+            for folder in itertools.chain.from_iterable(map(places.expand, folders)):
                 for file in _beside(folder, path.name):
                     yield file, name
 
 
 def _beside(folder: Path, image: str) -> Iterator[Path]:
     stem = PureWindowsPath(image).stem.lower()
-    stems = {stem, stem.removesuffix("_s"), stem.removesuffix("csp"), stem.replace("csp", "csp11")}
+    stems = {stem, stem.removesuffix("_s"), stem.replace("csp", "csp11")}
+    stems |= {stem.removesuffix(kind).rstrip("_") for kind in ("csp", "ksp")}
     for path in _entries(folder) or ():
         name = PureWindowsPath(path.name.lower())
         if name.suffix == ".dll" and name.stem in stems:
@@ -227,13 +234,13 @@ def _beside(folder: Path, image: str) -> Iterator[Path]:
 
 def _registered(registry: Any) -> Iterator[tuple[str, str]]:
     """Name and library of the providers."""
-    for place in _PROVIDERS:
+    for place, below, value in _PROVIDERS:
         try:
             with registry.OpenKey(registry.HKEY_LOCAL_MACHINE, place) as key:
                 names = [registry.EnumKey(key, number) for number in range(registry.QueryInfoKey(key)[0])]
                 for name in names:
-                    with suppress(OSError), registry.OpenKey(key, name) as provider:
-                        yield name, str(registry.QueryValueEx(provider, "Image Path")[0])
+                    with suppress(OSError), registry.OpenKey(key, name + below) as provider:
+                        yield name, str(registry.QueryValueEx(provider, value)[0])
         except OSError:  # none registered
             continue
 
