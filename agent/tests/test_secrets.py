@@ -63,7 +63,7 @@ def test_after_a_full_run_no_secret_is_in_any_output_file_or_on_the_wire(
 
 def test_the_pin_is_not_in_the_environment_or_command_line_of_any_process(agent, paired, own_hsm, first_certificate):
     seen = []
-    # A PIN of this test's own: other tests, in other processes of this computer, give theirs to softhsm2-util.
+    # A PIN of this test's own: other tests, in other processes of this computer, may hand theirs to a program.
     pin = f"Pin-{uuid.uuid4()}"
     own_hsm.add("Kế toán", [(pki.key(0), first_certificate.der)], pin=pin)
 

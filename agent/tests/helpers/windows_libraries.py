@@ -19,7 +19,8 @@ def build(folder: Path, compiler: str) -> None:
     beside = folder / "beside"
     beside.mkdir(parents=True, exist_ok=True)
     (beside / "needed.c").write_text(NEEDED, encoding="utf-8")
-    shared = [compiler, "-O1", "-s", "-shared", "-o"]
+    # For 32 bits MinGW would else need a library of its own, which no Windows has.
+    shared = [compiler, "-O1", "-s", "-shared", "-static-libgcc", "-o"]
     for target, source, options in (
         (folder / "fakep11.dll", SOURCE, []),
         (folder / "softhsm2.dll", SOURCE, ['-DCONFIG_VARIABLE="SOFTHSM2_CONF"']),
