@@ -2,7 +2,8 @@
 ;
 ;   makensis -DVERSION=19.0.2.0.0 -DNUMBERS=19.0.2.0 -DFOLDER=… -DICON=… -DOUTPUT=… [-DSIGN="command"] installer.nsi
 ;
-; /S installs or removes silently. Exit codes: 0 done; 2 not installed, the old version is as it was and runs again.
+; /S installs or removes silently. Exit codes: 0 done; 2 not done, what was there is as it was; 3 another installer or
+; uninstaller is at work; 4 a newer version is installed.
 ; What it writes outside its folder: the start at login, Odoo's links, the Start menu and the entry in Apps, all of the user.
 
 Unicode true
@@ -13,11 +14,17 @@ RequestExecutionLevel user
 ManifestDPIAware true
 ManifestSupportedOS all
 
+!include LogicLib.nsh
+!include WordFunc.nsh
+
 !define NAME "ibhxh-agent"
 !define RUN "Software\Microsoft\Windows\CurrentVersion\Run"
 !define SWITCHES "Software\Microsoft\Windows\CurrentVersion\Explorer\StartupApproved\Run"
 !define LINKS "Software\Classes\${NAME}"
 !define APPS "Software\Microsoft\Windows\CurrentVersion\Uninstall\${NAME}"
+!define SETTINGS "$LOCALAPPDATA\${NAME}"
+; winerror.h
+!define ERROR_ALREADY_EXISTS 183
 
 Name "${NAME} ${VERSION}"
 OutFile "${OUTPUT}"
@@ -46,22 +53,86 @@ VIAddVersionKey "LegalCopyright" "LGPL-3.0-or-later"
 Page instfiles
 UninstPage instfiles
 
+Var Attempt
+Var Failed
+Var Reason
 Var Upgrade
 
-; The program's own way to end waits for what is being delivered. It does nothing where none runs.
+; Until it works, or for ten seconds. A virus scanner opens what was written a moment ago, and meanwhile Windows lets
+; nobody rename or delete it. Afterwards $Failed is "yes" or empty; the flag of errors says nothing then.
+!macro Insist COMMAND
+  ${For} $Attempt 1 40
+    ClearErrors
+    ${COMMAND}
+    StrCpy $Failed ""
+    ${IfNot} ${Errors}
+      ${ExitFor}
+    ${EndIf}
+    StrCpy $Failed "yes"
+    Sleep 250
+  ${Next}
+!macroend
+
+; Gives the program an order, by whichever of its two files a virus scanner left; a damaged one must not wait for ever.
+!macro Order FOLDER COMMAND
+  ${If} ${FileExists} "${FOLDER}\${NAME}-cli.exe"
+    nsExec::Exec /TIMEOUT=60000 '"${FOLDER}\${NAME}-cli.exe" ${COMMAND}'
+  ${Else}
+    nsExec::Exec /TIMEOUT=60000 '"${FOLDER}\${NAME}.exe" ${COMMAND}'
+  ${EndIf}
+  Pop $0
+!macroend
+
+; The program's own way to end waits for what is being delivered. Whether it ended, its locks tell: Windows does not
+; delete a file that a program has open. So a program that cannot be started any more keeps nobody from mending it.
 !macro StopProgram
-  ${If} ${FileExists} "$INSTDIR\${NAME}-cli.exe"
-    nsExec::Exec '"$INSTDIR\${NAME}-cli.exe" stop'
-    Pop $0
+  !insertmacro Order "$INSTDIR" stop
+  !insertmacro Insist 'Delete "${SETTINGS}\program.lock"'
+  ${If} $Failed == ""
+    !insertmacro Insist 'Delete "${SETTINGS}\run.lock"'
   ${EndIf}
 !macroend
 
-!include LogicLib.nsh
+; Two at once would delete each other's files. The system takes the mutex away with the process.
+!macro BeTheOnlyOne
+  System::Call 'kernel32::CreateMutexW(p 0, i 0, w "${NAME}-installer") p .r0 ?e'
+  Pop $0
+  ${If} $0 = ${ERROR_ALREADY_EXISTS}
+    MessageBox MB_OK|MB_ICONINFORMATION "Một bộ cài hoặc trình gỡ cài đặt của ${NAME} đang chạy.$\r$\nHãy chờ nó xong rồi thử lại." /SD IDOK
+    SetErrorLevel 3
+    Quit
+  ${EndIf}
+!macroend
+
+Function .onInit
+  !insertmacro BeTheOnlyOne
+FunctionEnd
+
+Function un.onInit
+  !insertmacro BeTheOnlyOne
+FunctionEnd
 
 Section "Install"
+  StrCpy $Reason "Không chép được tệp vào $INSTDIR.new: hãy kiểm tra dung lượng đĩa và phần mềm diệt virus."
+  SetOutPath "$TEMP"
+  ; The computer went off while the two versions changed places.
+  ${If} ${FileExists} "$INSTDIR.old\*.*"
+  ${AndIfNot} ${FileExists} "$INSTDIR\*.*"
+    !insertmacro Insist 'Rename "$INSTDIR.old" "$INSTDIR"'
+    ${If} $Failed != ""
+      Goto failed
+    ${EndIf}
+  ${EndIf}
+  ; Nothing of another version may be mixed into this one.
+  !insertmacro Insist 'RMDir /r "$INSTDIR.new"'
+  ${If} $Failed == ""
+    !insertmacro Insist 'RMDir /r "$INSTDIR.old"'
+  ${EndIf}
+  ${If} $Failed != ""
+    Goto failed
+  ${EndIf}
+
   ; Beside the old version first: whatever goes wrong until then leaves that one as it is.
-  RMDir /r "$INSTDIR.new"
-  RMDir /r "$INSTDIR.old"
   ClearErrors
   SetOutPath "$INSTDIR.new"
   File /r "${FOLDER}/*.*"
@@ -73,31 +144,30 @@ Section "Install"
   ${EndIf}
 
   StrCpy $Upgrade ""
-  ${If} ${FileExists} "$INSTDIR\*.*"
+  ${If} ${FileExists} "$INSTDIR\${NAME}.exe"
+  ${OrIf} ${FileExists} "$INSTDIR\${NAME}-cli.exe"
     StrCpy $Upgrade "yes"
+  ${EndIf}
+  ${If} ${FileExists} "$INSTDIR\*.*"
+    StrCpy $Reason "Chương trình đang chạy không dừng lại: hãy chọn Thoát ở biểu tượng ${NAME} cạnh đồng hồ."
     !insertmacro StopProgram
-    ; A virus scanner may have a file open for a moment.
-    StrCpy $1 0
-    ${Do}
-      ClearErrors
-      Rename "$INSTDIR" "$INSTDIR.old"
-      ${IfNot} ${Errors}
-        ${Break}
-      ${EndIf}
-      IntOp $1 $1 + 1
-      Sleep 500
-    ${LoopUntil} $1 > 20
-    ${If} ${Errors}
+    ${If} $Failed != ""
+      Goto failed
+    ${EndIf}
+    StrCpy $Reason "Một chương trình khác (thường là phần mềm diệt virus) đang mở thư mục $INSTDIR: hãy chờ một lát."
+    !insertmacro Insist 'Rename "$INSTDIR" "$INSTDIR.old"'
+    ${If} $Failed != ""
       Goto failed
     ${EndIf}
   ${EndIf}
-  ClearErrors
-  Rename "$INSTDIR.new" "$INSTDIR"
-  ${If} ${Errors}
-    Rename "$INSTDIR.old" "$INSTDIR"
+  StrCpy $Reason "Một chương trình khác (thường là phần mềm diệt virus) đang mở thư mục $INSTDIR.new: hãy chờ một lát."
+  !insertmacro Insist 'Rename "$INSTDIR.new" "$INSTDIR"'
+  ${If} $Failed != ""
+    ${If} ${FileExists} "$INSTDIR.old\*.*"
+      !insertmacro Insist 'Rename "$INSTDIR.old" "$INSTDIR"'
+    ${EndIf}
     Goto failed
   ${EndIf}
-  RMDir /r "$INSTDIR.old"
 
   ; Who switched the start at login off keeps it so.
   ${If} $Upgrade == ""
@@ -121,12 +191,14 @@ Section "Install"
   WriteRegDWORD HKCU "${APPS}" "NoModify" 1
   WriteRegDWORD HKCU "${APPS}" "NoRepair" 1
 
-  ; The window only where somebody is looking; an unpaired program shows it in any case.
+  ; The window only where somebody is looking.
   ${If} ${Silent}
     Exec '"$INSTDIR\${NAME}.exe" start'
   ${Else}
     Exec '"$INSTDIR\${NAME}.exe" open'
   ${EndIf}
+  ; What stays is in nobody's way: the next installer or the uninstaller removes it.
+  !insertmacro Insist 'RMDir /r "$INSTDIR.old"'
   Goto done
 
 failed:
@@ -134,9 +206,9 @@ failed:
   ${If} ${FileExists} "$INSTDIR\${NAME}.exe"
     Exec '"$INSTDIR\${NAME}.exe" start'
   ${EndIf}
-  MessageBox MB_OK|MB_ICONSTOP "Chưa cài được. Bản cũ (nếu có) vẫn giữ nguyên.$\r$\nChọn Thoát ở biểu tượng ibhxh-agent cạnh đồng hồ, kiểm tra dung lượng đĩa, rồi chạy lại bộ cài." /SD IDOK
+  MessageBox MB_OK|MB_ICONSTOP "Chưa cài được. Bản cũ (nếu có) vẫn giữ nguyên.$\r$\n$Reason$\r$\nSau đó chạy lại bộ cài." /SD IDOK
   SetErrorLevel 2
-  Abort
+  Quit
 
 done:
 SectionEnd

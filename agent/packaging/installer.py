@@ -25,9 +25,10 @@ PROGRAMS = ("ibhxh-agent.exe", "ibhxh-agent-cli.exe")
 TOKEN_CHILD = "ibhxh-token32/ibhxh-token.exe"
 
 
-def make(built: Path, output: Path) -> Path:
+def make(built: Path, output: Path, version: str = __version__) -> Path:
     """The installer; its SHA-256 is written beside it.
 
+    :param version: what it says that it installs
     :raises SystemExit: a program is missing, or it cannot be made or signed
     """
     missing = [name for name in PROGRAMS if not (built / name).is_file()]
@@ -38,10 +39,10 @@ def make(built: Path, output: Path) -> Path:
         for name in (*PROGRAMS, TOKEN_CHILD):
             if (built / name).is_file():
                 sign.sign(built / name)
-    made = output / f"ibhxh-agent-{__version__}-windows-x86_64.exe"
+    made = output / f"ibhxh-agent-{version}-windows-x86_64.exe"
     values = {
-        "VERSION": __version__,
-        "NUMBERS": ".".join(map(str, resources.windows_version())),
+        "VERSION": version,
+        "NUMBERS": ".".join(map(str, resources.windows_version(version))),
         "FOLDER": built.resolve(),
         "ICON": resources.write(output / "resources").icon.resolve(),
         "OUTPUT": made.resolve(),

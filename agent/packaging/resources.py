@@ -65,9 +65,9 @@ class Resources:
         return path
 
 
-def windows_version() -> tuple[int, ...]:
+def windows_version(version: str = __version__) -> tuple[int, ...]:
     """Four numbers of 16 bits; the version's last of five goes into the fourth: 19.0.2.0.1 → (19, 0, 2, 1)."""
-    first, second, third, fourth, fifth = (int(part) for part in __version__.split("."))
+    first, second, third, fourth, fifth = (int(part) for part in version.split("."))
     return (first, second, third, fourth * 100 + fifth)
 
 

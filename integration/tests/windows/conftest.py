@@ -22,6 +22,8 @@ FOLDER = RUNTIME / "windows-test"
 AGENT = ROOT / "agent"
 PACKAGING = AGENT / "packaging"
 PARTS = ("ibhxh_agent", "packaging")
+NOT_IN_THE_PROGRAM = ("debian.py", "installer.nsi", "installer.py", "release.py", "sign.py", "trial.py")
+"""Of packaging; changed, they need no new program."""
 
 
 @pytest.fixture(scope="session")
@@ -85,7 +87,8 @@ def _remove(pc: WindowsComputer, home: Path) -> None:
 def _build(pc: WindowsComputer, source: Path, target: Path) -> Path:
     """Let PyInstaller build it on Windows; again when its sources changed."""
     sources = sorted(file for part in PARTS for file in (source / part).rglob("*"))
-    content = b"\0".join(file.read_bytes() for file in sources if file.is_file() and "__pycache__" not in file.parts)
+    without = {"__pycache__", *NOT_IN_THE_PROGRAM}
+    content = b"\0".join(file.read_bytes() for file in sources if file.is_file() and without.isdisjoint(file.parts))
     inputs = hashlib.sha256(content).hexdigest()
     built, stamp = target / "ibhxh-agent", target / "built"
     if not stamp.is_file() or stamp.read_text(encoding="utf-8") != inputs:

@@ -1,0 +1,185 @@
+"""The installer where something is in its way: files that others hold, two at once, what an earlier one left.
+
+It is the real one. In the place of the program it carries a small one that notes with what it was called.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from dev.paths import ROOT
+from dev.setup import windows
+from integration.waiting import until
+from integration.windows import WindowsComputer
+
+HOLDER = ROOT / "integration" / "windows_holder.py"
+STAND_IN = Path(__file__).with_name("stand_in.c")
+OLD, NEW = "19.0.2.0.8", "19.0.2.0.10"
+APPS = r"HKCU\Software\Microsoft\Windows\CurrentVersion\Uninstall\ibhxh-agent"
+RUN = r"HKCU\Software\Microsoft\Windows\CurrentVersion\Run"
+DONE, FAILED, ANOTHER_RUNS = 0, 2, 3
+LONGER_THAN_IT_TRIES = 60
+
+
+class Account:
+    """One account of Windows, and the installers of two versions.
+
+    :param installers: by their version
+    """
+
+    def __init__(self, pc: WindowsComputer, installers: dict[str, Path], calls: Path) -> None:
+        self.pc = pc
+        self._installers = installers
+        self._calls = calls
+        self._variables = {"IBHXH_STAND_IN": pc.path(calls)}
+        self.home = pc.local / "Programs" / "ibhxh-agent"
+        self.new, self.old = (self.home.with_name(f"ibhxh-agent.{name}") for name in ("new", "old"))
+        self.settings = pc.local / "ibhxh-agent"
+
+    @property
+    def left(self) -> list[str]:
+        """What is there of it."""
+        return [path.name for path in (self.home, self.new, self.old, self.settings) if path.exists()]
+
+    @property
+    def version(self) -> str:
+        """Of the program that is installed, and is there whole."""
+        names = ["ibhxh-agent-cli.exe", "ibhxh-agent.exe", "uninstall.exe", "version.txt"]
+        assert sorted(path.name for path in self.home.iterdir() if path.is_file()) == names
+        assert (self.home / "_internal" / "content").stat().st_size == 2**21
+        return (self.home / "version.txt").read_text(encoding="utf-8")
+
+    def install(self, version: str = NEW) -> int:
+        """Silently; its exit code."""
+        return self.pc.run(str(self._installers[version]), "/S", variables=self._variables).code
+
+    def begin(self, version: str = NEW) -> subprocess.Popen[bytes]:
+        """Silently; it goes on."""
+        return self.pc.start(str(self._installers[version]), "/S", variables=self._variables)
+
+    def uninstall(self) -> int:
+        """Silently, to its end, and its exit code: what ``uninstall.exe`` starts is a copy of itself, as here."""
+        copy = self._calls.with_name("uninstaller.exe")
+        shutil.copy(self.home / "uninstall.exe", copy)
+        return self.pc.run(str(copy), "/S", f"_?={self._windows(self.home)}", variables=self._variables).code
+
+    def called(self) -> list[str]:
+        """With what the program was called since this was asked last."""
+        calls = self._calls.read_text(encoding="utf-8").split("\n")[:-1] if self._calls.exists() else []
+        self._calls.unlink(missing_ok=True)
+        return calls
+
+    def value(self, key: str, name: str) -> str:
+        """Of the registry; empty where it is not."""
+        found = self.pc.run("reg", "query", key, "/v", name).output.strip().split("REG_SZ")
+        return found[1].strip() if len(found) > 1 else ""
+
+    @contextmanager
+    def held(self, path: Path, seconds: int) -> Iterator[None]:
+        """Another program has it open for so long, from the moment when it is there."""
+        name = self.pc.path(path.parent) + "\\" + path.name
+        holder = self.pc.start(self.pc.python, self.pc.path(HOLDER), str(seconds), name)
+        assert holder.stdout is not None
+        expected = [b"ready", b"held"] if path.exists() else [b"ready"]
+        assert [holder.stdout.readline().strip() for _line in expected] == expected
+        try:
+            yield
+        finally:
+            self.pc.end(holder)
+
+    def _windows(self, path: Path) -> str:
+        return "C:" + str(path).removeprefix(str(windows.PREFIX / "drive_c")).replace("/", "\\")
+
+
+@pytest.fixture(scope="module")
+def installers(pc: WindowsComputer, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Of the stand-in, in two versions."""
+    folder = tmp_path_factory.mktemp("alone")
+    program = folder / "stand_in.exe"
+    subprocess.run([windows.COMPILER, "-municode", "-O1", "-s", "-o", program, STAND_IN], check=True)
+    maker = _maker()
+    made = {}
+    for version in (OLD, NEW):
+        built = folder / version
+        (built / "_internal").mkdir(parents=True)
+        (built / "_internal" / "content").write_bytes(os.urandom(2**21))
+        (built / "version.txt").write_text(version, encoding="utf-8")
+        for name in maker.PROGRAMS:
+            shutil.copy(program, built / name)
+        made[version] = maker.make(built, folder, version)
+    return made
+
+
+@pytest.fixture
+def account(pc: WindowsComputer, installers: dict[str, Path], tmp_path: Path) -> Iterator[Account]:
+    """Without the program, before and afterwards."""
+    one = Account(pc, installers, tmp_path / "calls.txt")
+    assert not one.left
+    yield one
+    for path in (one.home, one.new, one.old, one.settings):
+        shutil.rmtree(path, ignore_errors=True)
+    pc.run("reg", "delete", APPS, "/f")
+    pc.run("reg", "delete", RUN, "/v", "ibhxh-agent", "/f")
+
+
+def _maker() -> ModuleType:
+    """agent/packaging/installer.py, which is no part of a package."""
+    path = ROOT / "agent" / "packaging" / "installer.py"
+    specification = importlib.util.spec_from_file_location("windows_installer", path)
+    assert specification is not None and specification.loader is not None
+    module = importlib.util.module_from_spec(specification)
+    specification.loader.exec_module(module)
+    return module
+
+
+def test_h4_a_first_installation_waits_for_a_scanner(account: Account) -> None:
+    """What was written a moment ago is what scanners look at."""
+    with account.held(account.new, 4):
+        assert account.install() == DONE
+    assert account.version == NEW and account.left == ["ibhxh-agent"]
+
+
+def test_h4_a_first_installation_that_is_held_for_good_leaves_no_program(account: Account) -> None:
+    with account.held(account.new, LONGER_THAN_IT_TRIES):
+        assert account.install() == FAILED
+        assert not account.home.exists() and not account.value(APPS, "DisplayName")
+    assert account.install() == DONE  # over what the first one could not remove
+    assert account.version == NEW and account.left == ["ibhxh-agent"]
+
+
+def test_h4_an_upgrade_waits_for_a_scanner(account: Account) -> None:
+    assert account.install(OLD) == DONE
+    with account.held(account.home, 4), account.held(account.new, 6):
+        assert account.install() == DONE
+    assert account.version == NEW and account.left == ["ibhxh-agent"]
+
+
+@pytest.mark.parametrize("held", ["home", "new"])
+def test_h4_an_upgrade_that_is_held_for_good_leaves_the_old_version(account: Account, held: str) -> None:
+    assert account.install(OLD) == DONE
+    account.called()
+    with account.held(getattr(account, held), LONGER_THAN_IT_TRIES):
+        assert account.install() == FAILED
+    assert account.version == OLD and account.value(APPS, "DisplayVersion") == OLD
+    assert not account.old.exists()
+    assert account.called()[0] == "ibhxh-agent-cli.exe stop"
+
+
+def test_h5_a_second_installer_leaves_the_first_ones_files_alone(account: Account) -> None:
+    assert account.install(OLD) == DONE
+    with account.held(account.home, 8):
+        first = account.begin()
+        until("an unpacked program", lambda: (account.new / "uninstall.exe").exists())
+        assert account.install() == ANOTHER_RUNS
+        assert account.uninstall() == ANOTHER_RUNS
+        assert first.wait(60) == DONE
+    assert account.version == NEW and account.left == ["ibhxh-agent"]
