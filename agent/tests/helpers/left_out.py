@@ -150,13 +150,16 @@ def pytest_ignore_collect(collection_path: Path) -> bool | None:
     return None
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the tests."""
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Mark the tests. A name that no test has would hide nothing any more."""
     for item in items:
         for name in _names(item):
             if reason(name):
                 _used.add(name)
                 item.add_marker(pytest.mark.skip(reason=reason(name)))
+    unknown = {name for name in (*FILES, *TESTS) if reason(name)} - _used if config.args == ["tests"] else set()
+    if unknown:
+        raise pytest.UsageError(f"left_out.py names what is not there: {', '.join(sorted(unknown))}")
 
 
 def _names(item: pytest.Item) -> set[str]:
@@ -171,11 +174,3 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
     if report.skipped and not any(reason(name) for name in _names(item)):
         report.outcome = "failed"
     return report
-
-
-def pytest_sessionfinish(session: pytest.Session) -> None:
-    """A name that no test has would hide nothing any more."""
-    if session.config.args == ["tests"]:
-        for name in {name for name in (*FILES, *TESTS) if reason(name)} - _used:
-            print(f"\nleft_out.py names {name}, which is not there")
-            session.exitstatus = pytest.ExitCode.TESTS_FAILED

@@ -19,8 +19,8 @@ ONE = 900
 @pytest.mark.timeout(SECONDS + 60)
 def test_the_agents_tests_pass_on_windows(pc: WindowsComputer) -> None:
     """All but those that agent/tests/helpers/left_out.py names, each with its reason."""
-    options = ["-p", "no:cacheprovider", "-p", "left_out", f"--timeout={ONE}", "-v", "--durations=15", "tests"]
-    program = pc.start(pc.python, "-m", "pytest", *options, cwd=ROOT / "agent")
+    options = ["-p", "no:cacheprovider", "-p", "left_out", "-n", "2", f"--timeout={ONE}", "-v", "--durations=15"]
+    program = pc.start(pc.python, "-m", "pytest", *options, "tests", cwd=ROOT / "agent")
     log = pc.folder / "agent-tests.log"
     # To be read while it goes on. Into a file at once it cannot be: Python for Windows does not start so under Wine 8.
     subprocess.run(["tee", str(log)], stdin=program.stdout, stdout=subprocess.DEVNULL, timeout=SECONDS, check=True)
