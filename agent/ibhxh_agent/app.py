@@ -169,6 +169,7 @@ class Program:
         self._agent: Child | None = None
         self._panel: Child | None = None
         self._panel_closed = False
+        self._paused = False
         self._backoff = Backoff(_FIRST_WAIT, _LONGEST_WAIT)
         self._crashes = 0
         self._own_crashes = crashes
@@ -263,11 +264,9 @@ class Program:
             for line in str(message.get("trace", "")).splitlines():
                 log.error("the window: %s", line)
         elif message.get("do") == "pause":
-            # Two processes must not write the pairing, and the old one must not be used while the new one is made.
-            self._stop_agent()
-            self._tell_panel({"op": "paused"})
+            self._pause()
         elif message.get("do") == "resume":
-            self._start_agent()
+            self._resume()
         elif message.get("do") == "logs":
             self._open_log()
         elif message.get("do") == "language":
@@ -304,6 +303,18 @@ class Program:
         while child.alive and time.monotonic() < until:
             time.sleep(0.05)
         child.kill()
+
+    def _pause(self) -> None:
+        """Two processes must not write the pairing, and the old one must not be used while the new one is made."""
+        self._paused, self._start_at = True, None
+        self._stop_agent()
+        self._show(Status(Colour.GREY, text("pair_working"), paired=self._status.paired))
+        self._tell_panel({"op": "paused"})
+
+    def _resume(self) -> None:
+        if self._paused:
+            self._paused = False
+            self._start_agent()
 
     def _crashed(self) -> None:
         self._agent = None
@@ -373,11 +384,13 @@ class Program:
         if self._panel is not None and self._tell_panel({"op": "page", **request}):
             return
         start = {"folder": str(self._folder.path), "libraries": self._libraries, "status": self._status.message()}
+        self._resume()  # the window before is dead
         self._panel_closed = False
         self._panel = self._start_child("panel", {**start, **request})
 
     def _panel_gone(self) -> None:
         self._panel = None
+        self._resume()
         if not self._panel_closed:
             log.error("the window's process ended unexpectedly")
             if self._tray is not None:
@@ -388,8 +401,7 @@ class Program:
             return False
         try:
             self._panel.send(message)
-        except ChildError:
-            self._panel = None
+        except ChildError:  # its end arrives as an event
             return False
         return True
 

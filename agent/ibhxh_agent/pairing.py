@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import platform
+import shutil
 from dataclasses import replace
 
 from ibhxh_agent.client import Client, Server, Unreachable
-from ibhxh_agent.config import Folder, Pairing
+from ibhxh_agent.config import Folder, Pairing, Settings, write_private
 from ibhxh_agent.errors import AgentError
 from ibhxh_agent.secretstore import SecretStore
-from ibhxh_agent.texts import text
+from ibhxh_agent.texts import language, text
 
 
 def computer_name() -> str:
@@ -20,11 +23,15 @@ def computer_name() -> str:
 def pair(folder: Folder, address: str, database: str, code: str, name: str) -> Pairing:
     """Pair, and forget the pairing before; when it fails, that one stays.
 
+    Settings that cannot be read are replaced, and kept as ``settings.json.bad``.
+
     :param address: of the server, as a person types it
     :param database: empty where the server has one only
     :raises AgentError: the address is odd, the server cannot be reached, or it refuses the code
+    :raises OSError: the settings cannot be written
     """
     server = Server.parse(address.strip())
+    settings = _writable_settings(folder)
     client = Client(server, database)
     try:
         answer = client.pair(code.strip(), name)
@@ -34,7 +41,10 @@ def pair(folder: Folder, address: str, database: str, code: str, name: str) -> P
         raise
     finally:
         client.close()
-    settings = folder.load()
+    if settings is None:
+        settings = Settings(language=language())
+        with contextlib.suppress(OSError):  # for whoever wants to know what was in there
+            os.replace(folder.settings_file, folder.settings_file.with_name(f"{folder.settings_file.name}.bad"))
     store = SecretStore(folder)
     store.set(str(answer["agent"]), str(answer["key"]))
     before = settings.pairing
@@ -52,11 +62,23 @@ def pair(folder: Folder, address: str, database: str, code: str, name: str) -> P
     return pairing
 
 
+def _writable_settings(folder: Folder) -> Settings | None:
+    """The settings, or ``None`` where they cannot be read; looked at before a code is used, which works once.
+
+    :raises OSError: they could not be written
+    """
+    attempt = folder.path / "pairing.try"
+    write_private(attempt, "")
+    with contextlib.suppress(OSError):  # a scanner may have it; the next attempt replaces it
+        attempt.unlink()
+    try:
+        return folder.load()
+    except AgentError:
+        return None
+
+
 def forget(folder: Folder) -> None:
     """Remove the key and everything else that is kept of this computer's pairing; for the removal of the program."""
-    import contextlib
-    import shutil
-
     settings = None
     with contextlib.suppress(AgentError):  # unreadable settings go, too
         settings = folder.load()

@@ -26,6 +26,7 @@ from ibhxh_agent import __version__, commands, doctor, links, look, pairing, upd
 from ibhxh_agent.children import ParentPipe
 from ibhxh_agent.client import Client, Credentials, Server
 from ibhxh_agent.config import Folder, Pairing
+from ibhxh_agent.deaf import Deaf
 from ibhxh_agent.errors import AgentError
 from ibhxh_agent.hardening import forbid_memory_dumps
 from ibhxh_agent.icon import Colour
@@ -34,8 +35,6 @@ from ibhxh_agent.texts import language, text, use_language
 
 _POLL_MS = 40
 _WRAP = 560
-#: How long the question of a link takes no key and no click at first: the page may have come while somebody types.
-DEAF_MS = 1000
 #: Columns and lines of the diagnosis.
 _COLUMNS, _LINES = 84, 14
 #: Of a page, for what has just happened.
@@ -53,8 +52,6 @@ class Panel:
         self._folder = Folder(Path(str(start["folder"])))
         self._libraries = [str(entry) for entry in start["libraries"]]
         self._status: dict[str, Any] = start["status"]
-        self._monotonic = monotonic
-        self._deaf_until = 0.0
         self._from_threads: queue.Queue[Callable[[], None]] = queue.Queue()
         self._on_paused: Callable[[], None] | None = None
         self._busy = False
@@ -64,6 +61,7 @@ class Panel:
         self.root.report_callback_exception = self._on_error
         self._bold, self._large = look.bold(self.root), look.bold(self.root, larger=3)
         self._frame = ttk.Frame(self.root)
+        self._deaf = Deaf(self.root, monotonic)
         self.root.protocol("WM_DELETE_WINDOW", self._close)
         self.root.bind("<Escape>", lambda _event: self._close())
         self.show(str(start["page"]), str(start["link"]))
@@ -74,7 +72,7 @@ class Panel:
     @property
     def deaf(self) -> bool:
         """What is pressed still belongs to what the person did before the question came."""
-        return self._monotonic() < self._deaf_until
+        return self._deaf.now
 
     def show(self, page: str, link: str = "") -> None:
         """Show a page: ``open`` or ``check`` (the state), ``pair``, or ``link``; not while a pairing is under way."""
@@ -138,20 +136,16 @@ class Panel:
         def tell(message: str) -> None:
             self._from_threads.put(lambda: _change(line, message))
 
-        def work() -> None:
-            try:
-                paired, _store, key = commands.paired_with_key(self._folder)
-                client = Client(Server.parse(paired.server), paired.database, Credentials(key, paired.agent))
-                fetched = partial(text, "panel_update_fetching")
-                updates.Updates(self._folder, client).install(
-                    lambda here, whole: tell(fetched(percent=100 * here // whole))
-                )
-            except (AgentError, OSError) as error:
-                tell(str(error))
-            else:
-                tell(text("panel_update_started"))
+        def work() -> Callable[[], None]:
+            paired, _store, key = commands.paired_with_key(self._folder)
+            client = Client(Server.parse(paired.server), paired.database, Credentials(key, paired.agent))
+            fetched = partial(text, "panel_update_fetching")
+            updates.Updates(self._folder, client).install(
+                lambda here, whole: tell(fetched(percent=100 * here // whole))
+            )
+            return lambda: _change(line, text("panel_update_started"))
 
-        threading.Thread(target=work, name="update", daemon=True).start()
+        self._begin("update", work, lambda problem: _change(line, problem))
 
     def _headline(self) -> None:
         top = ttk.Frame(self._frame)
@@ -180,13 +174,17 @@ class Panel:
         self._write(self._diagnosis, "")
         shown, check, copy = self._diagnosis, self._check, self._copy
 
-        def work() -> None:
+        def work() -> Callable[[], None]:
             for finding in doctor.examine(self._folder, self._libraries):
                 line = f"{_MARKS[finding.mark]} {finding.message}\n"
-                self._from_threads.put(lambda line=line: self._append(shown, line))  # type: ignore[misc]
-            self._from_threads.put(lambda: _end_of_diagnosis(check, copy))
+                self._from_threads.put(partial(self._append, shown, line))
+            return lambda: _end_of_diagnosis(check, copy)
 
-        threading.Thread(target=work, name="doctor", daemon=True).start()
+        def failed(problem: str) -> None:
+            self._append(shown, f"{_MARKS[doctor.BAD]} {problem}\n")
+            _end_of_diagnosis(check, copy)
+
+        self._begin("doctor", work, failed)
 
     def _copy_diagnosis(self) -> None:
         self.root.clipboard_clear()
@@ -239,7 +237,6 @@ class Panel:
     def _ask_link(self, asked: PairingLink, problem: str = "") -> None:
         """The person decides: Return presses nothing here, nor do keys that were meant for another program."""
         self._clear(lambda: self._ask_link(asked, problem))
-        self._deaf_until = self._monotonic() + DEAF_MS / 1000
         question = "link_question_user" if asked.user else "link_question"
         self._text_line(text(question, server=asked.server, user=asked.user), self._large)
         rows = [(text("label_server"), asked.server)]
@@ -254,16 +251,11 @@ class Panel:
         bar = self._bar()
         look.button(bar, 0, text("pair_do"), lambda: self._agree(asked))
         look.button(bar, 1, text("link_no"), self._close)
+        self._deaf.begin()
 
     def _agree(self, asked: PairingLink) -> None:
-        if not self.deaf:
-            self._pair(
-                asked.server,
-                asked.database,
-                asked.code,
-                pairing.computer_name(),
-                lambda problem: self._ask_link(asked, problem),
-            )
+        name = pairing.computer_name()
+        self._pair(asked.server, asked.database, asked.code, name, lambda problem: self._ask_link(asked, problem))
 
     def _pair(self, server: str, database: str, code: str, name: str, again: Callable[[str], None]) -> None:
         """Pair in a thread, while the agent rests.
@@ -274,19 +266,14 @@ class Panel:
         self._busy = True
         self._text_line(text("pair_working"), self._large)
 
-        def work() -> None:
-            try:
-                made = pairing.pair(self._folder, server, database, code, name or pairing.computer_name())
-            except AgentError as error:
-                problem = error.message or error.code
-                self._from_threads.put(lambda: self._paired(lambda: again(problem)))
-            except OSError as error:
-                problem = text("pair_not_kept", detail=error.strerror or type(error).__name__)
-                self._from_threads.put(lambda: self._paired(lambda: again(problem)))
-            else:
-                self._from_threads.put(lambda: self._paired(lambda: self._show_success(made)))
+        def work() -> Callable[[], None]:
+            made = pairing.pair(self._folder, server, database, code, name or pairing.computer_name())
+            return lambda: self._paired(lambda: self._show_success(made))
 
-        self._on_paused = lambda: threading.Thread(target=work, name="pair", daemon=True).start()
+        def failed(problem: str) -> None:
+            self._paired(lambda: again(problem))
+
+        self._on_paused = lambda: self._begin("pair", work, failed)
         self._pipe.send({"do": "pause"})
 
     def _paired(self, show: Callable[[], None]) -> None:
@@ -299,7 +286,11 @@ class Panel:
         self._text_line(text("pair_done", server=made.server, user=made.user), row=_NOTICE_ROW)
 
     def _warn_of_replacement(self) -> None:
-        paired = self._pairing()
+        try:
+            paired = self._folder.load().pairing
+        except AgentError as error:
+            self._text_line(error.message, self._bold, look.WARNING_COLOUR)
+            return
         if paired is not None:
             self._text_line(
                 text("pair_replaces", server=paired.server, user=paired.user), self._bold, look.WARNING_COLOUR
@@ -320,7 +311,7 @@ class Panel:
         """
         self._open_page = page
         self._shows_state = False
-        self._deaf_until = 0.0
+        self._deaf.end()
         for sequence in self.root.bind():
             if sequence.startswith("<Alt"):
                 self.root.unbind(sequence)
@@ -410,6 +401,32 @@ class Panel:
         self._pipe.send(_failure(error))
         with contextlib.suppress(tk.TclError):  # the window may be what is gone
             self._problem(text("panel_failed", log=self._folder.program_log_file))
+
+    def _begin(self, name: str, work: Callable[[], Callable[[], None]], failed: Callable[[str], None]) -> None:
+        """Do something that takes long in a thread of its own; one of the two is called at its end, in the window's.
+
+        :param work: gives what to call when it went well
+        :param failed: takes what went wrong, in words
+        """
+
+        def run() -> None:
+            try:
+                done = work()
+            except Exception as error:  # logged and shown; a page must not wait for ever for what has ended
+                self._from_threads.put(partial(self._failed, error, failed))
+            else:
+                self._from_threads.put(done)
+
+        threading.Thread(target=run, name=name, daemon=True).start()
+
+    def _failed(self, error: Exception, failed: Callable[[str], None]) -> None:
+        if isinstance(error, AgentError):
+            failed(error.message or error.code)
+        elif isinstance(error, OSError):
+            failed(text("panel_not_kept", detail=error.strerror or type(error).__name__))
+        else:
+            self._pipe.send(_failure(error))
+            failed(text("panel_failed", log=self._folder.program_log_file))
 
     def _poll(self) -> None:
         self.root.after(_POLL_MS, self._poll)  # first: what comes now may fail

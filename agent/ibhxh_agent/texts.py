@@ -417,8 +417,8 @@ _TEXTS: dict[str, tuple[str, str]] = {
         "Unexpected error ({detail}); the agent will try again. If it persists, send agent.log to your support.",
     ),
     "bad_settings": (
-        "Không đọc được tệp cấu hình {path}. Xóa tệp rồi ghép lại: ibhxh-agent pair.",
-        "The settings file {path} cannot be read. Delete it and pair again: ibhxh-agent pair.",
+        "Không đọc được cấu hình đã lưu ({path}). Ghép lại máy này với Odoo; tệp đó được giữ lại với đuôi .bad.",
+        "The settings in {path} cannot be read. Pair this computer with Odoo again; that file is kept, as .bad.",
     ),
     "not_paired": (
         "Máy này chưa được ghép với Odoo. Trong Odoo mở iBHXH > Máy tính của tôi, lấy mã rồi chạy: ibhxh-agent pair.",
@@ -586,9 +586,9 @@ _TEXTS: dict[str, tuple[str, str]] = {
     "pair_cancel": ("Để &sau", "&Later"),
     "pair_incomplete": ("Nhập địa chỉ Odoo và mã ghép máy.", "Enter the address of Odoo and the pairing code."),
     "pair_working": ("Đang ghép máy…", "Pairing…"),
-    "pair_not_kept": (
-        "Không lưu được kết nối ({detail}). Kiểm tra dung lượng đĩa và quyền của thư mục cấu hình rồi ghép lại.",
-        "The connection could not be stored ({detail}). Check free space and the settings folder, then pair again.",
+    "panel_not_kept": (
+        "Không ghi được vào đĩa ({detail}). Kiểm tra dung lượng đĩa và quyền của thư mục cấu hình rồi thử lại.",
+        "The disk could not be written ({detail}). Check free space and the settings folder, then try again.",
     ),
     "pair_done": ("✔ Đã ghép với {server}, người dùng {user}.", "✔ Paired with {server}, user {user}."),
     "pair_replaces": (

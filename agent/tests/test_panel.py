@@ -12,9 +12,10 @@ import pki
 import pytest
 from forms import form
 
-from ibhxh_agent import document, look, panel_child, texts
+from ibhxh_agent import doctor, document, look, pairing, panel_child, texts
 from ibhxh_agent.certificate import TokenCertificate
 from ibhxh_agent.config import Folder, Pairing, Settings
+from ibhxh_agent.errors import AgentError
 from ibhxh_agent.prompt import window_child
 from ibhxh_agent.prompt.base import Item, Question
 from ibhxh_agent.prompt.wire import question_message
@@ -278,3 +279,187 @@ def test_h1_a_window_that_cannot_be_shown_says_so_to_the_program(display, folder
     made.destroy()
     assert ended == [1] and pipe.sent[-1]["do"] == "failed" and "bad keysym" in pipe.sent[-1]["trace"]
     assert not Path(folder.path).exists()
+
+
+# -- pairing ----------------------------------------------------------------------------------------------------------
+
+
+def until(shown, condition, polls=1000):
+    """Let the window go on until then."""
+    for _ in range(polls):
+        if condition():
+            return
+        shown.root.after(10)
+        shown.root.update()
+    raise AssertionError("not yet")
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [(RuntimeError("odd"), "lỗi không lường trước"), (OSError(28, "full"), "Không ghi được vào đĩa (full)"),
+     (AgentError("bad_code", "Mã không đúng."), "Mã không đúng.")],
+)  # fmt: skip
+def test_h20_whatever_a_pairing_ends_with_the_window_can_be_closed(panel, monkeypatch, error, words):
+    def pair(*_given):
+        raise error
+
+    monkeypatch.setattr(pairing, "pair", pair)
+    shown = panel("pair")
+    shown._pair("https://odoo.example", "", "ABCD-EFGH", "PC", lambda problem: shown.show_pairing(problem))
+    shown.pipe.waiting.append({"op": "paused"})
+    until(shown, lambda: {"do": "resume"} in shown.pipe.sent)
+    assert any(words in line for line in lines(shown.root))
+    failures = [sent for sent in shown.pipe.sent if sent["do"] == "failed"]
+    assert len(failures) == isinstance(error, RuntimeError)
+    press(shown.root, "Để sau")
+    assert not shown.root.children
+
+
+def test_h20_a_diagnosis_that_fails_is_over_all_the_same(panel, monkeypatch):
+    monkeypatch.setattr(doctor, "examine", lambda *_given: (1 / 0 for _ in "1"))
+    shown = panel("check")
+    until(shown, lambda: not shown._check.instate(["disabled"]))
+    assert "lỗi không lường trước" in shown._diagnosis.get("1.0", "end")
+    assert [sent["do"] for sent in shown.pipe.sent] == ["failed"]
+
+
+# -- the question of a link -------------------------------------------------------------------------------------------
+
+
+def click(widget):
+    widget.event_generate("<Button-1>", x=2, y=2)
+    widget.event_generate("<ButtonRelease-1>", x=2, y=2)
+    widget.update()
+
+
+def the_button(root, name):
+    return next(one for one in every(root) if one.winfo_class() == "TButton" and str(one.cget("text")) == name)
+
+
+@pytest.mark.parametrize("page", ["link", "open"])
+def test_h19_clicks_that_were_meant_for_a_web_page_agree_to_no_link(panel, page):
+    """A page that makes people click, again and again, opens the link in between; the window is there or is not."""
+    shown = panel(page, LINK)
+    if page == "open":
+        shown.now.seconds += 60
+        shown.show("link", LINK)
+        shown.root.update()
+    agreed = []
+    shown._pair = lambda *given: agreed.append(given)
+    for _ in range(12):
+        shown.now.seconds += 0.3  # faster than anybody reads
+        click(the_button(shown.root, "Ghép"))
+        shown.root.focus_force()
+        shown.root.event_generate("<Alt-g>")
+        shown.root.update()
+    assert agreed == []
+    shown.now.seconds += 1.1
+    click(the_button(shown.root, "Ghép"))
+    assert len(agreed) == 1
+
+
+def test_h19_the_second_counts_from_when_the_window_can_be_seen(panel):
+    shown = panel("open")
+    shown.root.withdraw()
+    shown.root.update()
+    shown.show("link", LINK)
+    shown.now.seconds += 60
+    assert shown.deaf
+    shown.root.deiconify()
+    until(shown, lambda: shown.root.winfo_viewable())
+    shown.root.update()
+    assert shown.deaf
+    shown.now.seconds += 1.1
+    assert not shown.deaf
+
+
+# -- unreadable settings ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("content", ["{", '{"pairing": 3}', "\0\0\0\0"])
+def test_h8_unreadable_settings_are_replaced_by_a_pairing_which_uses_one_code(panel, odoo, folder, content):
+    folder.path.mkdir()
+    folder.settings_file.write_text(content, encoding="utf-8")
+    shown = panel("pair", status={**ONLINE, "colour": "RED", "paired": False})
+    assert any("Không đọc được cấu hình" in line and str(folder.settings_file) in line for line in lines(shown.root))
+    shown._pair(odoo.url, odoo.database, odoo.code, "PC", lambda problem: shown.show_pairing(problem))
+    shown.pipe.waiting.append({"op": "paused"})
+    until(shown, lambda: {"do": "resume"} in shown.pipe.sent)
+    assert any(line.startswith("✔ Đã ghép với") for line in lines(shown.root))
+    assert folder.paired().server == odoo.url and odoo.paths() == ["pair"]
+    (kept,) = folder.path.glob("settings.json.bad")
+    assert kept.read_text(encoding="utf-8") == content
+
+
+def test_h8_a_refused_code_leaves_what_could_not_be_read_where_it_is(odoo, folder):
+    """It may have been a scanner that held the file."""
+    folder.path.mkdir()
+    folder.settings_file.write_text("{", encoding="utf-8")
+    with pytest.raises(AgentError):
+        pairing.pair(folder, odoo.url, odoo.database, "WXYZ-WXYZ", "PC")
+    assert folder.settings_file.read_text(encoding="utf-8") == "{"
+
+
+def test_h8_no_code_is_used_where_nothing_can_be_kept(odoo, tmp_path):
+    (tmp_path / "config").write_text("a file where the folder should be", encoding="utf-8")
+    with pytest.raises((OSError, AgentError)):
+        pairing.pair(Folder(tmp_path / "config"), odoo.url, odoo.database, odoo.code, "PC")
+    assert odoo.paths() == []
+
+
+# -- the PIN, changed by an input method ------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def asked(display):
+    """A PIN window that has rested."""
+    read = document.read(form("04"))
+    certificate = TokenCertificate.from_der(pki.certificate(pki.key(0)))
+    question = Question("https://odoo.example", certificate, "Kế toán", [Item(read.form, read.rows(), "Kế")])
+    now, pipe = Now(), FakePipe()
+    shown = window_child.PinWindow(pipe, question_message(question, language="vi"), now)
+    shown.root.update()
+    now.seconds += 2
+    shown.pipe, shown.now = pipe, now
+    yield shown
+    if shown.root.children:
+        shown.root.destroy()
+
+
+def type_with_telex(shown):
+    """What UniKey makes of aa1: it takes the first letter back."""
+    shown._entry.insert("end", "a")
+    shown._entry.delete(0)
+    shown._entry.insert("end", "â")
+    shown._entry.insert("end", "1")
+
+
+def test_h10_the_window_says_at_once_that_an_input_method_changed_the_pin(asked):
+    """Before Sign is pressed, and the next key does not take it away."""
+    type_with_telex(asked)
+    assert "Bộ gõ tiếng Việt" in asked._typing.cget("text") and asked.pipe.sent == []
+    asked._entry.event_generate("<Key>", keysym="Shift_L")
+    assert "Bộ gõ tiếng Việt" in asked._typing.cget("text")
+    asked._visible.set(True)
+    asked._show_or_hide()
+    assert asked._typing.cget("text") == ""  # the person sees what is there
+
+
+def test_h10_who_empties_the_field_as_asked_and_types_again_signs_at_once(asked):
+    type_with_telex(asked)
+    asked.now.seconds += 3
+    asked._entry.delete(0, "end")
+    asked.now.seconds += 2  # the input method is switched off
+    asked._entry.insert("end", "aa1")
+    assert asked._typing.cget("text") == ""
+    asked._decide("sign")
+    assert asked.pipe.sent == [{"decision": "sign"}]
+
+
+def test_h10_what_an_input_method_takes_back_and_writes_again_stays_suspect(asked):
+    for piece in ("â", "aa"):
+        asked._entry.delete(0, "end")
+        asked.now.seconds += 0.2
+        asked._entry.insert("end", piece)
+    asked._decide("sign")
+    assert asked.pipe.sent == [] and "Bộ gõ tiếng Việt" in asked._typing.cget("text")

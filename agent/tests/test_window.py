@@ -12,6 +12,7 @@ from forms import form
 
 from ibhxh_agent import document
 from ibhxh_agent.certificate import TokenCertificate
+from ibhxh_agent.deaf import DEAF_MS
 from ibhxh_agent.prompt import window_child
 from ibhxh_agent.prompt.announced import AnnouncedPrompt
 from ibhxh_agent.prompt.base import Decision, Item, Question
@@ -56,7 +57,7 @@ class Asking:
         for _ in range(20):
             self.keyboard.wait_for_window()  # it may have moved the window once more
             act(self.keyboard)
-            self.thread.join(2 * window_child.DEAF_MS / 1000)
+            self.thread.join(2 * DEAF_MS / 1000)
             if not self.thread.is_alive():
                 return self.answer
         raise AssertionError("no answer")
@@ -100,12 +101,12 @@ def test_s13_what_is_typed_for_another_program_is_no_pin_and_no_answer(ask, cert
     for _ in range(50):
         asking.keyboard.type("nhguiquycongty ")
         asking.keyboard.press("Return")
-    asking.thread.join(2 * window_child.DEAF_MS / 1000)  # the keys rest
+    asking.thread.join(2 * DEAF_MS / 1000)  # the keys rest
     assert asking.thread.is_alive()
     for key in ("Tab", "Return", "Tab", "Return"):
         asking.keyboard.type("nhguiquycongty")
         asking.keyboard.press(key)
-        asking.thread.join(2 * window_child.DEAF_MS / 1000)
+        asking.thread.join(2 * DEAF_MS / 1000)
         assert asking.thread.is_alive()
     answer = asking.until_answered(enter_pin("7319"))
     assert answer.decision is Decision.SIGN and bytes(answer.pin.buffer()) == b"7319"
@@ -229,7 +230,7 @@ def window(display, certificate):
         made[-1].root.update()
         made[-1].now = now
         if not deaf:
-            now.seconds += window_child.DEAF_MS / 1000
+            now.seconds += DEAF_MS / 1000
         return made[-1], pipe
 
     yield build
@@ -416,7 +417,7 @@ def test_a_notification_is_clicked_first_and_its_window_comes_then(display, cert
         keyboard.wait_for_window()
         keyboard.type("7319")  # the field has the keyboard already
         keyboard.press("Return")
-        thread.join(2 * window_child.DEAF_MS / 1000)
+        thread.join(2 * DEAF_MS / 1000)
         if answers:
             break
     assert answers[0].decision is Decision.SIGN and announced == [3, 0]

@@ -23,8 +23,8 @@ from types import ModuleType
 from typing import Any
 from unittest.mock import patch
 
+from ibhxh_agent.deaf import DEAF_MS
 from ibhxh_agent.instance import read_state
-from ibhxh_agent.prompt.window_child import DEAF_MS
 
 from ..console import Problem
 from ..odoo import ADMIN_LOGIN

@@ -1,7 +1,7 @@
 """The process of the PIN window (tkinter).
 
-It comes up while somebody may be typing or clicking in another program. So it is deaf at first, for :data:`DEAF_MS` and
-until keys and mouse rest; it does not take the keyboard; the PIN is typed only where a person put the cursor, with a
+It comes up while somebody may be typing or clicking in another program. So it is deaf at first, see
+:mod:`ibhxh_agent.deaf`; it does not take the keyboard; the PIN is typed only where a person put the cursor, with a
 click or Alt and the underlined letter (Tab does not lead there); and Return does something there only, once a PIN is
 typed. Everything else than a deliberate Sign or Refuse is "later". Only where the person opened it, by a click on the
 notification, the PIN's field has the keyboard from the start.
@@ -15,6 +15,7 @@ Tk 8.6 does not speak to screen readers; ``ibhxh-agent run --prompt terminal`` d
 from __future__ import annotations
 
 import contextlib
+import math
 import time
 import tkinter as tk
 from collections.abc import Callable, Iterable
@@ -24,6 +25,7 @@ from typing import Any
 
 from ibhxh_agent import look
 from ibhxh_agent.children import ParentPipe
+from ibhxh_agent.deaf import Deaf
 from ibhxh_agent.hardening import forbid_memory_dumps
 from ibhxh_agent.secret import Secret
 from ibhxh_agent.texts import text, use_language
@@ -31,8 +33,8 @@ from ibhxh_agent.texts import text, use_language
 _POLL_MS = 40
 _RESULT_MS = 4000
 _WRAP = 640
-#: How long the window takes no key and no click at first, and how long the last one must be ago.
-DEAF_MS = 1000
+#: Seconds after which a PIN's field that is empty was emptied by a person: an input method fills it again at once.
+_EMPTIED = 1.0
 #: Columns of the texts, and lines of one: what is longer is scrolled, and where it is signed it must have been.
 _COLUMNS, _LEAST_LINES, _DETAIL_LINES = 92, 4, 4
 #: Pixels that title bar and taskbar take.
@@ -60,7 +62,8 @@ class PinWindow:
         self._answered = False
         self._unseen: set[tk.Text] = set()
         self._entry: ttk.Entry | None = None
-        self._foreign = False
+        self._foreign = self._caps = False
+        self._emptied = math.inf
         self.root = look.new_window(text("ask_title"))
         self._bold = look.bold(self.root)
         self._wrap = self._px(_WRAP)
@@ -69,32 +72,15 @@ class PinWindow:
         self._frame.columnconfigure(1, weight=1)
         self._build()
         self.root.protocol("WM_DELETE_WINDOW", self._leave)
+        self._deaf = Deaf(self.root, monotonic)
         self._show_in_front()
-        self._deaf_until = self._monotonic() + DEAF_MS / 1000
-        self._make_deaf(self.root)
+        self._deaf.begin()
         self.root.after(_POLL_MS, self._poll)
-
-    # -- deaf at first ------------------------------------------------------------------------------------------------
 
     @property
     def deaf(self) -> bool:
         """Keys and clicks still belong to what the person did before the window came."""
-        return self._monotonic() < self._deaf_until
-
-    def _make_deaf(self, widget: tk.Misc) -> None:
-        """The first of each widget's bindings swallows what comes too early, and starts the wait again."""
-        widget.bindtags(("Deaf", *widget.bindtags()))
-        for child in widget.winfo_children():
-            self._make_deaf(child)
-        if widget is self.root:
-            for event in ("<Key>", "<Button>", "<ButtonRelease>"):
-                self.root.bind_class("Deaf", event, self._swallow)
-
-    def _swallow(self, _event: object) -> str | None:
-        if not self.deaf:
-            return None
-        self._deaf_until = self._monotonic() + DEAF_MS / 1000
-        return "break"
+        return self._deaf.now
 
     # -- what is shown ------------------------------------------------------------------------------------------------
 
@@ -219,13 +205,13 @@ class PinWindow:
         field = ttk.Frame(self._frame)
         field.grid(row=row, column=1, sticky="w", pady=(12, 4))
         self._entry = ttk.Entry(field, show=_HIDDEN, width=28, takefocus=False)
-        self._entry.configure(validate="key", validatecommand=(self.root.register(self._typed), "%S"))
+        self._entry.configure(validate="key", validatecommand=(self.root.register(self._typed), "%d", "%S", "%P"))
         self._entry.grid(row=0, column=0)
         self._eye(field)
         # A click there, or the shortcut, is what a person does who looks at this window.
         self._entry.bind("<Button-1>", lambda _event: self._to_pin())
         self._entry.bind("<Return>", lambda _event: self._decide("sign"))
-        self._entry.bind("<Key>", self._warn_of_caps_lock)
+        self._entry.bind("<Key>", self._see_caps_lock)
         self._typing = ttk.Label(self._frame, foreground=look.WARNING_COLOUR, wraplength=self._wrap)
         self._typing.grid(row=row + 1, columnspan=2, sticky="w")
         return row + 2
@@ -239,16 +225,34 @@ class PinWindow:
     def _show_or_hide(self) -> None:
         if self._entry is not None:
             self._entry.configure(show="" if self._visible.get() else _HIDDEN)
+            self._warn()
 
-    def _typed(self, inserted: str) -> bool:
-        """Remember that an input method is at work; what it wrote may become ASCII again ("aaa" becomes "aa")."""
-        if not inserted.isascii():
-            self._foreign = True
+    def _typed(self, kind: str, piece: str, becomes: str) -> bool:
+        """Remember that an input method is at work; what it wrote may become ASCII again ("aaa" becomes "aa").
+
+        :param kind: 1 where ``piece`` is inserted, 0 where it is deleted
+        :param becomes: the field's content after it
+        """
+        if kind == "1":
+            if self._monotonic() - self._emptied >= _EMPTIED:  # and typed again, as the window has asked
+                self._foreign = False
+            self._emptied = math.inf
+            self._foreign = self._foreign or not piece.isascii()
+        elif not becomes:
+            self._emptied = self._monotonic()
+        self._warn()
         return True
 
-    def _warn_of_caps_lock(self, event: tk.Event[tk.Misc]) -> None:
-        locked = isinstance(event.state, int) and bool(event.state & _CAPS_LOCK)
-        self._typing.configure(text=text("window_caps_lock") if locked else "")
+    def _see_caps_lock(self, event: tk.Event[tk.Misc]) -> None:
+        self._caps = isinstance(event.state, int) and bool(event.state & _CAPS_LOCK)
+        self._warn()
+
+    def _warn(self) -> None:
+        """What a person who cannot see the letters has to know."""
+        if self._foreign and not self._visible.get():
+            self._typing.configure(text=text("window_input_method"))
+        else:
+            self._typing.configure(text=text("window_caps_lock") if self._caps else "")
 
     def _to_pin(self) -> None:
         if self._entry is not None:
