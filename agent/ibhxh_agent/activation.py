@@ -25,7 +25,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from ibhxh_agent.config import Folder, write_private
+from ibhxh_agent.config import Folder, read_private, write_private
 from ibhxh_agent.instance import is_held
 from ibhxh_agent.untrusted import loads
 
@@ -92,7 +92,7 @@ def _send_once(folder: Folder, message: dict[str, Any]) -> bool:
 
 def _hand_over(folder: Folder, message: dict[str, Any]) -> bool:
     try:
-        key = bytes.fromhex(_key_file(folder).read_text(encoding="ascii"))
+        key = bytes.fromhex(read_private(_key_file(folder)))
         with Client(_address(folder), authkey=key) as connection:
             connection.send_bytes(json.dumps(message).encode())
             return connection.poll(_PATIENCE) and connection.recv_bytes(_LONGEST) == b"ok"

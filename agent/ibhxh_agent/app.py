@@ -47,6 +47,8 @@ _LET_GO_SECONDS = 5.0
 _MANY_CRASHES = 3
 #: Seconds between two looks whether an agent in a terminal still has the settings.
 _BUSY_SECONDS = 30.0
+#: Ends of the agent that may pass: another program holds the file or vault that could not be read.
+_MAY_PASS = ("bad_settings", "not_paired")
 #: Seconds that a quiet child is waited for at once.
 _QUIET_SECONDS = 3600.0
 
@@ -175,6 +177,7 @@ class Program:
         self._own_crashes = crashes
         self._started = 0.0
         self._start_at: float | None = None
+        self._notified = ""
         self._waiting = 0
         self._ending = False
         self._status = Status(Colour.GREY, text("program_starting"))
@@ -281,6 +284,7 @@ class Program:
             paired = self._folder.load().pairing is not None
         except AgentError as error:
             self._show(Status(Colour.RED, error.message, paired=False))
+            self._start_at = time.monotonic() + _BUSY_SECONDS
             return
         if not paired:
             self._show(Status(Colour.GREY, text("program_unpaired"), paired=False))
@@ -332,7 +336,7 @@ class Program:
         self._start_at = time.monotonic() + wait
 
     def _ended(self, code: str, message: str) -> None:
-        """By itself, for a reason that it gives: starting it again would end the same way."""
+        """By itself, for a reason that it gives; mostly, starting it again would end the same way."""
         child, self._agent = self._agent, None
         self._announce(0)
         if child is not None:
@@ -342,9 +346,12 @@ class Program:
             self._show(Status(Colour.GREY, message))
             self._start_at = time.monotonic() + _BUSY_SECONDS
             return
-        self._show(Status(Colour.RED, message, paired=code != "not_paired"))
-        if self._tray is not None:
+        self._show(Status(Colour.RED, message, paired=code not in _MAY_PASS))
+        if code in _MAY_PASS:
+            self._start_at = time.monotonic() + self._backoff.next()
+        if self._tray is not None and message != self._notified:
             self._tray.notify(message)
+            self._notified = message
 
     def _show_state(self, state: dict[str, Any]) -> None:
         if state.get("outdated"):
@@ -354,6 +361,7 @@ class Program:
         elif state.get("clock_warning"):
             colour, line = Colour.RED, str(state["clock_warning"])
         else:
+            self._notified = ""
             colour, line = Colour.GREEN, text("tray_online", certificates=state.get("certificates", 0))
         self._show(Status(colour, line, update=str(state.get("update", ""))))
 

@@ -6,8 +6,10 @@ import json
 import os
 import tempfile
 import time
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
+from typing import Any, TypeVar
 
 import platformdirs
 
@@ -18,10 +20,13 @@ from ibhxh_agent.untrusted import loads
 APP = "ibhxh-agent"
 #: Seconds for which a file that another program has open is waited for.
 REPLACE_SECONDS = 2.0
-#: Windows: ERROR_ACCESS_DENIED, ERROR_SHARING_VIOLATION, ERROR_LOCK_VIOLATION (winerror.h).
-_IN_USE = frozenset({5, 32, 33})
+#: Windows: ERROR_ACCESS_DENIED, ERROR_SHARING_VIOLATION, ERROR_LOCK_VIOLATION (winerror.h); ``None`` from `open`, which
+#: goes through the C library.
+_IN_USE = frozenset({5, 32, 33, None})
 #: Of the links that Odoo opens this program with.
 SCHEME = "ibhxh-agent"
+
+_Result = TypeVar("_Result")
 
 
 @dataclass(frozen=True)
@@ -77,19 +82,13 @@ class Folder:
     def load(self) -> Settings:
         """The settings, or fresh ones where there are none.
 
-        :raises AgentError: ``bad_settings``, the file cannot be understood
+        :raises AgentError: ``bad_settings``, the file cannot be read or understood
         """
         try:
-            raw = loads(self.settings_file.read_text(encoding="utf-8"))
+            return _settings(loads(read_private(self.settings_file)))
         except FileNotFoundError:
             return Settings()
         except (OSError, ValueError) as error:
-            raise AgentError("bad_settings", text("bad_settings", path=self.settings_file)) from error
-        try:
-            pairing = Pairing(**raw["pairing"]) if raw.get("pairing") else None
-            libraries = [str(entry) for entry in raw.get("libraries", [])]
-            return Settings(pairing=pairing, libraries=libraries, language=str(raw.get("language", "vi")))
-        except (AttributeError, TypeError) as error:
             raise AgentError("bad_settings", text("bad_settings", path=self.settings_file)) from error
 
     def save(self, settings: Settings) -> None:
@@ -107,6 +106,27 @@ class Folder:
         return pairing
 
 
+def _settings(raw: Any) -> Settings:
+    """What is understood of the file's content; a newer version may have written more.
+
+    :raises ValueError: it is something else
+    """
+    if not isinstance(raw, dict):
+        raise ValueError("no object")
+    paired, libraries = raw.get("pairing"), raw.get("libraries", [])
+    pairing = None
+    if paired:
+        try:
+            pairing = Pairing(**{one.name: paired[one.name] for one in fields(Pairing) if one.name in paired})
+        except TypeError as error:
+            raise ValueError("no pairing") from error
+        if not all(isinstance(value, str) for value in asdict(pairing).values()):
+            raise ValueError("no pairing")
+    if not isinstance(libraries, list):
+        raise ValueError("no list of libraries")
+    return Settings(pairing, [str(entry) for entry in libraries], str(raw.get("language", "vi")))
+
+
 def write_private(path: Path, content: str) -> None:
     """Replace a file whole, readable by its owner only (0600 in a 0700 folder)."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -122,8 +142,22 @@ def write_private(path: Path, content: str) -> None:
         raise
 
 
+def read_private(path: Path) -> str:
+    """The text of a file of the settings folder, waited for while another program has it open.
+
+    :raises OSError: it cannot be read
+    :raises ValueError: it is not UTF-8
+    """
+    return _patiently(lambda: path.read_text(encoding="utf-8"))
+
+
 def replace(temporary: str, path: Path) -> None:
-    """``os.replace``, repeated while another program has the old file open.
+    """``os.replace``, repeated while another program has the old file open."""
+    _patiently(lambda: os.replace(temporary, path))
+
+
+def _patiently(action: Callable[[], _Result]) -> _Result:
+    """What an action with a file gives, repeated while another program has it open.
 
     Windows refuses then, and virus scanners and indexers open every file that was just written. They let go after
     some 50 ms.
@@ -131,9 +165,8 @@ def replace(temporary: str, path: Path) -> None:
     until = time.monotonic() + REPLACE_SECONDS
     while True:
         try:
-            os.replace(temporary, path)
-            return
+            return action()
         except PermissionError as error:
-            if getattr(error, "winerror", None) not in _IN_USE or time.monotonic() > until:
+            if getattr(error, "winerror", "elsewhere") not in _IN_USE or time.monotonic() > until:
                 raise
         time.sleep(0.05)

@@ -12,7 +12,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from ibhxh_agent.config import Folder, write_private
+from ibhxh_agent.config import Folder, read_private, write_private
 from ibhxh_agent.errors import AgentError
 from ibhxh_agent.runner import State
 from ibhxh_agent.texts import text
@@ -66,7 +66,7 @@ def write_state(folder: Folder, state: State) -> None:
 def read_state(folder: Folder) -> dict[str, Any]:
     """What the last agent said, empty when none ever ran."""
     try:
-        raw = loads(_state_file(folder).read_text(encoding="utf-8"))
+        raw = loads(read_private(_state_file(folder)))
     except (OSError, ValueError):
         return {}
     return raw if isinstance(raw, dict) else {}

@@ -8,7 +8,7 @@ import math
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from typing import Any
 
@@ -306,14 +306,16 @@ class Agent:
 
     def _renew_key(self) -> None:
         """Get a new key, store it, then use it: a crash in between leaves one that works."""
+        try:
+            settings = self._folder.load()
+        except AgentError as error:  # the next heartbeat asks again
+            log.warning("the key is not renewed: %s", error.code)
+            return
         answer = self._client.new_key()
-        settings = self._folder.load()
         self._store.set(self._client.credentials.agent, str(answer["key"]))
         self._client.credentials.key = str(answer["key"])
         if settings.pairing is not None:
-            settings.pairing = type(settings.pairing)(
-                **{**settings.pairing.__dict__, "expires_at": str(answer["expires_at"])}
-            )
+            settings.pairing = replace(settings.pairing, expires_at=str(answer["expires_at"]))
             self._folder.save(settings)
         log.info("the key was renewed, it ends %s", answer["expires_at"])
 

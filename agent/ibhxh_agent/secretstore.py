@@ -12,7 +12,7 @@ import logging
 from typing import Any
 
 from ibhxh_agent import protect
-from ibhxh_agent.config import APP, Folder, write_private
+from ibhxh_agent.config import APP, Folder, read_private, write_private
 from ibhxh_agent.untrusted import loads
 
 log = logging.getLogger(__name__)
@@ -40,9 +40,13 @@ class SecretStore:
         return f"keyring ({type(self._keyring.get_keyring()).__name__})"
 
     def get(self, agent: str) -> str | None:
-        """The key, or ``None``."""
+        """The key, or ``None``: there is none, or it cannot be read now."""
         # The file first: a key is there only when the keyring refused it, and one that it still has is older then.
-        kept = self._read().get(agent)
+        try:
+            kept = self._read().get(agent)
+        except OSError as error:
+            log.warning("the file with keys cannot be read: %s", error)
+            return None
         if kept is not None:
             return _opened(kept)
         value = self._ask_keyring("get_password", agent)
@@ -51,7 +55,7 @@ class SecretStore:
     def set(self, agent: str, key: str) -> None:
         """Store or replace.
 
-        :raises OSError: neither the keyring nor the file takes it
+        :raises OSError: neither the keyring nor the file takes it, or the other keys in the file cannot be read
         """
         if self._keyring is not None and self._ask_keyring("set_password", agent, key) is not _REFUSED:
             self._forget_in_file(agent)
@@ -62,7 +66,10 @@ class SecretStore:
         """Forget; no error when there is none."""
         if self._ask_keyring("get_password", agent) is not None:
             self._ask_keyring("delete_password", agent)
-        self._forget_in_file(agent)
+        try:
+            self._forget_in_file(agent)
+        except OSError as error:
+            log.warning("a key was not deleted: %s", error)
 
     def _ask_keyring(self, method: str, *arguments: str) -> Any:
         """What the keyring answers; nothing, or that it refused, where it cannot.
@@ -83,9 +90,13 @@ class SecretStore:
             write_private(self._file, json.dumps(known))
 
     def _read(self) -> dict[str, str]:
+        """The keys in the file.
+
+        :raises OSError: it cannot be read; what is written then would end the keys in it
+        """
         try:
-            raw = loads(self._file.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
+            raw = loads(read_private(self._file))
+        except (FileNotFoundError, ValueError):
             return {}
         return {str(k): str(v) for k, v in raw.items()} if isinstance(raw, dict) else {}
 

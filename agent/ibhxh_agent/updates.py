@@ -22,7 +22,7 @@ from typing import Any
 from ibhxh_agent import __version__, release
 from ibhxh_agent.children import start_alone
 from ibhxh_agent.client import Client
-from ibhxh_agent.config import Folder, replace, write_private
+from ibhxh_agent.config import Folder, read_private, replace, write_private
 from ibhxh_agent.errors import AgentError
 from ibhxh_agent.texts import text
 
@@ -136,7 +136,7 @@ class Updates:
     def pending(self) -> Offer | None:
         """The newer version that can be installed, if there is one."""
         try:
-            return self._read(self._document.read_text(encoding="utf-8"))
+            return self._read(read_private(self._document))
         except (OSError, ValueError, AgentError):  # none, a broken one, or one that is installed by now
             return None
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import errno
 import logging
 import os
 import shutil
@@ -51,6 +52,37 @@ def test_w2_windows_itself_refuses_while_the_file_is_open(tmp_path, monkeypatch)
     assert folder.load() == Settings(libraries=["new"]) and refused[0] in (5, 32)
 
 
+def test_h8_windows_itself_refuses_to_read_while_another_program_has_the_file(tmp_path, monkeypatch):
+    folder = Folder(tmp_path)
+    folder.save(Settings(libraries=["kept"]))
+    refused, read = [], Path.read_text
+
+    def let_go_after_the_first(path, **options):
+        try:
+            return read(path, **options)
+        except PermissionError as error:
+            refused.append(error.errno)
+            holder.close()
+            raise
+
+    holder = Alone(folder.settings_file)
+    monkeypatch.setattr(Path, "read_text", let_go_after_the_first)
+    assert folder.load() == Settings(libraries=["kept"]) and refused == [errno.EACCES]
+
+
+class Alone:
+    """A file or folder that is opened and shared with nobody."""
+
+    def __init__(self, path: Path) -> None:
+        self._kernel = ctypes.WinDLL("kernel32", use_last_error=True)
+        self._kernel.CreateFileW.restype = ctypes.c_void_p
+        # FILE_READ_DATA or FILE_LIST_DIRECTORY; OPEN_EXISTING, FILE_FLAG_BACKUP_SEMANTICS (winnt.h, fileapi.h).
+        self._handle = self._kernel.CreateFileW(str(path), 1, 0, None, 3, 0x02000000, None)
+
+    def close(self) -> None:
+        self._kernel.CloseHandle(ctypes.c_void_p(self._handle))
+
+
 BESIDE = Path(os.environ["IBHXH_TEST_LIBRARIES"], "beside")
 
 
@@ -95,16 +127,13 @@ def test_h9_a_folder_that_windows_lets_nobody_list_hides_no_other_token(fake, tm
     for folder in (closed, opened):
         folder.mkdir()
         shutil.copy(fake.path, folder / "vendor_p11.dll")
-    kernel = ctypes.WinDLL("kernel32", use_last_error=True)
-    kernel.CreateFileW.restype = ctypes.c_void_p
-    # FILE_LIST_DIRECTORY, shared with nobody; OPEN_EXISTING, FILE_FLAG_BACKUP_SEMANTICS (winnt.h, fileapi.h).
-    handle = kernel.CreateFileW(str(closed), 1, 0, None, 3, 0x02000000, None)
+    holder = Alone(closed)
     try:
         with pytest.raises(PermissionError):
             os.listdir(closed)
         found = find_libraries([str(closed), str(opened)], Places(nowhere=True))
     finally:
-        kernel.CloseHandle(ctypes.c_void_p(handle))
+        holder.close()
     assert [(entry.path, entry.usable) for entry in found] == [(closed, False), (opened / "vendor_p11.dll", True)]
 
 

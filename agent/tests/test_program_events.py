@@ -10,7 +10,7 @@ import pytest
 
 from ibhxh_agent import app
 from ibhxh_agent.children import ChildError
-from ibhxh_agent.config import Folder
+from ibhxh_agent.config import Folder, Pairing, Settings
 from ibhxh_agent.icon import Colour
 
 
@@ -178,3 +178,30 @@ def test_h1_a_window_that_was_closed_a_moment_ago_is_no_crash(alone, monkeypatch
     alone._on_panel((window, {"do": "closed"}))
     alone._on_panel((window, None))
     assert alone._tray.notes == []
+
+
+def test_h8_settings_that_could_not_be_read_at_the_start_are_read_again(alone, monkeypatch):
+    """A scanner held them for longer than anybody waits."""
+    alone._folder.path.mkdir(exist_ok=True)
+    alone._folder.settings_file.write_text("{")
+    alone._agent, started = None, []
+    alone._start_agent()
+    assert alone._start_at is not None, "it is tried again"
+    alone._folder.save(Settings(Pairing("https://odoo.example", "d", "device", "pc")))
+    monkeypatch.setattr(alone, "_start_child", lambda kind, _start: started.append(kind) or Process())
+    monkeypatch.setattr(app.time, "monotonic", lambda now=alone._start_at: now)
+    kind, content = alone._next_event()
+    getattr(alone, f"_on_{kind}")(content)
+    assert started == ["agent"] and alone._start_at is None
+
+
+@pytest.mark.parametrize("code", ["bad_settings", "not_paired"])
+def test_h8_nor_is_the_agent_given_up_that_could_not_read_them(alone, code):
+    """And it says so once, not each time. ``not_paired``: the vault with the key may not be open yet."""
+    for _ in range(3):
+        alone._agent = Process()
+        alone._agent.finish = lambda _seconds: None
+        alone._on_agent((alone._agent, {"op": "ended", "code": code, "message": "Không đọc được."}))
+        assert alone._start_at is not None and alone._status.colour is Colour.RED
+        alone._show(app.Status(Colour.GREY, "…"))
+    assert alone._tray.notes.count("Không đọc được.") == 1

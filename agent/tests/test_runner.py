@@ -74,6 +74,19 @@ def test_the_key_is_renewed_stored_and_used(lone_agent, odoo, tmp_path):
     assert Folder(tmp_path / "c").load().pairing.expires_at == "2031-01-01T00:00:00Z"
 
 
+def test_h8_settings_that_cannot_be_read_burn_no_key_and_end_nothing(lone_agent, odoo, tmp_path):
+    odoo.renew_key = True
+    file = Folder(tmp_path / "c").settings_file
+    kept = file.read_text(encoding="utf-8")
+    file.write_text("{", encoding="utf-8")
+    run_for(lone_agent, 100)
+    assert "key" not in odoo.paths() and lone_agent.state.online is True
+    file.write_text(kept, encoding="utf-8")
+    lone_agent.stopping.clear()
+    run_for(lone_agent, 100)
+    assert odoo.paths().count("key") == 1 and lone_agent.store.get(odoo.agent) == odoo.key
+
+
 def test_other_threads_follow_a_renewed_key(odoo):
     credentials = Credentials("first-key", odoo.agent)
     client = Client(Server.parse(odoo.url), odoo.database, credentials)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import plistlib
 import queue
@@ -15,7 +16,7 @@ from display import virtual_screen
 
 from ibhxh_agent import autostart, hardening, secretstore
 from ibhxh_agent.autostart import LaunchAgent, WindowsRunKey, XdgAutostart
-from ibhxh_agent.config import Folder, Settings
+from ibhxh_agent.config import Folder, Pairing, Settings
 from ibhxh_agent.errors import AgentError
 from ibhxh_agent.icon import Colour
 from ibhxh_agent.secretstore import SecretStore
@@ -183,6 +184,25 @@ def test_broken_settings_are_told(tmp_path, content):
     with pytest.raises(AgentError) as caught:
         folder.load()
     assert str(folder.settings_file) in caught.value.message
+
+
+def test_h18_settings_of_a_newer_version_are_understood(tmp_path):
+    """Who goes back to an older program is still paired."""
+    folder = Folder(tmp_path)
+    kept = {"server": "https://odoo.example", "database": "d", "agent": "a", "name": "pc", "later": {"field": 1}}
+    folder.settings_file.write_text(json.dumps({"pairing": kept, "libraries": ["/a"], "another": [2]}))
+    assert folder.load() == Settings(Pairing("https://odoo.example", "d", "a", "pc"), ["/a"])
+
+
+@pytest.mark.parametrize(
+    "content", ['{"pairing": {"server": 1, "database": "", "agent": "a", "name": "n"}}', '{"libraries": "/a"}']
+)
+def test_h18_what_was_changed_to_something_else_is_not(tmp_path, content):
+    folder = Folder(tmp_path)
+    folder.settings_file.write_text(content)
+    with pytest.raises(AgentError) as caught:
+        folder.load()
+    assert caught.value.code == "bad_settings"
 
 
 def test_settings_are_written_whole_or_not_at_all(tmp_path, monkeypatch):

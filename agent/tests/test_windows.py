@@ -26,6 +26,7 @@ from forms import form
 from registry import Registry
 
 from ibhxh_agent import (
+    activation,
     app,
     autostart,
     children,
@@ -41,7 +42,7 @@ from ibhxh_agent import (
     windows,
 )
 from ibhxh_agent.client import Server
-from ibhxh_agent.config import Folder, Settings
+from ibhxh_agent.config import Folder, Pairing, Settings
 from ibhxh_agent.runner import State
 from ibhxh_agent.secretstore import SecretStore
 from ibhxh_agent.texts import text
@@ -68,9 +69,9 @@ def test_w1_windows_gives_the_names_of_variables_in_capitals(tmp_path):
 
 
 class Blocked(PermissionError):
-    """What ``os.replace`` raises on Windows while another program has the file open."""
+    """What Windows raises while another program has the file open; without a code where `open` of C asked."""
 
-    def __init__(self, code: int) -> None:
+    def __init__(self, code: int | None) -> None:
         super().__init__(13, "Access is denied")
         self.winerror = code
 
@@ -91,6 +92,47 @@ def test_w2_a_file_that_is_being_scanned_is_replaced_a_moment_later(tmp_path, mo
     folder.save(Settings(libraries=["new"]))
     assert folder.load() == Settings(libraries=["new"]) and len(tries) == 3
     assert [file.name for file in tmp_path.iterdir()] == ["settings.json"]
+
+
+@pytest.mark.parametrize("code", [5, 32, 33, None])
+@pytest.mark.parametrize("name", ["settings.json", "secrets.json", "state.json", "program.key"])
+def test_h8_a_file_that_is_being_scanned_is_read_a_moment_later(tmp_path, monkeypatch, code, name):
+    folder = Folder(tmp_path)
+    folder.save(Settings(Pairing("https://odoo.example", "d", "device", "pc")))
+    SecretStore(folder).set("device", "key")
+    instance.write_state(folder, State(online=True))
+    tries, read = [], Path.read_text
+
+    def blocked_twice(path, **options):
+        if path.name == name:
+            tries.append(path)
+            if len(tries) <= 2:
+                raise Blocked(code)
+        return read(path, **options)
+
+    with activation.only_one(folder, lambda _message: None):
+        monkeypatch.setattr(Path, "read_text", blocked_twice)
+        assert folder.paired().agent == "device" and SecretStore(folder).get("device") == "key"
+        assert instance.read_state(folder)["online"] and activation._hand_over(folder, {"op": "open"})
+    assert len(tries) >= 3
+
+
+@pytest.mark.parametrize("error", [Blocked(32), OSError(5, "Input/output error")])
+def test_h8_keys_that_cannot_be_read_are_not_written_over(tmp_path, monkeypatch, error):
+    store = SecretStore(Folder(tmp_path))
+    store.set("device", "key")
+
+    def never(_path, **_options):
+        raise error
+
+    with monkeypatch.context() as patch:
+        patch.setattr(config, "REPLACE_SECONDS", 0.1)
+        patch.setattr(Path, "read_text", never)
+        with pytest.raises(OSError, match=error.strerror):
+            store.set("another", "key of another")
+        assert store.get("device") is None
+        store.delete("device")
+    assert store.get("device") == "key"
 
 
 @pytest.mark.parametrize("error", [Blocked(5), OSError(28, "No space left on device")])

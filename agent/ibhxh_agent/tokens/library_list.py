@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from ibhxh_agent import release
-from ibhxh_agent.config import Folder, write_private
+from ibhxh_agent.config import Folder, read_private, write_private
 from ibhxh_agent.errors import AgentError
 
 log = logging.getLogger(__name__)
@@ -44,7 +44,7 @@ def current(folder: Folder, keys: Sequence[bytes] | None = None) -> dict[str, An
     """The newest list: the built-in one, or one from the server that is newer."""
     own = built_in()
     try:
-        newer = _read(_file(folder).read_text(encoding="utf-8"), keys)
+        newer = _read(read_private(_file(folder)), keys)
     except (OSError, ValueError, AgentError):
         return own
     return newer if newer["version"] > own["version"] else own
