@@ -25,9 +25,11 @@ ACTIONS = ("open", "check", "logs", "pair", "quit")
 _TIP, _NOTE = 127, 255
 #: Seconds that the icon may take to go.
 _ICON_SECONDS = 3.0
+#: Seconds that Windows is kept waiting at the end of a session, while the agent delivers what it has signed.
+_SESSION_SECONDS = 20.0
 #: shellapi.h, winuser.h: a click on the notification, the end of the session, and "anybody" of
 #: AllowSetForegroundWindow.
-_NIN_BALLOONUSERCLICK, _WM_ENDSESSION, _ASFW_ANY = 0x0405, 0x0016, -1
+_NIN_BALLOONUSERCLICK, _WM_QUERYENDSESSION, _WM_ENDSESSION, _ASFW_ANY = 0x0405, 0x0011, 0x0016, -1
 
 
 class Tray:
@@ -48,6 +50,7 @@ class Tray:
         # X11's window names, as pystray writes them, hold Latin-1 only.
         self._has_unicode = not pystray.Icon.__module__.endswith("._xorg")
         self._note: subprocess.Popen[str] | None = None
+        self._work_ended = threading.Event()
         if sys.platform == "win32":
             self._hear_windows()
 
@@ -105,6 +108,7 @@ class Tray:
         try:
             beside()
         finally:
+            self._work_ended.set()
             self._stop_icon()
             icon.join(_ICON_SECONDS)
 
@@ -170,7 +174,7 @@ class Tray:
         return True
 
     def _hear_windows(self) -> None:
-        """Two messages of Windows that pystray does not know: the notification's click, the end of the session."""
+        """What pystray does not know of Windows: the notification's click, the end of the session."""
         handlers = self._icon._message_handlers
         notified = self._icon._on_notify
         code = next(code for code, handler in handlers.items() if handler == notified)
@@ -182,7 +186,16 @@ class Tray:
             return notified(wparam, lparam)
 
         handlers[code] = on_notify
-        handlers[_WM_ENDSESSION] = lambda ending, _why: self._on_action("quit") if ending else None
+        # pystray's window answers 0 to what it does not know: nobody could shut the computer down.
+        handlers[_WM_QUERYENDSESSION] = lambda _nothing, _why: 1
+        handlers[_WM_ENDSESSION] = self._on_session_end
+
+    def _on_session_end(self, ending: int, _why: int) -> int:
+        """Once this is answered, Windows may take the process away: the agent has to have ended."""
+        if ending:
+            self._on_action("quit")
+            self._work_ended.wait(_SESSION_SECONDS)
+        return 0
 
     @staticmethod
     def _pass_on_foreground() -> None:

@@ -8,6 +8,8 @@ import logging
 import os
 import shutil
 import sys
+import threading
+import time
 import winreg
 from pathlib import Path
 from types import SimpleNamespace
@@ -16,7 +18,7 @@ import pki
 import pytest
 from forms import form
 
-from ibhxh_agent import autostart, children, config, document, logs, look, protect, windows
+from ibhxh_agent import autostart, children, config, document, logs, look, protect, tray, windows
 from ibhxh_agent.certificate import TokenCertificate
 from ibhxh_agent.config import Folder, Settings
 from ibhxh_agent.prompt import window_child
@@ -241,3 +243,62 @@ def test_w21_the_pin_window_is_in_the_middle_of_the_screen():
     middle = shown.root.winfo_rootx() + shown.root.winfo_width() // 2
     shown.root.destroy()
     assert abs(middle - (left + width // 2)) < 40
+
+
+@pytest.fixture
+def icon():
+    """The program's icon with its real window, beside work that is asked to end, delivers, and has ended."""
+    asked, delivered, ended, ready = (threading.Event() for _ in range(4))
+    made = tray.Tray.create(lambda action: asked.set() if action == "quit" else None)
+    assert made is not None
+
+    def beside():
+        ready.set()
+        asked.wait(120)
+        delivered.wait(120)
+        ended.set()
+
+    running = threading.Thread(target=made.run, args=(beside,), daemon=True)
+    running.start()
+    assert ready.wait(60)
+    until = time.monotonic() + 60
+    while not getattr(made._icon, "_hwnd", None) and time.monotonic() < until:
+        time.sleep(0.02)
+    yield SimpleNamespace(window=made._icon._hwnd, asked=asked, delivered=delivered, ended=ended)
+    asked.set()
+    delivered.set()
+    running.join(60)
+    assert not running.is_alive()
+
+
+def send(window, message, wparam, lparam=0):
+    user = ctypes.WinDLL("user32")
+    user.SendMessageW.argtypes = [ctypes.c_void_p, ctypes.c_uint, ctypes.c_size_t, ctypes.c_ssize_t]
+    user.SendMessageW.restype = ctypes.c_int32
+    return user.SendMessageW(window, message, wparam, lparam)
+
+
+QUERYENDSESSION, ENDSESSION = 0x0011, 0x0016  # winuser.h
+
+
+def test_h14_the_end_of_the_session_is_not_refused(icon):
+    """Windows asks each window, and 0 means no: it would stop there and name the program."""
+    assert send(icon.window, QUERYENDSESSION, 0) == 1
+    assert not icon.asked.is_set(), "another program may still refuse"
+    send(icon.window, ENDSESSION, 0)
+    assert not icon.asked.is_set(), "one has"
+
+
+def test_h14_the_agent_has_ended_when_windows_ends_the_program(icon):
+    """It may take the process away as soon as the message is answered."""
+    assert send(icon.window, QUERYENDSESSION, 0) == 1
+    found = []
+    windows_itself = threading.Thread(
+        target=lambda: found.append((send(icon.window, ENDSESSION, 1), icon.ended.is_set()))
+    )
+    windows_itself.start()
+    assert icon.asked.wait(60)
+    windows_itself.join(0.5)
+    icon.delivered.set()
+    windows_itself.join(60)
+    assert found == [(0, True)]
