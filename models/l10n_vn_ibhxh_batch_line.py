@@ -106,6 +106,17 @@ class L10n_Vn_IbhxhBatchLine(models.Model):
         for some in (self[:half], self[half:]):
             some._register_companies(user)
 
+    def _on_deleted(self):
+        """The registrations of these were deleted: their companies wait until somebody wants them registered again."""
+        self.write(
+            {
+                "is_blocked": True,
+                "blockers": self.env._(
+                    "Its registration was deleted. Press “Check again” if the company is to be registered again."
+                ),
+            }
+        )
+
     def _under_way(self):
         """Return what is under way for one of the companies, in words; another transaction's may not be seen yet."""
         other = self.company_id.sudo()._l10n_vn_ibhxh_open_registration()[:1]

@@ -104,6 +104,8 @@ class L10n_Vn_IbhxhProvider(models.Model):
     company_id = fields.Many2one(
         "res.company",
         index=True,
+        # Without its company, every company would have its connection and its secrets.
+        ondelete="restrict",
         default=lambda self: self._default_company_id(),
         help="Leave empty to let every company use this connection; that takes a BHXH manager who has all companies.",
     )

@@ -101,10 +101,19 @@ class L10n_Vn_IbhxhRegistration(models.Model):
         group_expand="_group_expand_state",
     )
     provider_id = fields.Many2one(
-        "l10n_vn_ibhxh.provider", string="I-VAN", check_company=True, index="btree_not_null", tracking=True
+        "l10n_vn_ibhxh.provider",
+        string="I-VAN",
+        check_company=True,
+        index="btree_not_null",
+        tracking=True,
+        ondelete="restrict",
     )
-    agency_id = fields.Many2one("l10n_vn_ibhxh.agency", string="BHXH agency", index="btree_not_null", tracking=True)
-    certificate_id = fields.Many2one("l10n_vn_ibhxh.certificate", index="btree_not_null", tracking=True)
+    agency_id = fields.Many2one(
+        "l10n_vn_ibhxh.agency", string="BHXH agency", index="btree_not_null", tracking=True, ondelete="restrict"
+    )
+    certificate_id = fields.Many2one(
+        "l10n_vn_ibhxh.certificate", index="btree_not_null", tracking=True, ondelete="restrict"
+    )
     tax_code = fields.Char(
         readonly=True,
         copy=False,
@@ -150,7 +159,12 @@ class L10n_Vn_IbhxhRegistration(models.Model):
         help="Once VSS confirms the stop, registering is one click.",
     )
     target_provider_id = fields.Many2one(
-        "l10n_vn_ibhxh.provider", string="Then register at", readonly=True, copy=False, index="btree_not_null"
+        "l10n_vn_ibhxh.provider",
+        string="Then register at",
+        readonly=True,
+        copy=False,
+        index="btree_not_null",
+        ondelete="restrict",
     )
     can_register_next = fields.Boolean(compute="_compute_can_register_next")
     then_certificate_id = fields.Many2one(
@@ -376,7 +390,10 @@ class L10n_Vn_IbhxhRegistration(models.Model):
     @api.depends("lodging", "provider_id.gateway")
     def _compute_can_submit(self):
         for registration in self:
-            registration.can_submit = registration.lodging == "odoo" and registration.provider_id.gateway != "manual"
+            registration.can_submit = registration.lodging == "odoo" and registration.provider_id.gateway not in (
+                False,
+                "manual",
+            )
 
     @api.depends("activation_url", "provider_id.portal_hosts")
     def _compute_is_link_shown(self):
@@ -549,10 +566,24 @@ class L10n_Vn_IbhxhRegistration(models.Model):
 
     @api.ondelete(at_uninstall=False)
     def _unlink_only_unsent(self):
-        if any(registration.state not in ("draft", "cancelled") or registration.attempted_at for registration in self):
+        """What was signed stays, whatever became of it: anyone who had the file may have lodged it."""
+        if any(
+            registration.state not in ("draft", "cancelled")
+            or registration.signed_at
+            or registration.attempted_at
+            or registration.submitted_at
+            for registration in self
+        ):
             raise UserError(
                 self.env._("Only drafts can be deleted: what was signed or sent stays as the company's proof.")
             )
+
+    def unlink(self):
+        """A batch does not register a company again by itself because its registration was deleted."""
+        lines = self.sudo().batch_line_ids
+        result = super().unlink()
+        lines._on_deleted()
+        return result
 
     @api.model
     def _create_to_sign(self, vals_list):
@@ -803,6 +834,8 @@ class L10n_Vn_IbhxhRegistration(models.Model):
         for registration in self:
             registration.check_access("write")
             registration.lock_for_update()
+            if registration._is_unclear() and not registration.can_submit:
+                raise registration._make_unclear_error()
             if registration.attempted_at:
                 raise UserError(
                     self.env._(

@@ -62,6 +62,10 @@ class L10n_Vn_IbhxhRegistrationFollowing(models.AbstractModel):
         """Ask the gateway to have the activation code mailed again."""
         self.ensure_one()
         self.check_access("write")
+        if not self.can_submit or self.state not in FOLLOWED or self.form != "04":
+            raise UserError(
+                self.env._("%(name)s waits for no activation code from its I-VAN's gateway.", name=self.name)
+            )
         provider = self.provider_id
         try:
             gateway = provider._gateway()
@@ -147,6 +151,7 @@ class L10n_Vn_IbhxhRegistrationFollowing(models.AbstractModel):
             Domain("poll_at", "=", False)
             | Domain("poll_at", ">", now)
             | Domain("lodging", "!=", "odoo")
+            | Domain("provider_id", "=", False)
             | Domain("provider_id.gateway", "=", "manual")
             | Domain("provider_id.quiet_until", ">", now)
         )

@@ -1,7 +1,9 @@
 from odoo import fields, models
 from odoo.exceptions import UserError
+from odoo.tools import format_datetime
 
 from ..tools import signature
+from . import reservations
 
 
 class L10n_Vn_IbhxhRegistrationLodging(models.AbstractModel):
@@ -41,9 +43,13 @@ class L10n_Vn_IbhxhRegistrationLodging(models.AbstractModel):
         )
 
     def action_download_signed(self):
-        """Download the signed dossier, as it has to be lodged."""
+        """Download the signed dossier, as it has to be lodged. While it waits to be lodged, Odoo no longer sends what a
+        person has in hand, even where the I-VAN is connected again."""
         self.ensure_one()
         self.check_access("read")
+        if self.state == "to_send":
+            self._check_to_lodge(("to_send",))
+            self._leave_to_people()
         try:
             self._verify_signed()
         except signature.SignatureError as error:
@@ -62,8 +68,17 @@ class L10n_Vn_IbhxhRegistrationLodging(models.AbstractModel):
 
     def action_lodge(self):
         """Open the little form in which a person says that the dossier was lodged, and when."""
-        self._check_by_hand(("draft",) if self.lodging == "elsewhere" else ("to_send",))
+        self._check_to_lodge(("draft",) if self.lodging == "elsewhere" else ("to_send",))
         return self._open_by_hand("l10n_vn_ibhxh.l10n_vn_ibhxh_lodge_action")
+
+    def action_report_unclear(self):
+        """Open the little form in which a person says whether the I-VAN has what Odoo handed over without an answer."""
+        self._check_by_hand(("to_send",))
+        if not self._is_unclear():
+            raise UserError(self.env._("Odoo has not handed over %(name)s, so nothing is unclear.", name=self.name))
+        action = self._open_by_hand("l10n_vn_ibhxh.l10n_vn_ibhxh_lodge_unclear_action")
+        action["context"]["default_lodged_at"] = self.attempted_at
+        return action
 
     def action_record_answer(self):
         """Open the little form in which a person enters what VSS answered."""
@@ -85,6 +100,68 @@ class L10n_Vn_IbhxhRegistrationLodging(models.AbstractModel):
                     state=labels[self.state],
                 )
             )
+
+    def _check_to_lodge(self, states):
+        """Raise as `_check_by_hand`, and where the I-VAN may have the dossier already."""
+        self._check_by_hand(states)
+        if self._is_unclear():
+            raise self._make_unclear_error()
+
+    def _is_unclear(self):
+        """Whether it was handed over and no answer came: the I-VAN may have it."""
+        return self.state == "to_send" and bool(self.attempted_at)
+
+    def _make_unclear_error(self):
+        return UserError(
+            self.env._(
+                "%(provider)s may have this dossier already: Odoo handed it over on %(time)s, and the answer was lost. "
+                "Ask the I-VAN about the reference %(reference)s, then press “Report what the I-VAN says”.",
+                provider=self.provider_id.name or self.env._("The I-VAN"),
+                time=format_datetime(self.env, self.attempted_at, dt_format="short"),
+                reference=self.client_reference,
+            )
+        )
+
+    def _leave_to_people(self):
+        """From now on this is lodged by hand, and Odoo sends it no more."""
+        if self.lodging == "odoo":
+            self.lock_for_update()
+            self.sudo().lodging = "file"
+            self._message_log(
+                body=self.env._("%(user)s lodges it by hand: Odoo no longer sends it.", user=self.env.user.name)
+            )
+
+    def _on_not_received(self):
+        """A person states that the I-VAN does not have what Odoo handed over: it is lodged by hand now, or cancelled.
+
+        Odoo never sends it again by itself, because the person may be wrong.
+        """
+        with reservations.reserved(self) as reserved:
+            if reserved != self:
+                raise UserError(self.env._("Odoo is handing over %(name)s right now. Reload the page.", name=self.name))
+            self.lock_for_update()
+            self._message_log(
+                body=self.env._(
+                    "%(user)s stated that %(provider)s does not have the dossier %(reference)s, which Odoo handed over "
+                    "on %(time)s.",
+                    user=self.env.user.name,
+                    provider=self.provider_id.name or self.env._("The I-VAN"),
+                    reference=self.client_reference,
+                    time=format_datetime(self.env, self.attempted_at, dt_format="short"),
+                )
+            )
+            self._leave_to_people()
+            self.sudo().write(
+                {
+                    "attempted_at": False,
+                    "retry_at": False,
+                    "retry_count": 0,
+                    "unsent_reminded": False,
+                    "error_code": False,
+                    "error_message": False,
+                }
+            )
+        self._notify_page()
 
     def _open_by_hand(self, action):
         return {

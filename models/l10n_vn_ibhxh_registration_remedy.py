@@ -14,6 +14,7 @@ class L10n_Vn_IbhxhRegistrationRemedy(models.AbstractModel):
         """Apply the remedy that the table of result codes names."""
         self.ensure_one()
         self.check_access("write")
+        self._check_refused()
         if not self.remedy_action:
             raise UserError(
                 self.env._(
@@ -22,6 +23,13 @@ class L10n_Vn_IbhxhRegistrationRemedy(models.AbstractModel):
                 )
             )
         return getattr(self, f"_remedy_{self.remedy_action}")()
+
+    def _check_refused(self):
+        """Raise `UserError` unless it is refused: an outage, too, writes a code that has a remedy."""
+        if self.state != "rejected":
+            raise UserError(
+                self.env._("%(name)s is not refused. Reload the page to see its current state.", name=self.name)
+            )
 
     def _remedy_register(self):
         return self._open_wizard("04")

@@ -59,7 +59,7 @@ class L10n_Vn_IbhxhRegistrationSending(models.AbstractModel):
         """Send now what is signed, instead of at the next turn of the scheduled action."""
         for registration in self:
             registration.check_access("write")
-            if registration.state != "to_send":
+            if registration.state != "to_send" or not registration.can_submit:
                 raise UserError(self.env._("%(name)s is not waiting to be sent.", name=registration.name))
         self.sudo().write({"retry_at": False})
         self.env.ref("l10n_vn_ibhxh.ir_cron_l10n_vn_ibhxh_send").sudo()._trigger()
@@ -157,14 +157,15 @@ class L10n_Vn_IbhxhRegistrationSending(models.AbstractModel):
     def _begin_attempts(self, run):
         """Return `{id: Attempt}` of those that can be handed over now, whose attempt is committed.
 
-        A gateway that cannot be used is no attempt, and neither is a dossier without a valid signature.
+        A gateway that cannot be used is no attempt, and neither is a dossier without a valid signature. What people
+        have begun to lodge by hand since this run began is left to them.
         """
         locked = self.try_lock_for_update()
         if locked != self:
             self._look_again()
         locked.invalidate_recordset()
         attempts = {}
-        for registration in locked.filtered(lambda r: r.state == "to_send" and not r.submitted_at):
+        for registration in locked.filtered(lambda r: r.state == "to_send" and not r.submitted_at and r.can_submit):
             try:
                 registration.provider_id._gateway_of(run)
                 attempts[registration.id] = Attempt(registration._signed_dossier(), bool(registration.attempted_at))
@@ -439,8 +440,8 @@ class L10n_Vn_IbhxhRegistrationSending(models.AbstractModel):
         first: where it has changed its mind, the first dossier is followed again, and nothing is sent twice.
         """
         self.ensure_one()
-        self._check_sendable_again()
         self.lock_for_update()
+        self._check_sendable_again()
         if self.can_submit:
             try:
                 known = self.provider_id._gateway().progress(self.client_reference)
@@ -490,6 +491,7 @@ class L10n_Vn_IbhxhRegistrationSending(models.AbstractModel):
 
     def _check_sendable_again(self):
         """Raise `UserError` with what keeps the signed dossier from being sent again."""
+        self._check_refused()
         if not self.certificate_id.is_valid:
             raise UserError(
                 self.env._("The certificate of this dossier has expired. Register again with the company's new one.")

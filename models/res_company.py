@@ -59,8 +59,12 @@ class ResCompany(models.Model):
         copy=False,
         help="Mã đơn vị: the code under which VSS knows this employer, e.g. TZH490L.",
     )
-    l10n_vn_ibhxh_agency_id = fields.Many2one("l10n_vn_ibhxh.agency", string="BHXH agency", index="btree_not_null")
-    l10n_vn_ibhxh_provider_id = fields.Many2one("l10n_vn_ibhxh.provider", string="I-VAN", index="btree_not_null")
+    l10n_vn_ibhxh_agency_id = fields.Many2one(
+        "l10n_vn_ibhxh.agency", string="BHXH agency", index="btree_not_null", ondelete="restrict"
+    )
+    l10n_vn_ibhxh_provider_id = fields.Many2one(
+        "l10n_vn_ibhxh.provider", string="I-VAN", index="btree_not_null", ondelete="restrict"
+    )
     l10n_vn_ibhxh_certificate_id = fields.Many2one(
         "l10n_vn_ibhxh.certificate", string="Certificate at VSS", copy=False, index="btree_not_null"
     )

@@ -37,6 +37,7 @@ from . import (
     test_migrations,
     test_migrations_domain,
     test_neutralize,
+    test_no_dead_end,
     test_notification,
     test_pairing,
     test_preflight,

@@ -29,7 +29,7 @@ PERSON = {
     "certificate": {},
     "earlier.registration": {"w": "certificate_id company_ids confirmed_on provider_id unit_code"},
     "form": None,
-    "lodge": {"w": "dossier_number lodged_at registration_id"},
+    "lodge": {"w": "dossier_number found lodged_at registration_id"},
     "lodge.answer": {
         "w": "activation_code answer answered_at dossier_number error_code error_message registration_id unit_code"
     },
