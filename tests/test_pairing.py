@@ -66,6 +66,19 @@ class TestPairing(PairingCase):
         self.assertNotIn("pipx", shown)
         self.assertIn('t-att-href="link"', shown)
 
+    def test_h7_no_page_of_odoo_names_a_command_but_the_folded_one(self):
+        """Nothing is on the path of a Windows computer: an accountant can type it nowhere."""
+        command = re.compile(
+            r"ibhxh-agent(-cli)? (open|start|run|pair|link|stop|status|doctor|install|uninstall)\b|pipx"
+        )
+        named = set()
+        for folder in ("static/src", "views", "wizards", "models", "controllers", "report", "data", "tools"):
+            for path in (ROOT / folder).rglob("*"):
+                if path.suffix in (".xml", ".js", ".py"):
+                    shown = re.sub(r"<details.*?</details>", "", path.read_text(encoding="utf-8"), flags=re.DOTALL)
+                    named |= {(path.name, found[0]) for found in command.finditer(shown)}
+        self.assertFalse(named)
+
     def test_a_code_whose_time_is_over_and_one_that_was_replaced(self):
         pairing, _code = self._dialog()
         with self._later(minutes=11):

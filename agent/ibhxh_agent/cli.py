@@ -24,7 +24,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # Not at the top: a child must start fast, and a token child must not import what it does not need.
     from ibhxh_agent.errors import AgentError
     from ibhxh_agent.hardening import forbid_memory_dumps
-    from ibhxh_agent.texts import use_language
+    from ibhxh_agent.texts import text, use_language
 
     forbid_memory_dumps()
     # Commands tell their findings themselves; only `run` keeps a log.
@@ -41,8 +41,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return int(getattr(importlib.import_module(f"ibhxh_agent.{module}"), name)(options))
     except AgentError as error:
+        refused = error.code in ("invalid_key", "revoked", "wrong_device")
         print(error.message, file=sys.stderr)
-        return 3 if error.code in ("invalid_key", "revoked", "wrong_device") else 1
+        if refused or error.code in ("not_paired", "bad_settings"):
+            print(text("cli_pair"), file=sys.stderr)
+        return 3 if refused else 1
     except KeyboardInterrupt:
         return 130
 

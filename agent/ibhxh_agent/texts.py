@@ -179,8 +179,10 @@ _TEXTS: dict[str, tuple[str, str]] = {
         "The certificate has expired or is not valid yet; not signed. Check this computer's clock, or renew it.",
     ),
     "pin_of_other_token": (
-        "PIN đưa lúc khởi động không phải của token này. Nêu tên token: ibhxh-agent run --pin-fd N --token TÊN.",
-        "The PIN given at the start is not for this token. Name its token: ibhxh-agent run --pin-fd N --token LABEL.",
+        "PIN đưa lúc khởi động agent là của token khác. Quản trị viên khởi động lại agent với tên token của PIN đó "
+        "(--token).",
+        "The PIN given at the agent's start is for another token. An administrator restarts the agent with the name of "
+        "the PIN's token (--token).",
     ),
     "ask_part": (
         "Phần {part}/{parts}: các tờ khai khác nhau về mẫu, email, I-VAN hay lý do được hỏi riêng.",
@@ -298,15 +300,14 @@ _TEXTS: dict[str, tuple[str, str]] = {
         "Starting at login is switched off in Task Manager > Startup. Switch ibhxh-agent on again there.",
     ),
     "doctor_autostart_missing": (
-        "Mục tự chạy trỏ đến tệp không còn. Cài lại chương trình, hoặc chạy: ibhxh-agent install.",
-        "The entry that starts this program at login names a file that is gone. Install it again, or: "
-        "ibhxh-agent install.",
+        "Mục tự chạy khi đăng nhập trỏ đến tệp không còn. Cài lại chương trình.",
+        "The entry that starts this program at login names a file that is gone. Install the program again.",
     ),
     "doctor_no_library": (
-        "Không tìm thấy thư viện PKCS#11. Cài trình điều khiển token của nhà cung cấp (CA); "
-        "nếu đã cài, chỉ đường dẫn: ibhxh-agent --library ĐƯỜNG_DẪN doctor.",
-        "No PKCS#11 library was found. Install the token's driver from the provider (CA); "
-        "if it is installed, name it: ibhxh-agent --library PATH doctor.",
+        "Không tìm thấy thư viện PKCS#11. Cài trình điều khiển token của nhà cung cấp (CA); nếu đã cài, gửi báo cáo "
+        "này cho người hỗ trợ.",
+        "No PKCS#11 library was found. Install the token's driver from the provider (CA); if it is installed, send "
+        "this report to your support.",
     ),
     "doctor_library": ("Thư viện {library} ({origin})", "Library {library} ({origin})"),
     "doctor_no_token": (
@@ -371,8 +372,8 @@ _TEXTS: dict[str, tuple[str, str]] = {
     "doctor_prompt": ("Cách hỏi PIN: {kind}", "PIN is asked by: {kind}"),
     "doctor_key": ("Khóa kết nối được giữ trong {place}", "The connection key is kept in {place}"),
     "doctor_no_key": (
-        "Không thấy khóa kết nối trong {place}. Ghép lại: ibhxh-agent pair.",
-        "No connection key in {place}. Pair again: ibhxh-agent pair.",
+        "Không thấy khóa kết nối trong {place}. Ghép lại máy này với Odoo.",
+        "No connection key in {place}. Pair this computer with Odoo again.",
     ),
     "doctor_server": ("Máy chủ {server} trả lời, người dùng {user}", "Server {server} answers, user {user}"),
     "doctor_clock": (
@@ -381,8 +382,9 @@ _TEXTS: dict[str, tuple[str, str]] = {
     ),
     "doctor_running": ("Agent đang chạy", "The agent is running"),
     "doctor_not_running": (
-        "Agent không chạy. Chạy ibhxh-agent run, hoặc ibhxh-agent install để tự chạy khi đăng nhập.",
-        "The agent is not running. Start ibhxh-agent run, or ibhxh-agent install to start it at login.",
+        "Agent không chạy nên chưa ký được. Thoát ibhxh-agent ở biểu tượng cạnh đồng hồ (nếu có) rồi mở lại.",
+        "The agent is not running, so nothing can be signed. Quit ibhxh-agent at the icon beside the clock, if it is "
+        "there, then open it again.",
     ),
     "status_paired": (
         "Ghép với {server} ({user}), máy {name}, khóa đến {expires_at}",
@@ -421,8 +423,10 @@ _TEXTS: dict[str, tuple[str, str]] = {
         "The settings in {path} cannot be read. Pair this computer with Odoo again; that file is kept, as .bad.",
     ),
     "not_paired": (
-        "Máy này chưa được ghép với Odoo. Trong Odoo mở iBHXH > Máy tính của tôi, lấy mã rồi chạy: ibhxh-agent pair.",
-        "This computer is not paired with Odoo. In Odoo get a code from iBHXH > My computers, then: ibhxh-agent pair.",
+        "Máy này chưa được ghép với Odoo. Trong Odoo, mở iBHXH > Token > Máy tính của tôi, bấm Ghép máy tính, rồi bấm "
+        "Ghép máy này.",
+        "This computer is not paired with Odoo. In Odoo, open iBHXH > Tokens > My computers, press Pair a computer, "
+        "then Pair this computer.",
     ),
     "bad_server": (
         "Địa chỉ máy chủ không đúng; ví dụ: https://congty.example.com",
@@ -446,10 +450,10 @@ _TEXTS: dict[str, tuple[str, str]] = {
         "the iBHXH app.",
     ),
     "pair_database": (
-        "{server} không trả lời đúng giao thức. Máy chủ có nhiều cơ sở dữ liệu thì phải nêu tên: thêm --database TÊN "
-        "như lệnh trong hộp thoại ghép máy của Odoo. Nếu không, kiểm tra địa chỉ và ứng dụng iBHXH.",
-        "{server} does not answer as expected. A server with several databases needs the name: add --database NAME as "
-        "in the command of Odoo's pairing dialog. Otherwise check the address and the iBHXH app.",
+        "{server} không trả lời đúng giao thức. Máy chủ có nhiều cơ sở dữ liệu thì phải nhập cả tên cơ sở dữ liệu, ghi "
+        "trong hộp thoại Ghép máy tính của Odoo. Nếu không, kiểm tra địa chỉ và ứng dụng iBHXH.",
+        "{server} does not answer as expected. A server with several databases needs the database's name, too, which "
+        "stands in Odoo's dialog Pair a computer. Otherwise check the address and the iBHXH app.",
     ),
     "too_large": (
         "Máy chủ từ chối vì nội dung gửi quá lớn.",
@@ -480,10 +484,12 @@ _TEXTS: dict[str, tuple[str, str]] = {
         "Paired with {server}, database {database}, for {user}. The key is valid until {expires_at}. "
         "Next: ibhxh-agent run",
     ),
+    "cli_pair": ("Ghép từ cửa sổ lệnh: ibhxh-agent pair", "To pair from the command line: ibhxh-agent pair"),
     "ask_code": ("Mã ghép máy trong Odoo (XXXX-XXXX):", "Pairing code from Odoo (XXXX-XXXX):"),
     "stopped_final": (
-        "Máy chủ không còn nhận máy này ({message}). Agent dừng; hãy ghép lại: ibhxh-agent pair.",
-        "The server no longer accepts this computer ({message}). The agent stops; pair again: ibhxh-agent pair.",
+        "Máy chủ không còn nhận máy này ({message}). Agent đã dừng. Mở ibhxh-agent rồi chọn Ghép lại.",
+        "The server no longer accepts this computer ({message}). The agent has stopped. Open ibhxh-agent and choose "
+        "Pair again.",
     ),
     "clock_skew": (
         "Đồng hồ máy này lệch {seconds} giây so với máy chủ. Hãy chỉnh lại ngày giờ.",
