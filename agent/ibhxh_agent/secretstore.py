@@ -19,6 +19,8 @@ log = logging.getLogger(__name__)
 
 #: Before a key in the file that Windows encrypted.
 _PROTECTED = "dpapi:"
+#: More than a computer ever has: a keyring that forgets nothing must not be asked for ever.
+_MANY_KEYS = 100
 
 
 class SecretStore:
@@ -70,6 +72,15 @@ class SecretStore:
             self._forget_in_file(agent)
         except OSError as error:
             log.warning("a key was not deleted: %s", error)
+
+    def clear(self) -> None:
+        """Forget every key, also those that no settings name any more."""
+        self._file.unlink(missing_ok=True)
+        for _ in range(_MANY_KEYS):
+            found = self._ask_keyring("get_credential", None)
+            if found is None:
+                return
+            self._ask_keyring("delete_password", found.username)
 
     def _ask_keyring(self, method: str, *arguments: str) -> Any:
         """What the keyring answers; nothing, or that it refused, where it cannot.

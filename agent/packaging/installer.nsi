@@ -23,8 +23,11 @@ ManifestSupportedOS all
 !define LINKS "Software\Classes\${NAME}"
 !define APPS "Software\Microsoft\Windows\CurrentVersion\Uninstall\${NAME}"
 !define SETTINGS "$LOCALAPPDATA\${NAME}"
-; winerror.h
+; winerror.h, wincred.h
 !define ERROR_ALREADY_EXISTS 183
+!define CRED_TYPE_GENERIC 1
+!define RUNS_ON "Chương trình đang chạy không dừng lại: hãy chọn Thoát ở biểu tượng ${NAME} cạnh đồng hồ."
+!define HELD "Một chương trình khác (thường là phần mềm diệt virus) đang mở tệp, hãy chờ một lát:"
 
 Name "${NAME} ${VERSION}"
 OutFile "${OUTPUT}"
@@ -106,6 +109,15 @@ Var Upgrade
 
 Function .onInit
   !insertmacro BeTheOnlyOne
+  ; An older version may not understand the settings of a newer one. A damaged program of the same version is replaced.
+  ReadRegStr $1 HKCU "${APPS}" "DisplayVersion"
+  ${VersionCompare} "$1" "${VERSION}" $0
+  ${If} $0 = 1
+  ${AndIf} ${FileExists} "$INSTDIR\*.exe"
+    MessageBox MB_OK|MB_ICONINFORMATION "Máy này đã có bản mới hơn: $1. Bộ cài này là bản ${VERSION}, nên không cài đè.$\r$\nMuốn dùng bản cũ thì hãy gỡ bản mới trong Cài đặt > Ứng dụng trước." /SD IDOK
+    SetErrorLevel 4
+    Quit
+  ${EndIf}
 FunctionEnd
 
 Function un.onInit
@@ -149,18 +161,18 @@ Section "Install"
     StrCpy $Upgrade "yes"
   ${EndIf}
   ${If} ${FileExists} "$INSTDIR\*.*"
-    StrCpy $Reason "Chương trình đang chạy không dừng lại: hãy chọn Thoát ở biểu tượng ${NAME} cạnh đồng hồ."
+    StrCpy $Reason "${RUNS_ON}"
     !insertmacro StopProgram
     ${If} $Failed != ""
       Goto failed
     ${EndIf}
-    StrCpy $Reason "Một chương trình khác (thường là phần mềm diệt virus) đang mở thư mục $INSTDIR: hãy chờ một lát."
+    StrCpy $Reason "${HELD} $INSTDIR."
     !insertmacro Insist 'Rename "$INSTDIR" "$INSTDIR.old"'
     ${If} $Failed != ""
       Goto failed
     ${EndIf}
   ${EndIf}
-  StrCpy $Reason "Một chương trình khác (thường là phần mềm diệt virus) đang mở thư mục $INSTDIR.new: hãy chờ một lát."
+  StrCpy $Reason "${HELD} $INSTDIR.new."
   !insertmacro Insist 'Rename "$INSTDIR.new" "$INSTDIR"'
   ${If} $Failed != ""
     ${If} ${FileExists} "$INSTDIR.old\*.*"
@@ -214,21 +226,61 @@ done:
 SectionEnd
 
 Section "Uninstall"
-  ; Never a folder that is not this program's.
-  ${IfNot} ${FileExists} "$INSTDIR\${NAME}-cli.exe"
-    SetErrorLevel 2
-    Abort
+  SetOutPath "$TEMP"
+  ; Never a folder that is not this program's. One whose programs a virus scanner took is still its own.
+  ReadRegStr $0 HKCU "${APPS}" "InstallLocation"
+  ${If} $0 != $INSTDIR
+  ${AndIfNot} ${FileExists} "$INSTDIR\${NAME}-cli.exe"
+  ${AndIfNot} ${FileExists} "$INSTDIR\${NAME}.exe"
+    StrCpy $Reason "Thư mục $INSTDIR không phải của ${NAME}."
+    Goto failed
   ${EndIf}
+  StrCpy $Reason "${RUNS_ON}"
   !insertmacro StopProgram
-  ; The key for Odoo in the system's store, settings, logs.
-  nsExec::Exec '"$INSTDIR\${NAME}-cli.exe" forget'
-  Pop $0
+  ${If} $Failed != ""
+    Goto failed
+  ${EndIf}
+  StrCpy $Reason "${HELD} $INSTDIR."
+  !insertmacro Insist 'RMDir /r "$INSTDIR.new"'
+  ${If} $Failed == ""
+    !insertmacro Insist 'RMDir /r "$INSTDIR.old"'
+  ${EndIf}
+  ; Out of its place first: while a file in it is open, Windows refuses that, and all of it stays as it is.
+  ${If} $Failed == ""
+    !insertmacro Insist 'Rename "$INSTDIR" "$INSTDIR.old"'
+  ${EndIf}
+  ${If} $Failed != ""
+    Goto failed
+  ${EndIf}
+
+  ; The key for Odoo in the system's store, settings, logs; then what a damaged program could not forget.
+  !insertmacro Order "$INSTDIR.old" forget
+  System::Call 'advapi32::CredDeleteW(w "${NAME}", i ${CRED_TYPE_GENERIC}, i 0)'
   DeleteRegValue HKCU "${RUN}" "${NAME}"
   DeleteRegValue HKCU "${SWITCHES}" "${NAME}"
   DeleteRegKey HKCU "${LINKS}"
-  DeleteRegKey HKCU "${APPS}"
   Delete "$SMPROGRAMS\${NAME}.lnk"
-  SetOutPath "$TEMP"
-  RMDir /r "$LOCALAPPDATA\${NAME}"
-  RMDir /r "$INSTDIR"
+  !insertmacro Insist 'RMDir /r "${SETTINGS}"'
+  ${If} $Failed == ""
+    !insertmacro Insist 'RMDir /r "$INSTDIR.old"'
+  ${EndIf}
+  ${If} $Failed != ""
+    ; The entry in Apps stays, and leads to what removes the rest.
+    CreateDirectory "$INSTDIR"
+    CopyFiles /SILENT "$EXEPATH" "$INSTDIR\uninstall.exe"
+    StrCpy $Reason "${HELD} $INSTDIR.old / ${SETTINGS}."
+    Goto failed
+  ${EndIf}
+  DeleteRegKey HKCU "${APPS}"
+  Goto done
+
+failed:
+  ${If} ${FileExists} "$INSTDIR\${NAME}.exe"
+    Exec '"$INSTDIR\${NAME}.exe" start'
+  ${EndIf}
+  MessageBox MB_OK|MB_ICONSTOP "Chưa gỡ xong ${NAME}.$\r$\n$Reason$\r$\nSau đó gỡ lại trong Cài đặt > Ứng dụng." /SD IDOK
+  SetErrorLevel 2
+  Quit
+
+done:
 SectionEnd

@@ -26,7 +26,7 @@ STAND_IN = Path(__file__).with_name("stand_in.c")
 OLD, NEW = "19.0.2.0.8", "19.0.2.0.10"
 APPS = r"HKCU\Software\Microsoft\Windows\CurrentVersion\Uninstall\ibhxh-agent"
 RUN = r"HKCU\Software\Microsoft\Windows\CurrentVersion\Run"
-DONE, FAILED, ANOTHER_RUNS = 0, 2, 3
+DONE, FAILED, ANOTHER_RUNS, OLDER = 0, 2, 3, 4
 LONGER_THAN_IT_TRIES = 60
 
 
@@ -66,11 +66,12 @@ class Account:
         """Silently; it goes on."""
         return self.pc.start(str(self._installers[version]), "/S", variables=self._variables)
 
-    def uninstall(self) -> int:
+    def uninstall(self, folder: Path | None = None) -> int:
         """Silently, to its end, and its exit code: what ``uninstall.exe`` starts is a copy of itself, as here."""
+        folder = folder or self.home
         copy = self._calls.with_name("uninstaller.exe")
-        shutil.copy(self.home / "uninstall.exe", copy)
-        return self.pc.run(str(copy), "/S", f"_?={self._windows(self.home)}", variables=self._variables).code
+        shutil.copy(folder / "uninstall.exe", copy)
+        return self.pc.run(str(copy), "/S", f"_?={self._windows(folder)}", variables=self._variables).code
 
     def called(self) -> list[str]:
         """With what the program was called since this was asked last."""
@@ -82,6 +83,10 @@ class Account:
         """Of the registry; empty where it is not."""
         found = self.pc.run("reg", "query", key, "/v", name).output.strip().split("REG_SZ")
         return found[1].strip() if len(found) > 1 else ""
+
+    def keyring(self, call: str) -> str:
+        """Of the Credential Manager."""
+        return self.pc.run(self.pc.python, "-c", f"import keyring; print(keyring.{call})").output.strip()
 
     @contextmanager
     def held(self, path: Path, seconds: int) -> Iterator[None]:
@@ -183,3 +188,99 @@ def test_h5_a_second_installer_leaves_the_first_ones_files_alone(account: Accoun
         assert account.uninstall() == ANOTHER_RUNS
         assert first.wait(60) == DONE
     assert account.version == NEW and account.left == ["ibhxh-agent"]
+
+
+def test_h6_an_uninstallation_waits_for_a_scanner(account: Account) -> None:
+    assert account.install() == DONE
+    with account.held(account.home, 3), account.held(account.home / "version.txt", 5):
+        assert account.uninstall() == DONE
+    assert account.left == [] and not account.value(APPS, "DisplayName")
+
+
+def test_h6_a_program_that_is_held_for_good_stays_whole(account: Account) -> None:
+    assert account.install() == DONE
+    with account.held(account.home, LONGER_THAN_IT_TRIES):
+        assert account.uninstall() == FAILED
+    assert account.version == NEW and account.left == ["ibhxh-agent"]
+    assert account.value(APPS, "DisplayName") and account.value(RUN, "ibhxh-agent")
+
+
+def test_h6_what_could_not_be_removed_can_be_removed_later(account: Account) -> None:
+    """Its entry in Apps stays until nothing else is left."""
+    assert account.install() == DONE
+    with account.held(account.home / "_internal" / "content", LONGER_THAN_IT_TRIES):
+        assert account.uninstall() == FAILED
+        assert account.value(APPS, "UninstallString") and account.left
+    assert account.uninstall() == DONE
+    assert account.left == [] and not account.value(APPS, "DisplayName") and not account.value(RUN, "ibhxh-agent")
+
+
+def test_h6_what_earlier_installers_left_goes_too(account: Account) -> None:
+    assert account.install() == DONE
+    for folder in (account.new, account.old):
+        (folder / "_internal").mkdir(parents=True)
+    assert account.uninstall() == DONE
+    assert account.left == []
+
+
+@pytest.mark.parametrize("command", ["install", "uninstall"])
+def test_h6_a_program_that_does_not_end_is_left_alone(account: Account, command: str) -> None:
+    """Its lock is what it has open until it ends."""
+    assert account.install() == DONE
+    account.settings.mkdir()
+    (account.settings / "program.lock").touch()
+    with account.held(account.settings / "program.lock", LONGER_THAN_IT_TRIES):
+        assert getattr(account, command)() == FAILED
+    assert account.version == NEW and account.value(APPS, "DisplayName")
+
+
+@pytest.mark.parametrize("quarantined", [["ibhxh-agent-cli.exe"], ["ibhxh-agent-cli.exe", "ibhxh-agent.exe"]])
+def test_h6_a_program_that_a_scanner_took_files_from_can_be_removed(account: Account, quarantined: list[str]) -> None:
+    """Odoo's key goes, too, also when nothing is left that could be asked to forget it."""
+    assert account.install() == DONE
+    account.keyring("set_password('ibhxh-agent', 'a-computer', 'its key')")
+    assert account.keyring("get_password('ibhxh-agent', 'a-computer')") == "its key"
+    account.settings.mkdir()
+    account.called()
+    for name in quarantined:
+        (account.home / name).unlink()
+    assert account.uninstall() == DONE
+    assert account.called() == ["ibhxh-agent.exe stop", "ibhxh-agent.exe forget"][: 2 * (2 - len(quarantined))]
+    assert account.left == [] and account.keyring("get_password('ibhxh-agent', 'a-computer')") == "None"
+
+
+def test_h6_a_folder_that_is_not_the_programs_is_never_removed(account: Account, tmp_path: Path) -> None:
+    assert account.install() == DONE
+    other = account.home.with_name("another-program")
+    other.mkdir()
+    try:
+        shutil.copy(account.home / "uninstall.exe", other)
+        assert account.uninstall(other) == FAILED
+        assert (other / "uninstall.exe").exists() and account.version == NEW
+    finally:
+        shutil.rmtree(other)
+
+
+def test_h4_an_old_version_is_put_back_after_the_computer_went_off(account: Account) -> None:
+    """Between the two steps of an upgrade."""
+    assert account.install(OLD) == DONE
+    account.home.rename(account.old)
+    account.new.mkdir()
+    with account.held(account.new, LONGER_THAN_IT_TRIES):
+        assert account.install() == FAILED
+    assert account.version == OLD
+    account.home.rename(account.old)
+    assert account.install() == DONE
+    assert account.version == NEW and account.left == ["ibhxh-agent"]
+
+
+def test_h18_an_older_installer_does_not_replace_a_newer_program(account: Account) -> None:
+    assert account.install() == DONE
+    account.called()
+    assert account.install(OLD) == OLDER
+    assert account.version == NEW and account.value(APPS, "DisplayVersion") == NEW
+    assert not account.called()  # the program was not even ended
+    assert account.install() == DONE  # the same version: what repairs a damaged one
+    assert account.uninstall() == DONE
+    assert account.install(OLD) == DONE
+    assert account.version == OLD
