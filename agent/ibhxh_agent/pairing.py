@@ -78,10 +78,15 @@ def _writable_settings(folder: Folder) -> Settings | None:
 
 
 def forget(folder: Folder) -> None:
-    """Remove the key and everything else that is kept of this computer's pairing; for the removal of the program."""
-    settings = None
+    """Remove the key and everything else that is kept of this computer's pairing; for the removal of the program.
+
+    With the usual folder that is all of the program: keys that its settings do not name, or no longer can, go too.
+    """
+    store = SecretStore(folder)
     with contextlib.suppress(AgentError):  # unreadable settings go, too
         settings = folder.load()
-    if settings is not None and settings.pairing is not None:
-        SecretStore(folder).delete(settings.pairing.agent)
+        if settings.pairing is not None:
+            store.delete(settings.pairing.agent)
+    if folder.path == Folder().path:
+        store.clear()
     shutil.rmtree(folder.path, ignore_errors=True)

@@ -82,7 +82,7 @@ class SecretStore:
                 return
             self._ask_keyring("delete_password", found.username)
 
-    def _ask_keyring(self, method: str, *arguments: str) -> Any:
+    def _ask_keyring(self, method: str, *arguments: str | None) -> Any:
         """What the keyring answers; nothing, or that it refused, where it cannot.
 
         Each backend has errors of its own: Windows' vault fails without a logon session (1312), for one.

@@ -18,9 +18,21 @@ import pki
 import pytest
 from forms import form
 
-from ibhxh_agent import autostart, children, config, document, logs, look, protect, tray, windows
+from ibhxh_agent import (
+    autostart,
+    children,
+    config,
+    document,
+    logs,
+    look,
+    pairing,
+    protect,
+    secretstore,
+    tray,
+    windows,
+)
 from ibhxh_agent.certificate import TokenCertificate
-from ibhxh_agent.config import Folder, Settings
+from ibhxh_agent.config import Folder, Pairing, Settings
 from ibhxh_agent.prompt import window_child
 from ibhxh_agent.prompt.base import Item, Question
 from ibhxh_agent.prompt.wire import question_message
@@ -188,6 +200,34 @@ def test_w20_the_key_in_the_vault_stays_on_this_computer(tmp_path, monkeypatch):
     finally:
         store.delete("device")
     assert store.get("device") is None
+
+
+def test_h6_no_key_stays_in_the_vault_when_no_settings_name_it_any_more(tmp_path, monkeypatch):
+    """The removal of the program: settings that cannot be read, and a pairing that a crash left half done."""
+    import keyring
+    from keyring.backends import Windows
+
+    backend = Windows.WinVaultKeyring()
+    monkeypatch.setattr(keyring, "get_keyring", lambda: backend)
+    for name in ("get_password", "set_password", "delete_password", "get_credential"):
+        monkeypatch.setattr(keyring, name, getattr(backend, name))
+    monkeypatch.setattr(secretstore, "APP", "ibhxh-agent-of-a-test")
+    monkeypatch.setattr(config.platformdirs, "user_config_dir", lambda *_arguments, **_options: str(tmp_path / "own"))
+    store = SecretStore(Folder())
+    for device in ("before", "now"):
+        store.set(device, "its key")
+    other = Folder(tmp_path / "other")
+    other.save(Settings())
+    pairing.forget(other)
+    assert store.get("now") == "its key"  # those of other settings: nobody removes the program
+    Folder().save(Settings(pairing=Pairing("https://odoo.example", "", "before", "PC")))
+    pairing.forget(Folder())
+    assert (store.get("before"), store.get("now")) == (None, None) and not Folder().path.exists()
+    store.set("now", "its key")
+    Folder().path.mkdir()
+    Folder().settings_file.write_text("{", encoding="utf-8")
+    pairing.forget(Folder())
+    assert store.get("now") is None and not Folder().path.exists()
 
 
 def test_w14_the_entry_for_the_start_at_login_is_read_back(tmp_path):
