@@ -143,7 +143,7 @@ MAIL_DOMAINS = "l10n_vn_ibhxh.mail_sender_domains"
 MAIL_SERVER = "l10n_vn_ibhxh.mail_authentication_server"
 # Days for which the bytes of settled mails are kept.
 MAIL_DAYS = ("l10n_vn_ibhxh.mail_days", 180)
-# Where people download the program for their computers as long as none is in Odoo.
+# Where people download the program for their computers as long as none is in Odoo. No default: it has no release page.
 AGENT_DOWNLOAD_URL = "l10n_vn_ibhxh.agent_download_url"
 AGENT_DOWNLOAD_SHA256 = "l10n_vn_ibhxh.agent_download_sha256"
 TRUST_PARAMETER = "l10n_vn_ibhxh.vss_certificates"

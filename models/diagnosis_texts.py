@@ -97,7 +97,7 @@ DIAGNOSES = {
     ),
     "update_refused": _lt(
         "Version %(detail)s, which Odoo offers, is not signed by the makers of the program and is not installed. Get "
-        "installer and release file from the release page again."
+        "the installer and its release file again from where they were published."
     ),
 }
 

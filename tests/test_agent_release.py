@@ -3,12 +3,15 @@
 import base64
 import hashlib
 import json
+from pathlib import Path
 
+from lxml import etree
 from odoo.exceptions import AccessError, UserError, ValidationError
 from odoo.tests import Form, tagged
 
 from ..models import l10n_vn_ibhxh_agent_release
 from ..models.const import AGENT_DOWNLOAD_SHA256, AGENT_DOWNLOAD_URL
+from ..models.res_config_settings import SHARED_PARAMETERS
 from ..tools import agent_release
 from .test_attack_agent import AttackCase
 
@@ -126,6 +129,16 @@ class TestDownload(ReleaseCase):
                 ("linux-x86_64", "1.0", f"/l10n_vn_ibhxh/agent/installer/{linux.id}", linux.sha256),
             ],
         )
+
+    def test_h21_no_release_page_is_invented_and_the_dialog_says_what_to_do(self):
+        self.assertEqual(self.releases.with_user(self.user).get_downloads(), [])
+        self.assertEqual({SHARED_PARAMETERS[name] for name in (AGENT_DOWNLOAD_URL, AGENT_DOWNLOAD_SHA256)}, {""})
+        root = Path(__file__).resolve().parents[1]
+        dialog = etree.parse(str(root / "static/src/pairing/pairing_widget.xml"))
+        (words,) = dialog.xpath("//p[contains(@class, 'o_l10n_vn_ibhxh_no_download')]")
+        menu = self.env.ref("l10n_vn_ibhxh.l10n_vn_ibhxh_menu_agent_releases").with_context(lang="en_US")
+        for place in (menu.complete_name.replace("/", " > "), "Settings > iBHXH"):
+            self.assertIn(place, " ".join(words.text.split()))
 
     def test_the_address_of_the_settings_as_long_as_odoo_has_none(self):
         settings = self.env["res.config.settings"].create(

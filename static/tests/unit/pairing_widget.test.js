@@ -84,9 +84,11 @@ test("it shows the program, the link and the code", async () => {
     expect(`${DIALOG} i.fa:not([aria-hidden='true'])`).toHaveCount(0, { message: "no icon is read aloud" });
 });
 
-test("without a program in Odoo it says who has it", async () => {
+test("without a program in Odoo it says who puts it there, and where", async () => {
     await open();
-    expect(`${DIALOG} .o_l10n_vn_ibhxh_no_download`).toHaveText(/Your Odoo administrator has it/);
+    expect(`${DIALOG} .o_l10n_vn_ibhxh_no_download`).toHaveText(
+        /does not offer the program yet[\s\S]*Configuration > Program for computers[\s\S]*Settings > iBHXH/,
+    );
 });
 
 test("from the code to the token, by itself", async () => {
