@@ -3,7 +3,7 @@
 ;   makensis -DVERSION=19.0.2.0.0 -DNUMBERS=19.0.2.0 -DFOLDER=… -DICON=… -DOUTPUT=… [-DSIGN="command"] installer.nsi
 ;
 ; /S installs or removes silently. Exit codes: 0 done; 2 not done, what was there is as it was; 3 another installer or
-; uninstaller is at work; 4 a newer version is installed.
+; uninstaller is at work; 4 a newer version is installed; 5 started as administrator.
 ; What it writes outside its folder: the start at login, Odoo's links, the Start menu and the entry in Apps, all of the user.
 
 Unicode true
@@ -23,9 +23,12 @@ ManifestSupportedOS all
 !define LINKS "Software\Classes\${NAME}"
 !define APPS "Software\Microsoft\Windows\CurrentVersion\Uninstall\${NAME}"
 !define SETTINGS "$LOCALAPPDATA\${NAME}"
-; winerror.h, wincred.h
+; winerror.h, wincred.h, winnt.h
 !define ERROR_ALREADY_EXISTS 183
 !define CRED_TYPE_GENERIC 1
+!define PROCESS_QUERY_LIMITED_INFORMATION 0x1000
+!define TOKEN_QUERY 8
+!define TOKEN_ELEVATION 20
 !define RUNS_ON "Chương trình đang chạy không dừng lại: hãy chọn Thoát ở biểu tượng ${NAME} cạnh đồng hồ."
 !define HELD "Một chương trình khác (thường là phần mềm diệt virus) đang mở tệp, hãy chờ một lát:"
 
@@ -107,7 +110,38 @@ Var Upgrade
   ${EndIf}
 !macroend
 
+; Whether a process has an administrator's rights: "1" or "0", in $0; "0", too, where that must not be known.
+!macro IsElevated PROCESS
+  StrCpy $0 0
+  System::Call 'advapi32::OpenProcessToken(p ${PROCESS}, i ${TOKEN_QUERY}, *p .r3) i .r4'
+  ${If} $4 <> 0
+    System::Call 'advapi32::GetTokenInformation(p r3, i ${TOKEN_ELEVATION}, *i .r0, i 4, *i .r4)'
+    System::Call 'kernel32::CloseHandle(p r3)'
+  ${EndIf}
+!macroend
+
+; "Run as administrator": the program would run where the person's browser, which has fewer rights, cannot reach it; with
+; another person's password all of it would be in that one's account. The desktop tells whose rights are the usual ones:
+; where everybody is administrator all the time, it has them, too.
+!macro RefuseAdministrator
+  !insertmacro IsElevated -1
+  System::Call 'user32::GetShellWindow() p .r1'
+  ${If} $0 = 1
+  ${AndIf} $1 <> 0
+    System::Call 'user32::GetWindowThreadProcessId(p r1, *i .r2)'
+    System::Call 'kernel32::OpenProcess(i ${PROCESS_QUERY_LIMITED_INFORMATION}, i 0, i r2) p .r1'
+    !insertmacro IsElevated r1
+    System::Call 'kernel32::CloseHandle(p r1)'
+    ${If} $0 = 0
+      MessageBox MB_OK|MB_ICONINFORMATION "Đừng chạy bằng quyền quản trị (Run as administrator).$\r$\nHãy nhấp đúp vào tệp, trong tài khoản Windows của người sẽ ký: ${NAME} không cần quyền quản trị." /SD IDOK
+      SetErrorLevel 5
+      Quit
+    ${EndIf}
+  ${EndIf}
+!macroend
+
 Function .onInit
+  !insertmacro RefuseAdministrator
   !insertmacro BeTheOnlyOne
   ; An older version may not understand the settings of a newer one. A damaged program of the same version is replaced.
   ReadRegStr $1 HKCU "${APPS}" "DisplayVersion"
@@ -121,6 +155,7 @@ Function .onInit
 FunctionEnd
 
 Function un.onInit
+  !insertmacro RefuseAdministrator
   !insertmacro BeTheOnlyOne
 FunctionEnd
 

@@ -22,11 +22,12 @@ from integration.waiting import until
 from integration.windows import WindowsComputer
 
 HOLDER = ROOT / "integration" / "windows_holder.py"
+SHELL = ROOT / "integration" / "windows_shell.py"
 STAND_IN = Path(__file__).with_name("stand_in.c")
 OLD, NEW = "19.0.2.0.8", "19.0.2.0.10"
 APPS = r"HKCU\Software\Microsoft\Windows\CurrentVersion\Uninstall\ibhxh-agent"
 RUN = r"HKCU\Software\Microsoft\Windows\CurrentVersion\Run"
-DONE, FAILED, ANOTHER_RUNS, OLDER = 0, 2, 3, 4
+DONE, FAILED, ANOTHER_RUNS, OLDER, ADMINISTRATOR = 0, 2, 3, 4, 5
 LONGER_THAN_IT_TRIES = 60
 
 
@@ -61,6 +62,11 @@ class Account:
     def install(self, version: str = NEW) -> int:
         """Silently; its exit code."""
         return self.pc.run(str(self._installers[version]), "/S", variables=self._variables).code
+
+    def install_as_a_person(self) -> int:
+        """Silently, by somebody who is no administrator at the moment; its exit code."""
+        command = [self.pc.python, self.pc.path(SHELL), self.pc.path(self._installers[NEW]), "/S"]
+        return self.pc.run(*command, variables=self._variables).code
 
     def begin(self, version: str = NEW) -> subprocess.Popen[bytes]:
         """Silently; it goes on."""
@@ -100,6 +106,16 @@ class Account:
             yield
         finally:
             self.pc.end(holder)
+
+    @contextmanager
+    def desktop(self) -> Iterator[None]:
+        """The person who is signed in is no administrator at the moment."""
+        shell = self.pc.start(self.pc.python, self.pc.path(SHELL))
+        assert shell.stdout is not None and shell.stdout.readline().strip() == b"ready"
+        try:
+            yield
+        finally:
+            self.pc.end(shell)
 
     def _windows(self, path: Path) -> str:
         return "C:" + str(path).removeprefix(str(windows.PREFIX / "drive_c")).replace("/", "\\")
@@ -284,3 +300,14 @@ def test_h18_an_older_installer_does_not_replace_a_newer_program(account: Accoun
     assert account.uninstall() == DONE
     assert account.install(OLD) == DONE
     assert account.version == OLD
+
+
+def test_h15_a_start_as_administrator_is_refused(account: Account) -> None:
+    """The program would run where the person's browser cannot reach it, or in the administrator's own account."""
+    with account.desktop():
+        assert account.install() == ADMINISTRATOR
+        assert account.left == [] and not account.called()
+        assert account.install_as_a_person() == DONE
+        assert account.version == NEW
+        assert account.uninstall() == ADMINISTRATOR
+        assert account.version == NEW
