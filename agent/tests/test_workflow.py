@@ -70,12 +70,25 @@ def test_h3_both_systems_run_the_whole_suite():
     assert JOBS["macos"]["runs-on"] == "macos-latest"
 
 
+def test_h3_a_scanner_that_is_off_is_no_verdict(tmp_path):
+    """The step as it is, with a scanner that finds nothing, one that works, and one that finds the installer bad."""
+    (step,) = [step for _name, step in STEPS if "MpCmdRun" in step.get("run", "")]
+    script = re.sub(r"\"/c/Program Files/Windows Defender/MpCmdRun.exe\"", "scanner", step["run"])
+    for finds, code in (("nothing", 1), ("*/eicar.com", 0), ("*/eicar.com|*/dist", 2)):
+        scanner = f'cygpath() {{ echo "$2"; }}; scanner() {{ case "$*" in {finds}) return 2;; esac; }}\n'
+        done = subprocess.run(["bash", "-eo", "pipefail"], input=scanner + script, text=True, cwd=tmp_path)
+        assert done.returncode == code, finds
+
+
 def test_h3_what_the_tests_ask_of_their_environment_is_set():
     sources = [path for folder in ("tests", "packaging") for path in (AGENT / folder).rglob("*.py")]
     names = {name for path in sources for name in re.findall(r"IBHXH_TEST_\w+", path.read_text(encoding="utf-8"))}
     assert names == {"IBHXH_TEST_LIBRARIES", "IBHXH_TEST_TOKENS"}
     for name, job in WINDOWS.items():
-        assert job["env"]["IBHXH_TEST_LIBRARIES"] == "${{ github.workspace }}/libraries", name
+        if any(
+            command in line for of, line in COMMANDS if of == name for command in ("pytest", "build.py", "trial.py")
+        ):
+            assert job["env"]["IBHXH_TEST_LIBRARIES"] == "${{ github.workspace }}/libraries", name
     assert JOBS["windows-tests"]["env"]["IBHXH_TEST_TOKENS"] == "${{ matrix.tokens }}"
     assert JOBS["windows-tests"]["strategy"]["matrix"]["tokens"] == ["model", "SoftHSM2"]
 
@@ -89,7 +102,7 @@ def test_h3_a_job_takes_only_what_an_earlier_one_made():
         for name, step in STEPS
         if step.get("uses", "").startswith("actions/download-artifact")
     ]
-    assert set(made) == {"libraries", "program-windows", "windows", "macos"} and len(taken) == 5
+    assert set(made) == {"libraries", "program-windows", "windows", "macos"} and len(taken) == 6
     for name, artefact in taken:
         needs = JOBS[name].get("needs", [])
         assert made[artefact] in ([needs] if isinstance(needs, str) else needs), (name, artefact)
@@ -132,6 +145,17 @@ def test_h3_whatever_is_left_out_exists():
             if isinstance(node, ast.FunctionDef)
         }
         assert function.partition("[")[0] in defined, name
+
+
+def test_h3_macos_leaves_out_what_macos_lacks(monkeypatch):
+    monkeypatch.setattr(left_out.sys, "platform", "darwin")
+    monkeypatch.setattr(softhsm, "SPY", "")
+    assert left_out.here() == {left_out.MACOS, left_out.NO_SPY}
+    monkeypatch.setattr(left_out, "_HERE", left_out.here())
+    names = [*left_out.FILES, *left_out.TESTS]
+    out = {name for name in names if left_out.reason(name)}
+    assert {"test_window.py", "test_tokens.py::test_a_login_happens_only_on_the_token_with_the_certificate"} <= out
+    assert "test_end_to_end.py::test_a_request_is_signed_and_delivered" not in out and len(out) < len(names)
 
 
 def test_h3_on_linux_nothing_is_left_out():
