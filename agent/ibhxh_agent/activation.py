@@ -1,7 +1,8 @@
 """One program for each settings folder, and how a second one hands it a link or an order.
 
-A named pipe on Windows, a Unix socket elsewhere: no port is open that a web page could reach. Both sides prove that
-they can read a key in the settings folder (0600), and only JSON is exchanged, never pickled objects.
+A named pipe on Windows, a Unix socket elsewhere: no port is open that a web page could reach. This account alone can
+use either; both sides prove that they can read a key in the settings folder (0600), which is another at each start and
+gives the pipe its name; and only JSON is exchanged, never pickled objects.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from contextlib import contextmanager, suppress
 from multiprocessing import AuthenticationError
 from multiprocessing.connection import Client, Connection, Listener, answer_challenge, deliver_challenge
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from filelock import FileLock, Timeout
 
@@ -33,8 +34,9 @@ log = logging.getLogger(__name__)
 
 #: Bytes of a message at most.
 _LONGEST = 4096
-#: Seconds that a message may take to arrive.
+#: Seconds that the other side may take for each of its words, and between two tries to listen.
 _PATIENCE = 5.0
+_LISTEN_AGAIN = 5.0
 #: Bytes of a Unix socket's address at most, on every system.
 _SOCKET_PATH = 100
 #: What reading the other side's bytes may raise.
@@ -56,8 +58,9 @@ def only_one(folder: Folder, on_message: Callable[[dict[str, Any]], None]) -> It
         return
     try:
         key, ending = secrets.token_bytes(32), threading.Event()
-        listener = _listen(folder, key)
-        serving = threading.Thread(target=_serve, args=(listener, key, on_message, ending), daemon=True)
+        # Here, so that who starts next is heard at once.
+        listener = _try_to_listen(folder, key)
+        serving = threading.Thread(target=_serve, args=(folder, key, listener, on_message, ending), daemon=True)
         serving.start()
         try:
             yield True
@@ -65,9 +68,8 @@ def only_one(folder: Folder, on_message: Callable[[dict[str, Any]], None]) -> It
             ending.set()
             # It waits for a caller; Windows would keep the pipe that is waited at, and others would call there.
             with suppress(*_FAILURES):
-                Client(_address(folder)).close()
+                Client(_address(folder, key)).close()
             serving.join(_PATIENCE)
-            listener.close()
     finally:
         lock.release()
 
@@ -92,8 +94,8 @@ def _send_once(folder: Folder, message: dict[str, Any]) -> bool:
 
 def _hand_over(folder: Folder, message: dict[str, Any]) -> bool:
     try:
-        key = bytes.fromhex(read_private(_key_file(folder)))
-        with Client(_address(folder), authkey=key) as connection:
+        key = _kept_key(folder)
+        with Client(_address(folder, key), authkey=key) as connection:
             connection.send_bytes(json.dumps(message).encode())
             return connection.poll(_PATIENCE) and connection.recv_bytes(_LONGEST) == b"ok"
     except _FAILURES:
@@ -115,22 +117,42 @@ def wait_ended(folder: Folder, seconds: float) -> bool:
     return True
 
 
+def _try_to_listen(folder: Folder, key: bytes) -> Listener | None:
+    """What hears callers; ``None`` = not now. A program without it signs all the same."""
+    try:
+        return _listen(folder, key)
+    except OSError as error:
+        log.error("no other program can be heard: %s", error)
+        return None
+
+
 def _listen(folder: Folder, key: bytes) -> Listener:
+    if sys.platform == "win32":
+        from ibhxh_agent.pipe import PrivatePipe
+
+        write_private(_key_file(folder), key.hex())
+        return cast(Listener, PrivatePipe(_address(folder, key)))
+    with suppress(OSError, ValueError):  # of a program that was killed: this one holds the lock
+        os.unlink(_address(folder, _kept_key(folder)))
     write_private(_key_file(folder), key.hex())
-    address = _address(folder)
-    if sys.platform != "win32":
-        with suppress(FileNotFoundError):  # of a program that was killed: this one holds the lock
-            os.unlink(address)
+    address = _address(folder, key)
     listener = Listener(address)
-    if sys.platform != "win32":
-        os.chmod(address, 0o600)
+    os.chmod(address, 0o600)
     return listener
 
 
 def _serve(
-    listener: Listener, key: bytes, on_message: Callable[[dict[str, Any]], None], ending: threading.Event
+    folder: Folder,
+    key: bytes,
+    listener: Listener | None,
+    on_message: Callable[[dict[str, Any]], None],
+    ending: threading.Event,
 ) -> None:
     while not ending.is_set():
+        if listener is None:
+            ending.wait(_LISTEN_AGAIN)
+            listener = None if ending.is_set() else _try_to_listen(folder, key)
+            continue
         try:
             caller = listener.accept()
         except OSError as error:
@@ -139,16 +161,31 @@ def _serve(
             continue
         # Each in a thread: who connects and then says nothing keeps nobody else waiting.
         threading.Thread(target=_hear, args=(caller, key, on_message), name="activation", daemon=True).start()
+    if listener is not None:
+        listener.close()
+
+
+class _Impatient:
+    """A caller whose every word is waited for, but not for ever."""
+
+    def __init__(self, caller: Connection) -> None:
+        self._caller = caller
+        self.send_bytes = caller.send_bytes
+
+    def recv_bytes(self, most: int) -> bytes:
+        if not self._caller.poll(_PATIENCE):
+            raise TimeoutError
+        return self._caller.recv_bytes(most)
 
 
 def _hear(caller: Connection, key: bytes, on_message: Callable[[dict[str, Any]], None]) -> None:
     try:
         with caller:
-            deliver_challenge(caller, key)
-            answer_challenge(caller, key)
-            if not caller.poll(_PATIENCE):
-                return
-            message = loads(caller.recv_bytes(_LONGEST))
+            # Of the two functions these need no more than is there.
+            patient = cast(Connection, _Impatient(caller))
+            deliver_challenge(patient, key)
+            answer_challenge(patient, key)
+            message = loads(patient.recv_bytes(_LONGEST))
             if isinstance(message, dict):
                 on_message(message)
                 caller.send_bytes(b"ok")
@@ -164,8 +201,17 @@ def _key_file(folder: Folder) -> Path:
     return folder.path / "program.key"
 
 
-def _address(folder: Folder) -> str:
-    name = hashlib.sha256(str(folder.path.absolute()).encode()).hexdigest()[:32]
+def _kept_key(folder: Folder) -> bytes:
+    """Of the program that runs, or ran last.
+
+    :raises OSError, ValueError: there is none
+    """
+    return bytes.fromhex(read_private(_key_file(folder)))
+
+
+def _address(folder: Folder, key: bytes) -> str:
+    """Where the program with this key listens; nobody who cannot read the key can be there before it."""
+    name = hashlib.sha256(b"address " + key).hexdigest()[:32]
     if sys.platform == "win32":
         return rf"\\.\pipe\ibhxh-agent-{name}"
     path = str(folder.path.absolute() / "program.socket")

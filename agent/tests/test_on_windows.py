@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 import winreg
+from multiprocessing.connection import Client
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -19,6 +20,7 @@ import pytest
 from forms import form
 
 from ibhxh_agent import (
+    activation,
     autostart,
     children,
     config,
@@ -26,6 +28,7 @@ from ibhxh_agent import (
     logs,
     look,
     pairing,
+    pipe,
     protect,
     secretstore,
     tray,
@@ -228,6 +231,31 @@ def test_h6_no_key_stays_in_the_vault_when_no_settings_name_it_any_more(tmp_path
     Folder().settings_file.write_text("{", encoding="utf-8")
     pairing.forget(Folder())
     assert store.get("now") is None and not Folder().path.exists()
+
+
+def test_h16_the_pipe_is_this_account_s_alone(tmp_path):
+    folder = Folder(tmp_path)
+    with activation.only_one(folder, lambda _message: None):
+        address = activation._address(folder, bytes.fromhex(activation._key_file(folder).read_text(encoding="ascii")))
+        with Client(address) as caller:
+            assert dacl(caller.fileno()) == f"D:P(A;;FA;;;{pipe.account()})"
+        with pytest.raises(OSError, match="WinError"):
+            Client(address.replace(r"\\.", r"\\127.0.0.1"))
+    assert pipe.account().startswith("S-1-5-21-")
+
+
+def dacl(handle):
+    """Who may do what, in Windows' own words."""
+    security = ctypes.WinDLL("advapi32", use_last_error=True)
+    descriptor, words = ctypes.c_void_p(), ctypes.c_void_p()
+    which = 4  # DACL_SECURITY_INFORMATION; 6 = SE_KERNEL_OBJECT
+    assert not security.GetSecurityInfo(
+        ctypes.c_void_p(handle), 6, which, None, None, None, None, ctypes.byref(descriptor)
+    )
+    assert security.ConvertSecurityDescriptorToStringSecurityDescriptorW(
+        descriptor, 1, which, ctypes.byref(words), None
+    )
+    return ctypes.wstring_at(words.value)
 
 
 def test_w14_the_entry_for_the_start_at_login_is_read_back(tmp_path):
