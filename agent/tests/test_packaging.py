@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
+from types import SimpleNamespace
 
 import pki
 import pytest
@@ -19,6 +20,39 @@ from ibhxh_agent.prompt.base import Decision, Item, Question
 from ibhxh_agent.prompt.window import WindowPrompt
 
 ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.mark.parametrize(
+    ("platform", "programs"),
+    [
+        ("win32", {"ibhxh-agent": False, "ibhxh-agent-cli": True}),
+        ("linux", {"ibhxh-agent": True}),
+        ("darwin", {"ibhxh-agent": False}),
+    ],
+)
+def test_h3_a_program_with_windows_has_no_console_where_that_would_hide_them(tmp_path, monkeypatch, platform, programs):
+    """The recipe as each system reads it. PyInstaller gives the bundle of a console program LSBackgroundOnly."""
+    made: dict[str, dict] = {}
+    bundles: list[dict] = []
+    # PyInstaller's own modules want to be on the system that they build for.
+    hooks = SimpleNamespace(collect_data_files=lambda _package: [], collect_submodules=lambda _package: [])
+    monkeypatch.setitem(sys.modules, "PyInstaller.utils.hooks", hooks)
+    monkeypatch.setattr(sys, "platform", platform)
+    monkeypatch.setattr(sys, "path", sys.path[:])
+    names = {
+        "SPECPATH": str(ROOT / "packaging"),
+        "workpath": str(tmp_path),
+        "Analysis": lambda *_given, **_more: SimpleNamespace(pure=[], scripts=[], binaries=[], datas=[]),
+        "PYZ": lambda _pure: None,
+        "EXE": lambda *_given, **more: made.update({more["name"]: more}),
+        "COLLECT": lambda *_given, **_more: None,
+        "BUNDLE": lambda *_given, **more: bundles.append(more),
+    }
+    exec((ROOT / "packaging" / "ibhxh-agent.spec").read_text(encoding="utf-8"), names)
+    assert {name: one["console"] for name, one in made.items()} == programs
+    assert [bundle["info_plist"]["CFBundleURLTypes"][0]["CFBundleURLSchemes"] for bundle in bundles] == (
+        [["ibhxh-agent"]] if platform == "darwin" else []
+    )
 
 
 # Building takes a minute, and four and more where others need the processors, too.
