@@ -187,13 +187,15 @@ class L10n_Vn_IbhxhBatch(models.Model):
                 [("company_id", "in", companies.ids), ("state", "in", OPEN_STATES)], ["company_id"]
             )
         }
+        restarting = companies._l10n_vn_ibhxh_pending_stops()
         result = {}
         for company, proposal in companies._l10n_vn_ibhxh_propose(self._lacked()).items():
             form = company._l10n_vn_ibhxh_offered_forms()[0]
             certificate = certificates[company][:1]
             if form == "05":
                 certificate = company.l10n_vn_ibhxh_newer_certificate_id & certificates[company]
-            blockers = self._blockers(company, certificate, company in busy, proposal)
+            is_over = company.l10n_vn_ibhxh_state == "stopped" and company not in restarting
+            blockers = self._blockers(company, certificate, proposal, is_busy=company in busy, is_over=is_over)
             result[company] = {
                 "form": form,
                 "certificate_id": certificate.id,
@@ -211,9 +213,11 @@ class L10n_Vn_IbhxhBatch(models.Model):
         """Return what this batch gives to companies that have none of their own, as values of a registration."""
         return {name: self[name] for name in LACKED}
 
-    def _blockers(self, company, certificate, is_busy, proposal):
+    def _blockers(self, company, certificate, proposal, *, is_busy, is_over):
         if is_busy:
             return [self.env._("A registration is already in progress.")]
+        if is_over:
+            return [self.env._("Stopped at VSS. If it is to be registered again, do so from the company itself.")]
         is_elsewhere = self._lodging(proposal["provider_id"]) == "elsewhere"
         if company.l10n_vn_ibhxh_state == "confirmed" and not certificate:
             return [

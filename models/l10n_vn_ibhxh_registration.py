@@ -334,14 +334,24 @@ class L10n_Vn_IbhxhRegistration(models.Model):
         for registration in self:
             registration.remedy_action = registration.result_code_id.remedy_action
 
-    @api.depends("form", "state", "then_register", "company_id.l10n_vn_ibhxh_state")
+    @api.depends(
+        "form",
+        "state",
+        "then_register",
+        "confirmed_at",
+        "company_id.l10n_vn_ibhxh_state",
+        "company_id.l10n_vn_ibhxh_confirmed_at",
+    )
     def _compute_can_register_next(self):
+        """A stop after which the company registers again, as long as nothing that VSS confirmed later overrides it."""
         for registration in self:
+            company = registration.company_id
             registration.can_register_next = (
                 registration.form == "06"
                 and registration.state == "confirmed"
                 and registration.then_register
-                and registration.company_id.l10n_vn_ibhxh_state == "stopped"
+                and company.l10n_vn_ibhxh_state == "stopped"
+                and company.l10n_vn_ibhxh_confirmed_at == registration.confirmed_at
             )
 
     @api.depends(

@@ -283,11 +283,27 @@ class ResCompany(models.Model):
             [("company_id", "in", self.ids), ("state", "in", OPEN_STATES)]
         )
 
+    def _l10n_vn_ibhxh_pending_stops(self):
+        """Return `{company: the confirmed stop after which it registers again}`."""
+        stopped = self.filtered(lambda company: company.l10n_vn_ibhxh_state == "stopped")
+        if not stopped:
+            return {}
+        stops = self.env["l10n_vn_ibhxh.registration"].search(
+            [
+                ("company_id", "in", stopped.ids),
+                ("form", "=", "06"),
+                ("state", "=", "confirmed"),
+                ("then_register", "=", True),
+            ]
+        )
+        return {stop.company_id: stop for stop in stops if stop.can_register_next}
+
     def _l10n_vn_ibhxh_propose(self, lacked=None):
         """Return `{company: values}`: with what each registers next; as many queries for many companies as for one.
 
         The values are those of a registration's fields, records as records. What VSS has on record counts first, then
-        the company's own contact data, then `lacked`, which is for companies that have none.
+        the company's own contact data, then `lacked`, which is for companies that have none. A company that stopped in
+        order to move registers at the I-VAN to which it moves.
         """
         lacked = lacked or {}
         providers = self.env["l10n_vn_ibhxh.provider"]
@@ -297,13 +313,16 @@ class ResCompany(models.Model):
         delivery = self.env["l10n_vn_ibhxh.result.delivery"]
         if not all(company.l10n_vn_ibhxh_registration_id.result_delivery_id for company in self):
             delivery = delivery.search([], limit=1)
+        stops = self._l10n_vn_ibhxh_pending_stops()
         result = {}
         for company in self:
+            stop = stops.get(company._origin)
+            after_stop = stop and (stop.target_provider_id or stop.provider_id)
             usable = providers.filtered(lambda p, company=company: not p.company_id or p.company_id == company)
             only = usable if len(usable) == 1 else usable.browse()
             last = company.l10n_vn_ibhxh_registration_id
             values = {
-                "provider_id": company.l10n_vn_ibhxh_provider_id or lacked.get("provider_id") or only,
+                "provider_id": after_stop or company.l10n_vn_ibhxh_provider_id or lacked.get("provider_id") or only,
                 "agency_id": company.l10n_vn_ibhxh_agency_id or lacked.get("agency_id"),
                 "subject_type": last.subject_type or "1",
                 "result_delivery_id": last.result_delivery_id or delivery,

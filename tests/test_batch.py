@@ -156,6 +156,55 @@ class TestBatch(ManyCompanies):
         self.assertEqual((amendment.old_certificate_id, amendment.certificate_id.serial), (old, "4D"))
         self.assertIn("Thay đổi chứng thư số", amendment.change_text)
 
+    def _stopped(self, company, **vals):
+        """Return a stop of `company` that VSS has confirmed."""
+        stop = self.env["l10n_vn_ibhxh.registration"].create(
+            {
+                "company_id": company.id,
+                "user_id": self.user.id,
+                "form": "06",
+                "state": "sent",
+                "provider_id": self.provider.id,
+                "submitted_at": fields.Datetime.now(),
+                **vals,
+            }
+        )
+        stop._confirm(fields.Datetime.now())
+        return stop
+
+    def test_k2_who_stopped_for_good_is_not_registered_again(self):
+        """A client that was dissolved stays in the list; only a stop that leads to registering again goes on."""
+        target = self.provider.copy({"code": "00110", "name": "MISA thử"})
+        move = {"then_register": True, "target_provider_id": target.id}
+        dissolved, moved, gone, restarted = self.companies[:4]
+        self._stopped(dissolved)
+        # By the I-VAN that held it: the company goes on at the other one.
+        self._stopped(moved, **move)
+        self._stopped(gone, **move)
+        self._stopped(restarted, then_register=True)
+        with self._later(hours=1):
+            self._stopped(gone)
+            batch = self._batch(self.companies[:4])
+            for company in (dissolved, gone):
+                line = self._line(batch, company)
+                self.assertTrue(line.is_blocked)
+                self.assertIn("Stopped at VSS", line.problem)
+            batch.action_register()
+        self.assertFalse((dissolved | gone).l10n_vn_ibhxh_registration_id.filtered(lambda r: r.form != "06"))
+        registrations = [self._line(batch, company).registration_id for company in (moved, restarted)]
+        self.assertEqual([(r.form, r.provider_id) for r in registrations], [("04", target), ("04", self.provider)])
+
+    def test_k2_what_is_registered_again_is_what_the_wizard_proposes(self):
+        target = self.provider.copy({"code": "00110", "name": "MISA thử"})
+        company = self.companies[0]
+        stop = self._stopped(company, then_register=True, target_provider_id=target.id)
+        wizards = self._as_user(company)["l10n_vn_ibhxh.registration.wizard"]
+        self.assertEqual(wizards.create({"company_id": company.id}).provider_id, target)
+        with self._later(hours=1):
+            self._stopped(company)
+        self.assertFalse(stop.can_register_next, "a later stop is for good")
+        self.assertEqual(wizards.create({"company_id": company.id}).provider_id, self.provider)
+
     def test_a_large_batch_goes_on_by_the_scheduled_action(self):
         self.patch(l10n_vn_ibhxh_batch, "CHUNK", 2)
         batch = self._batch(self.companies[:4])
