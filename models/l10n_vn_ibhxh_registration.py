@@ -1136,12 +1136,38 @@ class L10n_Vn_IbhxhRegistration(models.Model):
             context["default_certificate_id"] = certificate.id
         if self.state == "rejected":
             context["default_corrects_id"] = self.id
+            if form == self.form:
+                context |= {f"default_{name}": value for name, value in self._purpose().items()}
         if defaults.get("provider_id", self.provider_id.id) != self.provider_id.id:
             # Another I-VAN has its own usual way.
             del context["default_lodging"]
         context.update({f"default_{name}": value for name, value in defaults.items()})
         action = self.env["ir.actions.act_window"]._for_xml_id("l10n_vn_ibhxh.l10n_vn_ibhxh_registration_wizard_action")
         return {**action, "context": context}
+
+    def _purpose(self):
+        """Return what this dossier was for, as values of the wizard that sends it once more, corrected.
+
+        What Odoo itself wrote of the changes follows from what is corrected; only a person's own text is handed on.
+        """
+        if self.form == "05":
+            proposal = "\n".join(self.company_id._l10n_vn_ibhxh_changes(self))
+            purpose = {"change_text": self.change_text} if self.change_text != proposal else {}
+            if self.then_certificate_id:
+                purpose |= {
+                    "then_certificate_id": self.then_certificate_id.id,
+                    "certificate_id": self.certificate_id.id,
+                }
+            return purpose
+        if self.form == "06":
+            return {
+                "then_register": self.then_register,
+                "target_provider_id": self.target_provider_id.id,
+                "stop_date": self.stop_date,
+                "stop_reason_code": self.stop_reason_code,
+                "stop_reason": self.stop_reason,
+            }
+        return {}
 
     def action_open_mails(self):
         """Open the mails that belong to this registration."""

@@ -236,6 +236,79 @@ class TestLifeLines(IbhxhCommon):
         self.assertEqual(self.company.l10n_vn_ibhxh_provider_id, other)
         self.assertFalse(stop.can_register_next, "it is done")
 
+    def test_k3_a_refused_stop_is_corrected_as_the_move_that_it_is(self):
+        self._confirmed()
+        other = self.provider.copy({"code": "00110", "name": "MISA thử"})
+        wizard = self._wizard(provider_id=other.id, stop_reason="Chuyển phần mềm")
+        wizard.action_move()
+        wizard.stop_date = "2026-03-09"
+        refused = self._go(wizard, "03711/2026/001")
+        self._answer(refused, "rejected", step(1), step(2, "SE005", "Sai mã đơn vị", passed=False))
+        self.assertEqual(refused.state, "rejected")
+        for button in ("action_remedy", "action_register_again"):
+            wizard = self._press(refused, button)
+            self.assertRecordValues(
+                wizard,
+                [
+                    {
+                        "form": "06",
+                        "provider_id": other.id,
+                        "then_register": True,
+                        "target_provider_id": other.id,
+                        "stop_reason_code": "7",
+                        "stop_reason": "Chuyển phần mềm",
+                        "stop_date": refused.stop_date,
+                    }
+                ],
+            )
+        wizard.unit_code = "BI0110G"
+        stop = self._go(wizard, "03713/2026/001")
+        self._answer(stop, "confirmed", step(1))
+        self.assertTrue(stop.can_register_next)
+        self.assertIn("MISA", stop.sudo().activity_ids.summary)
+        self.assertEqual(self._press(stop, "action_register_next").provider_id, other)
+
+    def test_k3_a_refused_amendment_keeps_what_the_person_wrote(self):
+        self._confirmed()
+        own = "Thay đổi điện thoại và tên người liên hệ."
+        refused = self._refuse("SE005", form="05", phone="0987654321", change_text=own)
+        wizard = self._press(refused, "action_remedy")
+        self.assertEqual((wizard.form, wizard.change_text), ("05", own))
+        wizard.email = "moi@example.com"
+        self.assertEqual(wizard.change_text, own)
+
+    def test_k3_what_odoo_wrote_of_a_refused_amendment_follows_the_correction(self):
+        self._confirmed()
+        refused = self._refuse("SE004", form="05", phone="0987654321")
+        wizard = self._press(refused, "action_remedy")
+        self.assertIn("+84987654321", wizard.change_text)
+        wizard.agency_id = self.env.ref("l10n_vn_ibhxh.agency_079")
+        self.assertIn("079", wizard.change_text)
+
+    def test_k3_a_confirmed_amendment_or_stop_hands_nothing_on(self):
+        self._confirmed()
+        own = "Thay đổi điện thoại và tên người liên hệ."
+        confirmed = self._register(form="05", phone="0987654321", change_text=own)
+        self._sign(confirmed)
+        self._send()
+        confirmed._confirm(fields.Datetime.now())
+        self.assertFalse(self._press(confirmed, "action_amend").change_text)
+
+    def test_k3_a_refused_data_dossier_is_still_followed_by_the_certificate(self):
+        self._confirmed()
+        renewed = self._renewed_certificate()
+        wizard = self._wizard(form="05", certificate_id=renewed.id, phone="0987654321")
+        wizard.action_data_first()
+        refused = self._go(wizard, "03731/2026/001")
+        self._answer(refused, "rejected", step(1), step(2, "SE005", "Sai mã đơn vị", passed=False))
+        wizard = self._press(refused, "action_remedy")
+        self.assertEqual((wizard.certificate_id, wizard.then_certificate_id), (self.certificate, renewed))
+        self.assertNotIn("form_data_first", [row["code"] for row in wizard.preflight])
+        wizard.unit_code = "BI0110G"
+        corrected = self._go(wizard, "03732/2026/001")
+        self._answer(corrected, "confirmed", step(1))
+        self.assertTrue(corrected.can_amend_next)
+
     def test_move_the_old_way(self):
         """The stop goes to the I-VAN that has the unit; there and back again in the wizard."""
         self._confirmed()
