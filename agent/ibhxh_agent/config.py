@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import tempfile
 import time
@@ -16,6 +17,8 @@ import platformdirs
 from ibhxh_agent.errors import AgentError
 from ibhxh_agent.texts import text
 from ibhxh_agent.untrusted import loads
+
+log = logging.getLogger(__name__)
 
 APP = "ibhxh-agent"
 #: Seconds for which a file that another program has open is waited for.
@@ -138,7 +141,7 @@ def write_private(path: Path, content: str) -> None:
             os.fsync(stream.fileno())
         replace(temporary, path)
     except BaseException:
-        os.unlink(temporary)
+        remove(temporary)
         raise
 
 
@@ -154,6 +157,16 @@ def read_private(path: Path) -> str:
 def replace(temporary: str, path: Path) -> None:
     """``os.replace``, repeated while another program has the old file open."""
     _patiently(lambda: os.replace(temporary, path))
+
+
+def remove(path: str | Path) -> None:
+    """Delete a file, if there is one; what another program keeps open for longer stays, and is logged."""
+    try:
+        _patiently(lambda: os.unlink(path))
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        log.warning("not deleted: %s", error)
 
 
 def _patiently(action: Callable[[], _Result]) -> _Result:

@@ -9,7 +9,7 @@ import shutil
 from dataclasses import replace
 
 from ibhxh_agent.client import Client, Server, Unreachable
-from ibhxh_agent.config import Folder, Pairing, Settings, write_private
+from ibhxh_agent.config import Folder, Pairing, Settings, remove, write_private
 from ibhxh_agent.errors import AgentError
 from ibhxh_agent.secretstore import SecretStore
 from ibhxh_agent.texts import language, text
@@ -69,8 +69,7 @@ def _writable_settings(folder: Folder) -> Settings | None:
     """
     attempt = folder.path / "pairing.try"
     write_private(attempt, "")
-    with contextlib.suppress(OSError):  # a scanner may have it; the next attempt replaces it
-        attempt.unlink()
+    remove(attempt)
     try:
         return folder.load()
     except AgentError:

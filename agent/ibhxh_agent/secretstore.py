@@ -12,7 +12,7 @@ import logging
 from typing import Any
 
 from ibhxh_agent import protect
-from ibhxh_agent.config import APP, Folder, read_private, write_private
+from ibhxh_agent.config import APP, Folder, read_private, remove, write_private
 from ibhxh_agent.untrusted import loads
 
 log = logging.getLogger(__name__)
@@ -75,7 +75,7 @@ class SecretStore:
 
     def clear(self) -> None:
         """Forget every key, also those that no settings name any more."""
-        self._file.unlink(missing_ok=True)
+        remove(self._file)
         for _ in range(_MANY_KEYS):
             found = self._ask_keyring("get_credential", None)
             if found is None:

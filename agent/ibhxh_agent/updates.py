@@ -22,7 +22,7 @@ from typing import Any
 from ibhxh_agent import __version__, release
 from ibhxh_agent.children import start_alone
 from ibhxh_agent.client import Client
-from ibhxh_agent.config import Folder, read_private, replace, write_private
+from ibhxh_agent.config import Folder, read_private, remove, replace, write_private
 from ibhxh_agent.errors import AgentError
 from ibhxh_agent.texts import text
 
@@ -160,7 +160,7 @@ class Updates:
             os.chmod(temporary, 0o700)
             replace(temporary, path)
         except BaseException:
-            os.unlink(temporary)
+            remove(temporary)
             raise
         log.info("version %s: the installer is started", offer.version)
         self._start(path)
@@ -203,10 +203,10 @@ class Updates:
 
     def _forget(self) -> None:
         self._refused = ""
-        if self._document.exists():
-            self._document.unlink()
-            self._remove_installers()
+        # Each time: Windows lets nobody delete an installer that is still open, as this program's own may be.
+        self._remove_installers()
+        remove(self._document)
 
     def _remove_installers(self) -> None:
         for path in [*self._folder.glob("ibhxh-agent-*"), *self._folder.glob(".download-*")]:
-            path.unlink(missing_ok=True)
+            remove(path)

@@ -5,13 +5,16 @@ from __future__ import annotations
 import base64
 import json
 import os
+import sys
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from makers import KEY, KEYS, OTHER_KEY, program, signed
 
-from ibhxh_agent import __version__, release, updates
+from ibhxh_agent import __version__, config, release, updates
 from ibhxh_agent.client import PREFIX, Client, Credentials, Server, ServerError, Unreachable
 from ibhxh_agent.config import Folder
 from ibhxh_agent.errors import AgentError
@@ -251,6 +254,69 @@ def test_a_download_that_drips_for_ever_ends(odoo, computer, monkeypatch):
     with pytest.raises(Unreachable):
         computer.updates.install()
     assert not computer.started
+
+
+@pytest.fixture
+def held(computer, monkeypatch):
+    """The installer is in its folder and another program has it open; ``close`` ends that."""
+    computer.beat()
+    computer.updates.install()
+    (installer,) = computer.folder.path.glob("updates/ibhxh-agent-*")
+    monkeypatch.setattr(config, "REPLACE_SECONDS", 0.1)
+    if sys.platform == "win32":
+        with installer.open("rb") as stream:
+            yield SimpleNamespace(file=installer, close=stream.close)
+        return
+    with monkeypatch.context() as patch:
+        unlink = os.unlink
+
+        def refused(path, **options):
+            if Path(path).name == installer.name:
+                raise PermissionError(13, "Permission denied", str(path))
+            unlink(path, **options)
+
+        patch.setattr(os, "unlink", refused)
+        yield SimpleNamespace(file=installer, close=patch.undo)
+
+
+def test_h25_an_installer_that_is_held_is_deleted_later(odoo, computer, held):
+    """It deleted the document first, and after that nobody looked for the installer any more."""
+    odoo.update = ""
+    for _ in range(2):
+        assert computer.beat() is None and held.file.exists()
+    held.close()
+    computer.beat()
+    assert list(held.file.parent.iterdir()) == []
+
+
+def test_h25_nor_does_it_keep_the_next_one_from_being_installed_or_refused(odoo, computer, held):
+    odoo.update, odoo.installer = "99.0.2", INSTALLER + b"!"
+    odoo.documents["program"] = signed(program(odoo.installer, "99.0.2"))
+    computer.beat()
+    computer.updates.install()
+    assert computer.started[-1] == odoo.installer
+    odoo.update, odoo.documents["program"] = "99.0.3", "{}"
+    computer.beat()
+    computer.beat()
+    assert computer.updates.refused == "99.0.3" and odoo.paths().count("release") == 3
+
+
+def test_h25_a_download_that_cannot_be_deleted_is_told_in_the_words_of_its_own_error(odoo, computer, monkeypatch):
+    computer.beat()
+    odoo.installer = INSTALLER[:-1] + b"?"
+    monkeypatch.setattr(config, "REPLACE_SECONDS", 0.1)
+    with monkeypatch.context() as patch:
+
+        def refused(path, **_options):
+            raise PermissionError(13, "Permission denied", str(path))
+
+        patch.setattr(os, "unlink", refused)
+        with pytest.raises(AgentError) as caught:
+            computer.updates.install()
+    assert caught.value.code == "update_damaged"
+    odoo.update = ""
+    computer.beat()
+    assert list((computer.folder.path / "updates").iterdir()) == []
 
 
 def test_a_program_that_pip_installed_is_left_to_pip(odoo, tmp_path):
