@@ -50,6 +50,8 @@ CODES = frozenset(
     }
 )
 
+#: Of what Windows knows, what keeps every token from being seen; no trouble where one is.
+HIDE_TOKENS = frozenset({"remote_session", "session_zero"})
 #: What :attr:`LibraryProcess.reason` is called in the protocol.
 LIBRARY_CODES = {
     "load": "library_not_loaded",
@@ -75,12 +77,13 @@ def diagnose(
     :param found: every library on this computer, those that cannot be used too
     :param refused_update: a version that was offered without the makers' signature
     """
+    hidden = not manager.tokens
     entries = [
-        *_libraries(manager, found),
+        *_libraries(manager, found if hidden else [entry for entry in found if entry.usable]),
         *(("token_unreadable", _name(trouble.library)) for trouble in manager.troubles),
         *_tokens(manager.tokens),
         *_left_out(len(manager.certificates())),
-        *((code, "") for code in windows.troubles() if code in CODES),
+        *((code, "") for code in windows.troubles() if code in CODES and (hidden or code not in HIDE_TOKENS)),
         *([("clock_wrong", "")] if clock_is_wrong else []),
         *([("update_refused", refused_update)] if refused_update else []),
     ]
@@ -98,6 +101,8 @@ def _libraries(manager: TokenManager, found: Sequence[Found]) -> Iterator[tuple[
 
 
 def _tokens(tokens: Sequence[Token]) -> Iterator[tuple[str, str]]:
+    now = datetime.now(timezone.utc)
+    covered = covered_until(tokens, now)
     if not tokens:
         yield "no_token", ""
     for token in tokens:
@@ -112,7 +117,8 @@ def _tokens(tokens: Sequence[Token]) -> Iterator[tuple[str, str]]:
         if token.keyless:
             yield "key_missing", token.label
         for certificate in token.certificates:
-            if code := _certificate(certificate):
+            code = _certificate(certificate, now)
+            if code and not is_replaced(certificate, covered, now):
                 yield code, token.label
 
 
@@ -121,8 +127,23 @@ def _left_out(count: int) -> Iterator[tuple[str, str]]:
         yield "certificates_left_out", str(count - MOST_CERTIFICATES)
 
 
-def _certificate(certificate: TokenCertificate) -> str:
-    now = datetime.now(timezone.utc)
+def covered_until(tokens: Sequence[Token], now: datetime) -> dict[str, datetime]:
+    """Until when each tax code has a certificate that signs now; a renewed token keeps the old one beside it."""
+    covered: dict[str, datetime] = {}
+    for token in tokens:
+        for one in token.certificates:
+            if one.rsa_bits is not None and one.valid_at(now) and one.fingerprint not in token.keyless:
+                covered.update({code: max(one.not_after, covered.get(code, now)) for code in one.tax_codes})
+    return covered
+
+
+def is_replaced(certificate: TokenCertificate, covered: dict[str, datetime], until: datetime) -> bool:
+    """Another one signs for each of its tax codes, and does until then."""
+    own = certificate.tax_codes
+    return certificate.rsa_bits is not None and bool(own) and all(covered.get(code, until) > until for code in own)
+
+
+def _certificate(certificate: TokenCertificate, now: datetime) -> str:
     if certificate.rsa_bits is None:
         return "certificate_unsupported"
     if certificate.valid_at(now):

@@ -365,6 +365,18 @@ _TEXTS: dict[str, tuple[str, str]] = {
         "Certificate {name}, tax code {tax_code} has expired or is not valid yet ({until}). Check the clock or "
         "renew it.",
     ),
+    "doctor_certificate_replaced": (
+        "Chứng thư {name}, MST {tax_code}, hiệu lực đến {until}; đã có chứng thư khác còn hiệu lực lâu hơn.",
+        "Certificate {name}, tax code {tax_code}, valid until {until}; another one is valid for longer.",
+    ),
+    "doctor_certificate_other": (
+        "Chứng thư {name}, MST {tax_code} (đến {until}) hiện không có hiệu lực; đã có chứng thư khác để ký.",
+        "Certificate {name}, tax code {tax_code} (until {until}) is not valid now; another one can sign.",
+    ),
+    "doctor_unused": (
+        "{library}: không dùng; token đã hiện qua thư viện khác.",
+        "{library}: not used; the token is seen through another library.",
+    ),
     "doctor_certificate_unsupported": (
         "Chứng thư {name}, MST {tax_code}: khóa không phải RSA nên agent không ký được.",
         "Certificate {name}, tax code {tax_code}: the key is not RSA, the agent cannot sign with it.",

@@ -20,13 +20,16 @@ NOW = datetime.now(timezone.utc)
 LIBRARY = Found(Path("/opt/bkav/lib/BkavCA.so"), "BKAV-CA", True)
 
 
-def certificate(bits=2048, after=365, before=-1):
+def certificate(bits=2048, after=365, before=-1, *tax_codes):
     begin, end = NOW + timedelta(days=before), NOW + timedelta(days=after)
-    return SimpleNamespace(rsa_bits=bits, not_before=begin, not_after=end, valid_at=lambda now: begin <= now <= end)
+    return SimpleNamespace(
+        fingerprint=f"{bits} {after}", tax_codes=tax_codes or ("0100109106",), rsa_bits=bits, not_before=begin,
+        not_after=end, valid_at=lambda now: begin <= now <= end,
+    )  # fmt: skip
 
 
-def token(*certificates, flags=()):
-    nothing = {"keyless": frozenset(), "hidden": False, "troubles": ()}
+def token(*certificates, flags=(), keyless=()):
+    nothing = {"keyless": frozenset(keyless), "hidden": False, "troubles": ()}
     return SimpleNamespace(label="VNPT-CA\n\u202eToken", flags=frozenset(flags), certificates=certificates, **nothing)
 
 
@@ -41,7 +44,7 @@ def test_each_reason_has_its_code():
     assert codes() == [("no_token", "")]
     assert codes(found=()) == [("no_library", ""), ("no_token", "")]
     unusable = Found(Path("C:/Windows/SysWOW64/vina.dll"), "SmartSign", False)
-    assert codes(token(certificate()), found=(LIBRARY, unusable)) == [("not_pkcs11", "vina.dll")]
+    assert codes(found=(LIBRARY, unusable)) == [("not_pkcs11", "vina.dll"), ("no_token", "")]
     for reason, code in diagnosis.LIBRARY_CODES.items():
         found = codes(token(certificate()), reasons={"C:\\Program Files\\Bkav\\BkavCA.dll": reason})
         assert found == [(code, "BkavCA.dll")]
@@ -60,7 +63,33 @@ def test_each_reason_has_its_code():
 
 def test_what_windows_knows_of_its_session_is_said_too(monkeypatch):
     monkeypatch.setattr(windows, "troubles", lambda: iter(["remote_session", "automatic_proxy", "autostart_off"]))
-    assert codes(token(certificate())) == [("remote_session", ""), ("autostart_off", "")]
+    assert codes() == [("no_token", ""), ("remote_session", ""), ("autostart_off", "")]
+
+
+def test_h11_a_certificate_whose_successor_is_there_stands_in_nobodys_way():
+    """Most people renew a token in time, and keep the old certificate on it."""
+    valid, expired, future = certificate(), certificate(after=-1, before=-9), certificate(before=1)
+    assert codes(token(expired, valid)) == codes(token(expired), token(valid)) == codes(token(future, valid)) == []
+    others = certificate(2048, 365, -1, "0300741143")
+    for instead in (others, certificate(bits=None), certificate(after=-2, before=-9)):
+        found = [code for code, _detail in codes(token(expired, instead))]
+        assert "certificate_expired" in found, instead
+    assert "certificate_expired" in dict(codes(token(expired, valid, keyless=[valid.fingerprint])))
+    both = certificate(2048, -1, -9, "0100109106", "0300741143")
+    assert codes(token(both, valid)) != [] and codes(token(both, valid, others)) == []
+
+
+def test_h11_what_keeps_a_token_from_being_seen_is_no_trouble_where_one_is_seen(monkeypatch):
+    """A redirected token in a remote session; a driver for 32 bit that nobody uses."""
+    monkeypatch.setattr(windows, "troubles", lambda: iter(["remote_session", "session_zero", "autostart_off"]))
+    foreign = Found(Path("C:/Windows/SysWOW64/vina.dll"), "SmartSign", False, "x86")
+    assert codes(token(certificate()), found=(LIBRARY, foreign)) == [("autostart_off", "")]
+    assert [code for code, _detail in codes(found=(LIBRARY, foreign))] == [
+        "library_foreign", "no_token", "remote_session", "session_zero", "autostart_off",
+    ]  # fmt: skip
+    monkeypatch.setattr(windows, "troubles", lambda: iter(()))
+    locked = codes(token(certificate(), flags=["locked"]), found=(LIBRARY, foreign))
+    assert [code for code, _detail in locked] == ["token_locked"]
 
 
 def test_it_is_bounded_and_says_each_thing_once():

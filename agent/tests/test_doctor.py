@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 import pki
@@ -15,6 +17,7 @@ from ibhxh_agent.cli import main
 from ibhxh_agent.config import Folder
 from ibhxh_agent.runner import State
 from ibhxh_agent.secretstore import SecretStore
+from ibhxh_agent.tokens.discovery import Found
 
 
 def diagnosis(agent, *arguments, library=softhsm.LIBRARY):
@@ -46,6 +49,42 @@ def test_with_one_token(agent, paired, hsm):
 def test_with_no_token(agent, paired, own_hsm):
     code, out = diagnosis(agent)
     assert code == 1 and ("X", next(t for m, t in marks(out) if "Không thấy token" in t)) in marks(out)
+
+
+def test_h11_a_renewed_token_is_in_order(agent, paired, own_hsm):
+    """The old certificate is still on it: nothing to renew, no form 05 to file."""
+    long_ago = datetime.now(timezone.utc) - timedelta(days=10)
+    own_hsm.add("Cũ", [(pki.key(0), pki.certificate(pki.key(0), days=5, start=long_ago))])
+    own_hsm.add("Sắp", [(pki.key(1), pki.certificate(pki.key(1), days=10))])
+    own_hsm.add("Mới", [(pki.key(2), pki.certificate(pki.key(2)))])
+    code, out = diagnosis(agent)
+    found = dict((text, mark) for mark, text in marks(out))
+    assert code == 0, out
+    assert [m for t, m in found.items() if "còn hiệu lực lâu hơn" in t] == ["ok", "ok"]
+    assert "Gia hạn" not in out and "gia hạn" not in out
+
+
+@pytest.mark.parametrize("seen", [True, False])
+def test_h11_doctor_names_what_hides_a_token_only_where_none_is_seen(own_hsm, tmp_path, monkeypatch, seen):
+    if seen:
+        own_hsm.add("Một", [(pki.key(0), pki.certificate(pki.key(0)))])
+    foreign = Found(tmp_path / "vina.dll", "SmartSign", False, "x86")
+    monkeypatch.setattr(doctor.windows, "troubles", lambda: iter(["remote_session", "autostart_off"]))
+    monkeypatch.setattr(doctor, "candidates", lambda *_given: [Found(Path(softhsm.LIBRARY), "x", True), foreign])
+    found = {finding.message: finding.mark for finding in doctor.examine(Folder(tmp_path / "config"))}
+    assert any("Remote Desktop" in line for line in found) is not seen
+    assert any("Task Manager" in line for line in found)
+    (library,) = [mark for line, mark in found.items() if "vina.dll" in line]
+    assert library == (doctor.GOOD if seen else doctor.WARNING)
+
+
+def test_h11_a_proxy_script_is_no_trouble_where_the_server_answers(paired, own_hsm, tmp_path, monkeypatch):
+    monkeypatch.setattr(doctor.windows, "troubles", lambda: iter(["automatic_proxy"]))
+    folder = Folder(tmp_path / "config")
+    assert not [one for one in doctor.examine(folder, [softhsm.LIBRARY]) if "PAC" in one.message]
+    settings = folder.load()
+    folder.save(replace(settings, pairing=replace(settings.pairing, server="http://127.0.0.1:9")))
+    assert [one.mark for one in doctor.examine(folder, [softhsm.LIBRARY]) if "PAC" in one.message] == [doctor.WARNING]
 
 
 def test_with_two_tokens(agent, paired, own_hsm):
