@@ -112,7 +112,8 @@ class L10n_Vn_IbhxhNotification(models.Model):
 
         Raises `notification.NotificationError` when it cannot be read.
         """
-        notice = notification.read(xml)
+        now = fields.Datetime.now()
+        notice, signed = notification.take(xml, at=now.replace(tzinfo=timezone.utc))
         records = self.sudo()
         digest = hashlib.sha256(xml).hexdigest()
         place = [("mail_id", "=", mail.id)] if mail else [("mail_id", "=", False)]
@@ -121,8 +122,6 @@ class L10n_Vn_IbhxhNotification(models.Model):
         known = records.search([("sha256", "=", digest), *place], limit=1)
         if known:
             return known
-        now = fields.Datetime.now()
-        signed = notification.check_signature(xml, at=now.replace(tzinfo=timezone.utc))
         return records.create(
             {
                 "name": f"01_TB-GD_{notice.notified_on or now.date()}_{digest[:8]}.xml",

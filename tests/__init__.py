@@ -69,6 +69,7 @@ from . import (
     test_tools_remote_strangers,
     test_tools_signature,
     test_tools_signature_layouts,
+    test_tools_signature_placement,
     test_tools_signature_xmlsec,
     test_tools_throttle,
     test_tools_untrusted_xml,

@@ -97,23 +97,38 @@ class Notification:
 class SignatureVerdict:
     """``none`` (unsigned), ``valid``, ``invalid`` (broken) or ``unsupported`` (of a shape that is not checked here).
 
-    ``code`` is signature.SignatureError's. The rest is set when ``valid``; ``signed_at`` is the signer's claim.
+    ``code`` is signature.SignatureError's. The rest is set when ``valid``: ``content`` is what the signature covers,
+    ``signed_at`` is the signer's claim.
     """
 
     state: State
     code: str = ""
+    content: bytes = field(default=b"", repr=False)
     certificate_der: bytes | None = field(default=None, repr=False)
     fingerprint: str = ""
     subject: str = ""
     signed_at: datetime | None = None
 
 
+def take(xml: bytes, *, at: datetime) -> tuple[Notification, SignatureVerdict]:
+    """Read a notification and judge its signature, if it has one. Of a valid one nothing is read but what it covers.
+
+    ``at`` as for check_signature. Raises NotificationError.
+    """
+    verdict = check_signature(xml, at=at)
+    return read(verdict.content or xml), verdict
+
+
 def read(xml: bytes) -> Notification:
-    """Read a notification of at most 5 MiB, whatever namespace or wrapper it is in. Raises NotificationError."""
+    """Read a notification of at most 5 MiB, whatever namespace or wrapper it is in, without what signatures hold.
+
+    Raises NotificationError.
+    """
     try:
         root = untrusted_xml.parse(xml, comments=False)
     except untrusted_xml.UntrustedXmlError as error:
         raise NotificationError(error.code, str(error)) from None
+    signature.cut_out(root)
     body = root if _name(root) == "XACNHAN_GDICH" else root.find(".//{*}XACNHAN_GDICH")
     if body is None:
         raise NotificationError("not_a_notification", "no XACNHAN_GDICH in the document")
@@ -138,16 +153,22 @@ def read(xml: bytes) -> Notification:
 def check_signature(xml: bytes, *, at: datetime) -> SignatureVerdict:
     """Judge a notification's signature; never raises. ``at`` (aware) is the time of validity.
 
-    ``valid`` means: the holder of ``certificate_der`` signed all of it. Whether that holder is VSS is still to be
-    checked (validation.check_chain, and the name): anyone can sign with a self-made certificate.
+    ``valid`` means: the holder of ``certificate_der`` signed ``content``, the document without the signature. Whether
+    that holder is VSS is still to be checked (validation.check_chain, and the name): anyone can sign with a self-made
+    certificate.
     """
     try:
-        info, der = signature.verify_enveloped(xml, at=at)
+        signed = signature.verify_enveloped(xml, at=at)
     except signature.SignatureError as error:
         states: dict[str, State] = {"no_signature": "none", "invalid": "invalid", "wrong_certificate": "invalid"}
         return SignatureVerdict(state=states.get(error.code, "unsupported"), code=error.code)
     return SignatureVerdict(
-        state="valid", certificate_der=der, fingerprint=info.fingerprint, subject=info.subject, signed_at=info.signed_at
+        state="valid",
+        content=signed.content,
+        certificate_der=signed.certificate_der,
+        fingerprint=signed.info.fingerprint,
+        subject=signed.info.subject,
+        signed_at=signed.info.signed_at,
     )
 
 

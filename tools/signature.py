@@ -6,6 +6,9 @@ one ``Signature`` as the only child of ``Hoso/CKy_Dvi``, one ``Reference URI=""`
 transform, C14N 1.0, RSA with SHA-256 or stronger. What is left to compute is the digest of the document without that
 element and one RSA check over SignedInfo with the key of the chosen certificate; KeyInfo is compared, never trusted.
 
+A signature covers neither itself nor its own place. So it holds nothing but what belongs there, each leaf plain text,
+and a document is read without its signatures (``cut_out``): best the ``content`` that was verified.
+
 Real signed files hold their claimed time in elements of no namespace; it is not covered by the signature, so both
 layouts are read.
 
@@ -53,9 +56,10 @@ _ATTRIBUTES = {"Id", "Target", "URI"}
 # What the signature does not cover may be in no namespace, as in real signed files.
 _UNQUALIFIED = {"Object", "SignatureProperties", "SignatureProperty"}
 _MAX_TIME = 64
+_MAX_NAME = 1000
 _drop_blanks = dict.fromkeys(map(ord, untrusted_xml.BLANKS))
-_KEY_INFO = {f"{{{DS}}}{name}" for name in ("KeyName", "KeyValue", "X509Data")}
-_X509_DATA = {f"{{{DS}}}{name}" for name in ("X509SubjectName", "X509IssuerSerial", "X509SKI", "X509Certificate")}
+_KEY_INFO = ("KeyName", "KeyValue", "X509Data")
+_X509_DATA = ("X509SubjectName", "X509IssuerSerial", "X509SKI", "X509Certificate")
 _TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z")
 
 
@@ -83,6 +87,18 @@ class SignatureInfo:
     signature_value_sha256: str
 
 
+@dataclass(frozen=True)
+class SignedDocument:
+    """A document with a verified signature, whose certificate came with it.
+
+    ``content`` is what the signature covers: the canonical document without the signature. Nothing else is proven.
+    """
+
+    info: SignatureInfo
+    certificate_der: bytes
+    content: bytes
+
+
 def verify(signed: bytes, unsigned: bytes, certificate_der: bytes, *, at: datetime | None = None) -> SignatureInfo:
     """Check that ``signed`` is ``unsigned`` plus one signature over all of it by the certificate's key.
 
@@ -99,24 +115,33 @@ def verify(signed: bytes, unsigned: bytes, certificate_der: bytes, *, at: dateti
     if any(list(element.nsmap.values()) != [DS] for element in shape.signed_info.iter()):
         raise SignatureError("malformed", "SignedInfo is in other namespaces than its own")
     signed_info = _canonical_inside(shape.signed_info)
-    content = _without(root, signature)
+    content = _without(root)
     if content != _canonical(expected):
         raise SignatureError("content_changed", "the document is not the one that was to be signed")
     return _checked(shape, certificate, key, signed_info, content)
 
 
-def verify_enveloped(xml: bytes, *, at: datetime) -> tuple[SignatureInfo, bytes]:
-    """Check the one signature of somebody else's document, wherever it is; the same shape is required.
+def verify_enveloped(xml: bytes, *, at: datetime) -> SignedDocument:
+    """Check the one signature of somebody else's document, wherever it is between elements; the same shape is required.
 
-    Returns the signature and the DER of the certificate that came with it: that its holder signed the whole document
-    is all that is proven. Who that is, is for validation.check_chain to say. Raises SignatureError.
+    That the certificate's holder signed ``content`` is all that is proven. Who that is, is for validation.check_chain
+    to say. Raises SignatureError.
     """
     root = _parsed(xml)
     signature = _only_signature(root)
+    place = signature.getparent()
+    if place is None or _holds_text(place):
+        raise SignatureError("wrong_place", "the signature is alone, or within a text")
     shape = _Shape(signature)
     certificate, key = _certificate(shape.certificate, at)
     signed_info = _canonical_inside(shape.signed_info)
-    return _checked(shape, certificate, key, signed_info, _without(root, signature)), shape.certificate
+    content = _without(root)
+    return SignedDocument(_checked(shape, certificate, key, signed_info, content), shape.certificate, content)
+
+
+def cut_out(root: etree._Element) -> None:
+    """Take all signatures out of a document, with what is in them. The texts around each are one text again."""
+    etree.strip_elements(root, _SIGNATURE, with_tail=False)
 
 
 def _checked(
@@ -141,17 +166,9 @@ def _checked(
     )
 
 
-def _without(root: etree._Element, signature: etree._Element) -> bytes:
-    """The canonical document without the signature; text after it stays, which lxml's remove() alone would drop."""
-    place = signature.getparent()
-    if place is None:
-        raise SignatureError("wrong_place", "the document is nothing but a signature")
-    before = signature.getprevious()
-    if signature.tail and before is not None:
-        before.tail = (before.tail or "") + signature.tail
-    elif signature.tail:
-        place.text = (place.text or "") + signature.tail
-    place.remove(signature)
+def _without(root: etree._Element) -> bytes:
+    """The canonical document without its signature."""
+    cut_out(root)
     return _canonical(root)
 
 
@@ -266,17 +283,34 @@ class _Shape:
         self.digest = _base64(value)
 
     def _read_key_info(self, key_info: etree._Element) -> tuple[bytes, tuple[int, int] | None]:
-        x509_data = key_info.findall(f"{{{DS}}}X509Data")
-        x509_parts = [part for data in x509_data for part in data]
-        if any(part.tag not in _KEY_INFO for part in key_info) or _holds_text(key_info):
-            raise SignatureError("malformed", "KeyInfo holds more than KeyName, KeyValue and X509Data")
-        if any(part.tag not in _X509_DATA for part in x509_parts) or any(map(_holds_text, x509_data)):
-            raise SignatureError("malformed", "X509Data is not of the expected shape")
-        certificates = [part for part in x509_parts if part.tag == f"{{{DS}}}X509Certificate"]
+        certificates: list[bytes] = []
+        key_values: list[tuple[int, int]] = []
+        for part in self._any_of(key_info, *_KEY_INFO):
+            name = etree.QName(part).localname
+            if name == "KeyName":
+                _text(part, _MAX_NAME)
+            elif name == "KeyValue":
+                key_values.append(self._read_key_value(part))
+            else:
+                certificates += self._read_x509_data(part)
         if len(certificates) != 1:
             raise SignatureError("wrong_certificate", "KeyInfo names no or several certificates")
-        key_value = key_info.find(f"{{{DS}}}KeyValue")
-        return _base64(certificates[0]), None if key_value is None else self._read_key_value(key_value)
+        if len(key_values) > 1:
+            raise SignatureError("malformed", "KeyInfo holds several keys")
+        return certificates[0], key_values[0] if key_values else None
+
+    def _read_x509_data(self, x509_data: etree._Element) -> list[bytes]:
+        certificates = []
+        for part in self._any_of(x509_data, *_X509_DATA):
+            name = etree.QName(part).localname
+            if name == "X509Certificate":
+                certificates.append(_base64(part))
+            elif name == "X509IssuerSerial":
+                for leaf in self._children(part, "X509IssuerName", "X509SerialNumber"):
+                    _text(leaf, _MAX_NAME)
+            else:
+                _text(part, _MAX_NAME)
+        return certificates
 
     def _read_key_value(self, key_value: etree._Element) -> tuple[int, int]:
         (rsa_key,) = self._children(key_value, "RSAKeyValue")
@@ -288,11 +322,9 @@ class _Shape:
         (properties,) = self._children(holder, "SignatureProperties")
         (signature_property,) = self._children(properties, "SignatureProperty")
         times = list(signature_property)
-        if len(times) != 1 or etree.QName(times[0]).localname != "SigningTime" or len(times[0]):
+        if len(times) != 1 or etree.QName(times[0]).localname != "SigningTime":
             raise SignatureError("malformed", "Object holds more than the signing time")
-        text = (times[0].text or "").strip(untrusted_xml.BLANKS)
-        if len(text) > _MAX_TIME:
-            raise SignatureError("malformed", "the signing time is not a time")
+        text = _text(times[0], _MAX_TIME).strip(untrusted_xml.BLANKS)
         if not _TIME.fullmatch(text):
             return None
         try:
@@ -310,6 +342,15 @@ class _Shape:
             raise SignatureError("malformed", f"{etree.QName(element).localname} is not of the expected shape")
         return children
 
+    def _any_of(self, element: etree._Element, *names: str) -> list[etree._Element]:
+        """The children, each of which must be one of ``names``, in ds, with no text between them."""
+        children = list(element)
+        strangers = {child.tag for child in children} - {f"{{{DS}}}{name}" for name in names}
+        if strangers or set(element.attrib) - _ATTRIBUTES or _holds_text(element):
+            name = etree.QName(element).localname
+            raise SignatureError("malformed", f"{name} holds more than {', '.join(names)}")
+        return children
+
     def _algorithm(self, element: etree._Element) -> str:
         """The Algorithm of an element without content or other attributes, such as HMACOutputLength would be."""
         if len(element) or element.text or list(element.attrib) != ["Algorithm"]:
@@ -323,11 +364,17 @@ def _holds_text(element: etree._Element) -> bool:
     return any(text and text.strip(untrusted_xml.BLANKS) for text in texts)
 
 
+def _text(element: etree._Element, most: int | None = None) -> str:
+    """The text of an element that holds nothing else, of at most ``most`` characters."""
+    text = element.text or ""
+    if len(element) or set(element.attrib) - _ATTRIBUTES or (most is not None and len(text) > most):
+        raise SignatureError("malformed", f"{etree.QName(element).localname} is more than a short text")
+    return text
+
+
 def _base64(element: etree._Element) -> bytes:
-    text = (element.text or "").translate(_drop_blanks)
+    text = _text(element).translate(_drop_blanks)
     try:
-        if len(element):
-            raise ValueError
         return base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError):
         raise SignatureError("malformed", f"{etree.QName(element).localname} is not base64") from None

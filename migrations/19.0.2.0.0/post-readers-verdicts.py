@@ -22,13 +22,13 @@ def _read_again(cr, notification_id):
     cr.execute("SELECT content, received_at, signer FROM l10n_vn_ibhxh_notification WHERE id = %s", (notification_id,))
     content, received_at, signer = cr.fetchone()
     xml = base64.b64decode(bytes(content))
+    at = received_at.replace(tzinfo=timezone.utc)
     try:
-        notice = notification.read(xml)
+        notice, checked = notification.take(xml, at=at)
     except notification.NotificationError:
-        verdict, title = "unclear", None
+        verdict, title, checked = "unclear", None, notification.check_signature(xml, at=at)
     else:
         verdict, title = notification_verdict.judge(notice), notice.transaction_name or None
-    checked = notification.check_signature(xml, at=received_at.replace(tzinfo=timezone.utc))
     cr.execute(
         """UPDATE l10n_vn_ibhxh_notification
               SET verdict = %s, transaction_name = %s, signature_state = %s, signer = %s, signer_fingerprint = %s
