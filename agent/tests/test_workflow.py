@@ -20,7 +20,7 @@ JOBS: dict[str, Any] = yaml.safe_load(TEXT)["jobs"]
 WINDOWS = {name: job for name, job in JOBS.items() if job["runs-on"] == "windows-latest"}
 #: What the actions take, of their action.yml; an input that an action does not know is only a warning in a log.
 INPUTS = {
-    "actions/checkout@v4": set(),
+    "actions/checkout@v4": {"persist-credentials"},
     "actions/setup-python@v5": {"python-version", "architecture", "update-environment"},
     "actions/upload-artifact@v4": {"name", "path", "if-no-files-found", "include-hidden-files"},
     "actions/download-artifact@v4": {"name", "path"},
@@ -102,10 +102,26 @@ def test_h3_a_job_takes_only_what_an_earlier_one_made():
         for name, step in STEPS
         if step.get("uses", "").startswith("actions/download-artifact")
     ]
-    assert set(made) == {"libraries", "program-windows", "windows", "macos"} and len(taken) == 6
+    assert set(made) == {"libraries", "program-windows", "windows", "macos"} and len(taken) == 8
     for name, artefact in taken:
-        needs = JOBS[name].get("needs", [])
-        assert made[artefact] in ([needs] if isinstance(needs, str) else needs), (name, artefact)
+        assert made[artefact] in before(name), (name, artefact)
+
+
+def before(name: str) -> set[str]:
+    """The jobs that have passed when this one begins."""
+    needs = JOBS[name].get("needs", [])
+    direct = {needs} if isinstance(needs, str) else set(needs)
+    return direct.union(*map(before, direct))
+
+
+def test_h3_nothing_that_installs_packages_may_sign():
+    """What they bring along could else attest anything in the repository's name. What is attested has passed all."""
+    assert TEXT.count("\npermissions:\n  contents: read\n") == 1
+    assert [name for name, job in JOBS.items() if "permissions" in job] == ["attest"]
+    assert not any("run" in step for step in JOBS["attest"]["steps"]) and before("attest") == set(JOBS) - {"attest"}
+    for _name, step in STEPS:
+        if step.get("uses", "").startswith("actions/checkout"):
+            assert step["with"] == {"persist-credentials": False}
 
 
 def test_h3_expressions_name_what_is_there():
