@@ -43,14 +43,23 @@ JOB_SECONDS = 45
 JOB_AGAIN_SECONDS = 10
 
 
-class _Lane:
-    """Calls the gateway of one I-VAN from several threads."""
+# Nothing came from the server.
+SILENT = (gateways.Reason.TIMEOUT, gateways.Reason.CONNECTION)
 
-    def __init__(self, run, provider_id, gateways_of_run):
+
+class _Lane:
+    """Calls the gateway of one I-VAN from several threads.
+
+    With `ends_in_silence`, the run ends for the I-VAN when the first call, or two one after the other, are not answered
+    in time or not connected: each of them costs half a minute.
+    """
+
+    def __init__(self, run, provider_id, gateways_of_run, ends_in_silence):
         self.gateways = gateways_of_run
         self._run, self._provider_id = run, provider_id
         self._is_proven = False
         self._first = threading.Lock()
+        self._ends_in_silence, self._is_silent = ends_in_silence, True
 
     def call(self, function):
         """Return `function(gateway)`, unless the run has ended for this I-VAN."""
@@ -71,10 +80,17 @@ class _Lane:
         # No more threads than gateways; taking one from a list is a single step.
         gateway = self.gateways.pop()
         try:
-            return function(gateway)
+            answer = function(gateway)
         except gateways.GatewayError as error:
             _end(self._run, self._provider_id, error)
+            is_silent = error.reason in SILENT
+            if is_silent and self._is_silent and self._ends_in_silence:
+                self._run[self._provider_id] = error
+            self._is_silent = is_silent
             raise
+        else:
+            self._is_silent = False
+            return answer
         finally:
             self.gateways.append(gateway)
 
@@ -347,15 +363,15 @@ class L10n_Vn_IbhxhProvider(models.Model):
             raise run[self.id]
         return run[self.id]
 
-    def _lane(self, run, calls):
+    def _lane(self, run, calls, *, ends_in_silence=False):
         """Return `calls`, `{key: function(gateway)}`, as `tools.side_by_side` takes them.
 
         Each thread has a gateway of its own. The first call of a run is made alone, so that a wrong password is tried
-        once. A call that is due after `_end_run` raises `NotCalled` instead.
+        once. A call that is due after `_end_run`, or where `ends_in_silence` (see `_Lane`), raises `NotCalled` instead.
         """
         self.ensure_one()
         count = min(self.calls_at_once, len(calls))
-        lane = run.setdefault(f"{self.id} lane", _Lane(run, self.id, [self._gateway_of(run)]))
+        lane = run.setdefault(f"{self.id} lane", _Lane(run, self.id, [self._gateway_of(run)], ends_in_silence))
         lane.gateways += [self._gateway() for _number in range(count - len(lane.gateways))]
         return side_by_side.Lane(count, {key: partial(lane.call, call) for key, call in calls.items()})
 

@@ -197,6 +197,12 @@ class L10n_Vn_IbhxhRegistration(models.Model):
         "anyone can guess those of others.",
     )
     attempted_at = fields.Datetime(readonly=True, copy=False, help="When Odoo first handed the dossier to the gateway.")
+    last_attempt_at = fields.Datetime(
+        readonly=True,
+        copy=False,
+        export_string_translation=False,
+        help="When Odoo last called the gateway to hand it over.",
+    )
     retry_at = fields.Datetime(string="Next try", readonly=True, copy=False)
     retry_count = fields.Integer(readonly=True, copy=False)
     unsent_reminded = fields.Boolean(readonly=True, copy=False)
@@ -205,6 +211,12 @@ class L10n_Vn_IbhxhRegistration(models.Model):
         readonly=True, copy=False, export_string_translation=False, help="The gateway's receipt as received (JSON)."
     )
     poll_at = fields.Datetime(string="Next look", readonly=True, copy=False)
+    unanswered_since = fields.Datetime(
+        readonly=True,
+        copy=False,
+        export_string_translation=False,
+        help="Since when the gateway has given no answer about this dossier.",
+    )
     progress_version = fields.Char(
         readonly=True,
         copy=False,
@@ -289,7 +301,7 @@ class L10n_Vn_IbhxhRegistration(models.Model):
     _client_reference_unique = models.Constraint("UNIQUE (client_reference)", "The client reference already exists.")
     _recipient = models.Index("(lower(email))")
     _due = models.Index("(state, activation_expires_at) WHERE state IN ('sent', 'to_activate')")
-    _poll_due = models.Index("(poll_at) WHERE state IN ('sent', 'to_activate')")
+    _poll_due = models.Index("(poll_at) WHERE state IN ('sent', 'to_activate', 'expired')")
     _answer_overdue = models.Index("(answer_due_at) WHERE state = 'sent' AND answer_reminded IS NOT TRUE")
     _code_due = models.Index("(activation_expires_at) WHERE state = 'to_activate' AND activation_reminded IS NOT TRUE")
     _unsent = models.Index("(attempted_at) WHERE state = 'to_send' AND unsent_reminded IS NOT TRUE")
@@ -960,7 +972,8 @@ class L10n_Vn_IbhxhRegistration(models.Model):
             self.company_id.sudo()._l10n_vn_ibhxh_update_state()
         else:
             self._forget_outcome()
-            self._move("to_activate", **vals)
+            # Once it had expired, nobody asked about it any more.
+            self._move("to_activate", **vals, poll_at=self.poll_at or fields.Datetime.now())
         self._write_secrets(code, url)
         self._notify_page()
         self._schedule_todo(

@@ -24,6 +24,10 @@ WHOLE_MINUTES = 60
 BATCH = 2000
 # Each batch has some statements of its own, and its rows stay locked for a second per thousand.
 EXPIRE_BATCH = 3000
+# For so long gateways are asked about what has expired, until one says where it is: VSS may have confirmed it before.
+EXPIRED_DAYS = 14
+# States by which a gateway says what became of a dossier.
+CLEAR = ("accepted", "rejected", "confirmed")
 # What a gateway answers that has never heard of a dossier.
 UNHEARD = object()
 # What an answer about several does not say anything about.
@@ -131,8 +135,10 @@ class L10n_Vn_IbhxhRegistrationFollowing(models.AbstractModel):
             self.env["ir.cron"]._commit_progress(remaining=1)
 
     def _to_poll_domain(self, now):
+        since = now - timedelta(days=EXPIRED_DAYS)
         return (
-            Domain("state", "in", FOLLOWED)
+            Domain("state", "in", (*FOLLOWED, "expired"))
+            & (Domain("state", "!=", "expired") | Domain("activation_expires_at", ">", since))
             & Domain("poll_at", "<=", now)
             & Domain("lodging", "=", "odoo")
             & Domain("provider_id.gateway", "!=", "manual")
@@ -140,7 +146,18 @@ class L10n_Vn_IbhxhRegistrationFollowing(models.AbstractModel):
         )
 
     def _to_expire_domain(self, now):
-        return Domain("state", "in", FOLLOWED) & Domain("activation_expires_at", "<=", now)
+        """What is over at `now`. Where the gateway gives no answer and no code was ever seen, nobody knows of one."""
+        is_known = Domain("unanswered_since", "=", False) | Domain("activation_received_at", "!=", False)
+        due = Domain("state", "in", FOLLOWED) & Domain("activation_expires_at", "<=", now)
+        return due & (is_known | self._by_hand_domain())
+
+    def _by_hand_domain(self):
+        """Those about which no gateway is asked."""
+        return (
+            Domain("lodging", "!=", "odoo")
+            | Domain("provider_id", "=", False)
+            | Domain("provider_id.gateway", "=", "manual")
+        )
 
     def _expire_due(self, now):
         """Expire the codes whose time was over at `now`, the time (UTC) at which the gateways began to be asked.
@@ -150,9 +167,7 @@ class L10n_Vn_IbhxhRegistrationFollowing(models.AbstractModel):
         asked = (
             Domain("poll_at", "=", False)
             | Domain("poll_at", ">", now)
-            | Domain("lodging", "!=", "odoo")
-            | Domain("provider_id", "=", False)
-            | Domain("provider_id.gateway", "=", "manual")
+            | self._by_hand_domain()
             | Domain("provider_id.quiet_until", ">", now)
         )
         domain = self._to_expire_domain(now) & asked
@@ -258,9 +273,11 @@ class L10n_Vn_IbhxhRegistrationFollowing(models.AbstractModel):
         self._commit()
         for outcomes in side_by_side.run(lanes, end=end):
             for ids, outcome in outcomes.items():
-                error = outcome.error.reason if isinstance(outcome.error, side_by_side.NotCalled) else outcome.error
-                is_refused = len(ids) > 1 and isinstance(error, gateways.Unsupported)
-                if is_refused:
+                is_called = not isinstance(outcome.error, side_by_side.NotCalled)
+                error = outcome.error if is_called else outcome.error.reason
+                # One that was left over is not asked because those about several are not answered.
+                is_refused = isinstance(error, gateways.Unsupported) and (len(ids) > 1 or not (is_called or is_single))
+                if is_refused and len(ids) > 1:
                     notes[providers[ids]] = error
                 if outcome.is_late or (is_refused and not error.retry_after):
                     continue
@@ -297,6 +314,8 @@ class L10n_Vn_IbhxhRegistrationFollowing(models.AbstractModel):
             registration.poll_at = registration._next_poll()
             if answers[registration.id]:
                 registration._for_reader()._take_answer(answers[registration.id])
+            else:
+                registration._note_unanswered()
 
     def _poll(self):
         """Ask the gateway once and take over what it says; return the error of one that gives no answer.
@@ -321,6 +340,7 @@ class L10n_Vn_IbhxhRegistrationFollowing(models.AbstractModel):
             self._on_unanswered(answer)
             return
         self.provider_id._connection_works()
+        is_clear = answer is UNHEARD or isinstance(answer, gateways.Unchanged) or answer.state in CLEAR
         if answer is UNHEARD:
             self._schedule_todo(
                 self.env._("The I-VAN does not know this dossier"),
@@ -329,10 +349,19 @@ class L10n_Vn_IbhxhRegistrationFollowing(models.AbstractModel):
         elif not isinstance(answer, gateways.Unchanged):
             self._note_faults(answer.faults)
             self._apply_progress(answer)
+        if self.unanswered_since:
+            self.sudo().unanswered_since = False
+        if self.state == "expired" and is_clear:
+            self.sudo().poll_at = False
+
+    def _note_unanswered(self):
+        if not self.unanswered_since:
+            self.sudo().unanswered_since = fields.Datetime.now()
 
     def _on_unanswered(self, error):
         """An error to a question says nothing about the dossier: it is asked again, not before the gateway wants it."""
         _logger.info("No progress for BHXH registration %s: %s", self.id, error.message)
+        self._note_unanswered()
         wait = timedelta(seconds=error.retry_after or 0)
         if isinstance(error, gateways.Misconfigured):
             wait = max(wait, timedelta(minutes=MISCONFIGURED_MINUTES))
@@ -369,6 +398,8 @@ class L10n_Vn_IbhxhRegistrationFollowing(models.AbstractModel):
         elif progress.state in ("received", "processing") and self.state == "sent" and not self.activation_received_at:
             # VSS has not answered yet, so no code can be running out.
             self.sudo().activation_expires_at = fields.Datetime.now() + timedelta(hours=ACTIVATION_HOURS)
+        elif progress.state == "accepted" and self.activation_expires_at and not self.activation_received_at:
+            self._count_from_acceptance(progress)
         if progress.notification:
             # After what the gateway says itself, which a notification that cannot be taken must not undo.
             self.env.flush_all()
@@ -384,6 +415,16 @@ class L10n_Vn_IbhxhRegistrationFollowing(models.AbstractModel):
         version = progress.version if is_whole else ""
         if (self.progress_version or "") != version:
             self.sudo().progress_version = version
+
+    def _count_from_acceptance(self, progress):
+        """VSS may have accepted it, and mailed the code, at any time while the gateway gave no answer."""
+        if self.state != "sent" or not self.unanswered_since:
+            return
+        now = fields.Datetime.now()
+        passed = [step.at.replace(tzinfo=None, microsecond=0) for step in progress.steps if step.at]
+        expires_at = min(max(passed, default=now), now) + timedelta(hours=ACTIVATION_HOURS)
+        if expires_at > self.activation_expires_at:
+            self.sudo().activation_expires_at = expires_at
 
     def _store_steps(self, steps):
         existing = {step.number: step for step in self.sudo().step_ids}

@@ -154,6 +154,7 @@ class L10n_Vn_IbhxhRegistrationLodging(models.AbstractModel):
             self.sudo().write(
                 {
                     "attempted_at": False,
+                    "last_attempt_at": False,
                     "retry_at": False,
                     "retry_count": 0,
                     "unsent_reminded": False,

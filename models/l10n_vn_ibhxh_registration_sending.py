@@ -3,7 +3,8 @@ import logging
 import time
 import uuid
 from dataclasses import dataclass
-from datetime import timedelta, timezone
+from datetime import datetime, timedelta, timezone
+from itertools import chain, zip_longest
 
 from odoo import fields, models, modules, tools
 from odoo.exceptions import UserError
@@ -28,10 +29,11 @@ STORE_TRIES = 5
 
 @dataclass(frozen=True)
 class Attempt:
-    """What is handed over, and whether the gateway may have it already and is asked first."""
+    """What is handed over, whether the gateway may have it already and is asked first, and when it was called last."""
 
     signed: gateways.SignedDossier
     is_repeat: bool
+    called_at: datetime | None
 
     def call(self, reference):
         """Return a function `(gateway)` that hands it over: the receipt, or the progress of what the gateway has."""
@@ -76,13 +78,20 @@ class L10n_Vn_IbhxhRegistrationSending(models.AbstractModel):
     def _cron_send(self):
         """Send what is signed, or have it sent by jobs. One that fails never stops the others."""
         commit = self.env["ir.cron"]._commit_progress
-        waiting = self.search(self._to_send_domain(), order="id")._delay_sending().ids
+        # What was never tried, or not for long, comes first: one that always fails keeps no other waiting.
+        order = "last_attempt_at NULLS FIRST, id"
+        waiting = self.search_fetch(self._to_send_domain(), ["provider_id"], order=order)._delay_sending()._in_turn()
         commit(remaining=len(waiting))
         run = {}
         for ids in split_every(SEND_BATCH, waiting):
             self.browse(ids)._try_to_send(run)
             if not commit(len(ids)):
                 break
+
+    def _in_turn(self):
+        """Return the ids of these, one of each I-VAN in turn: one that does not answer keeps no other waiting."""
+        turns = zip_longest(*(some.ids for some in self.grouped("provider_id").values()))
+        return list(filter(None, chain.from_iterable(turns)))
 
     def _delay_sending(self):
         """Have each of these sent by a job; return those that the caller has to send itself."""
@@ -168,14 +177,16 @@ class L10n_Vn_IbhxhRegistrationSending(models.AbstractModel):
         for registration in locked.filtered(lambda r: r.state == "to_send" and not r.submitted_at and r.can_submit):
             try:
                 registration.provider_id._gateway_of(run)
-                attempts[registration.id] = Attempt(registration._signed_dossier(), bool(registration.attempted_at))
+                attempts[registration.id] = Attempt(
+                    registration._signed_dossier(), bool(registration.attempted_at), registration.last_attempt_at
+                )
             except signature.SignatureError:
                 registration._for_reader()._hold_back()
             except gateways.GatewayError as error:
                 registration._for_reader()._on_unsent(error)
-        first = self.browse(number for number, attempt in attempts.items() if not attempt.is_repeat)
-        if first:
-            first.write({"attempted_at": fields.Datetime.now()})
+        now = fields.Datetime.now()
+        for is_repeat, some in self.browse(attempts).grouped(lambda r: attempts[r.id].is_repeat).items():
+            some.write({"last_attempt_at": now, **({} if is_repeat else {"attempted_at": now})})
         self._commit()
         return attempts
 
@@ -183,7 +194,9 @@ class L10n_Vn_IbhxhRegistrationSending(models.AbstractModel):
         """Return the calls of these attempts, as `tools.side_by_side` takes them: so many at once for each I-VAN."""
         records = self.browse(attempts)
         return [
-            some.provider_id._lane(run, {r.id: attempts[r.id].call(r.client_reference) for r in some})
+            some.provider_id._lane(
+                run, {r.id: attempts[r.id].call(r.client_reference) for r in some}, ends_in_silence=True
+            )
             for some in records.grouped("provider_id").values()
         ]
 
@@ -228,7 +241,8 @@ class L10n_Vn_IbhxhRegistrationSending(models.AbstractModel):
         for registration in self.filtered(lambda r: r.state == "to_send" and not r.submitted_at):
             answer = outcomes[registration.id].value
             if isinstance(answer, gateways.Progress):
-                receipts[registration] = {"submitted_at": registration.attempted_at}
+                called_at = attempts[registration.id].called_at
+                receipts[registration] = {"submitted_at": registration._found_time(answer, called_at)}
                 faults[registration.id] = answer.faults
             else:
                 submitted_at, faults[registration.id] = registration._possible_time(answer)
@@ -248,8 +262,10 @@ class L10n_Vn_IbhxhRegistrationSending(models.AbstractModel):
             if not registration._lock_if("to_send"):
                 return
             is_called = not (outcome.is_late or isinstance(outcome.error, side_by_side.NotCalled))
-            if not is_called and not attempt.is_repeat:
-                registration.attempted_at = False
+            if not is_called:
+                registration.write(
+                    {"last_attempt_at": attempt.called_at, **({} if attempt.is_repeat else {"attempted_at": False})}
+                )
             if not outcome.is_late:
                 error = outcome.error
                 registration._on_failure(error.reason if isinstance(error, side_by_side.NotCalled) else error, run)
@@ -311,11 +327,25 @@ class L10n_Vn_IbhxhRegistrationSending(models.AbstractModel):
 
         That was neither before the first attempt nor after now, whatever a gateway's clock says.
         """
-        moment = receipt.accepted_at.astimezone(timezone.utc).replace(tzinfo=None, microsecond=0)
-        possible = min(max(moment, self.attempted_at), fields.Datetime.now())
+        moment, possible = self._clamped(receipt.accepted_at)
         if abs(moment - possible) > CLOCK_SLACK and not any(f.member == "accepted_at" for f in receipt.faults):
             return possible, (*receipt.faults, gateways.Fault("accepted_at", gateways.FaultKind.TIME))
         return possible, receipt.faults
+
+    def _clamped(self, accepted_at):
+        """Return `accepted_at` (aware) as UTC, and what of it can be."""
+        moment = accepted_at.astimezone(timezone.utc).replace(tzinfo=None, microsecond=0)
+        return moment, min(max(moment, self.attempted_at or moment), fields.Datetime.now())
+
+    def _found_time(self, progress, called_at):
+        """Return when a dossier was accepted (UTC) that the gateway turned out to have.
+
+        Where it does not say so, that was no later than the call before, at `called_at`, or now where that is not
+        known: the first attempt may be days ago and have failed for sure.
+        """
+        if progress.accepted_at:
+            return self._clamped(progress.accepted_at)[1]
+        return called_at or fields.Datetime.now()
 
     def _on_gateway_refusal(self, refusal):
         """Tell VSS's verdict from what the gateway itself does not take, and both from an answer without a reason."""
@@ -463,6 +493,7 @@ class L10n_Vn_IbhxhRegistrationSending(models.AbstractModel):
             # What was never accepted may be sent again as it is.
             client_reference=str(uuid.uuid4()) if known or not self.can_submit else old_reference,
             attempted_at=False,
+            last_attempt_at=False,
             submitted_at=False,
             dossier_number=False,
             dossier_number_source=False,

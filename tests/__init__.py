@@ -50,6 +50,7 @@ from . import (
     test_report,
     test_screens,
     test_security,
+    test_send_fairly,
     test_sending,
     test_side_by_side,
     test_signing_service,

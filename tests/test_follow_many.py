@@ -114,6 +114,14 @@ class TestFollowMany(FollowManyCase):
         self.assertFalse((self.registrations - self.registrations[3])[0].activity_ids)
         self.assertTrue(all(at > fields.Datetime.now() for at in self.registrations.mapped("poll_at")))
 
+    def test_s9_one_left_over_is_asked_about_as_the_others(self):
+        """Questions about two each, which the gateway does not offer: the fifth is a question about one."""
+        self.office.states = dict.fromkeys(self.references, "confirmed")
+        self.office.many = lambda _status, _body: reply(501, {})
+        with patch.object(type(self.gateway), "most_at_once", 2):
+            self.look()
+        self.assertEqual(self.states(), ["confirmed"] * self.COUNT)
+
     def test_j_so_many_at_once_and_one_alone(self):
         with patch.object(type(self.gateway), "most_at_once", 2):
             self.assertEqual(sorted(self.look()), [1, 2, 2])

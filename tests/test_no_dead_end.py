@@ -1,6 +1,10 @@
 """Nothing that was signed is stranded, forgotten, or handed over a second time, whatever people do meanwhile."""
 
+from dataclasses import replace
+from datetime import timedelta, timezone
+
 from lxml import etree
+from odoo import fields
 from odoo.exceptions import UserError
 from odoo.tests import Form, tagged
 from odoo.tools import mute_logger
@@ -227,6 +231,121 @@ class TestNoDeadEnd(IbhxhCommon):
             self.registration.sudo()._send_again()
         self.assertEqual(self.registration.state, "to_send")
         self.assertFalse(self.registration.submitted_at)
+
+    # -- when it was submitted, and when its code ends -----------------------------------------------------------------
+
+    def test_s6_found_by_question_days_later_it_does_not_expire_at_once(self):
+        """Tried on Friday with wrong settings; taken on Monday, and only asked about because the answer was lost."""
+        self.registration.sudo().attempted_at = fields.Datetime.now() - timedelta(days=3)
+        self.gateway.answer = progress("accepted", step(1))
+        self._send()
+        self._follow()
+        self.assertEqual(self.registration.state, "sent")
+        self.assertEqual(self.registration.submitted_at, fields.Datetime.now())
+
+    def test_s6_without_a_time_the_last_attempt_counts(self):
+        self.gateway.fail_before = gateways.Misconfigured("wrong password")
+        self._send()
+        with self._later(days=3):
+            self.gateway.fail_before, self.gateway.fail_after = None, gateways.UnknownOutcome("lost")
+            self.registration.action_send()
+            self._send()
+            posted_at = fields.Datetime.now()
+            self.gateway.fail_after = None
+            with self._later(minutes=7):
+                self._send()
+        self.assertEqual(self.gateway.calls, ["submit", "progress", "submit", "progress"])
+        self.assertEqual(self.registration.submitted_at, posted_at)
+        self.assertEqual(self.registration.attempted_at, posted_at - timedelta(days=3))
+
+    def test_s6_the_gateways_own_time_counts_where_it_can_be(self):
+        first = fields.Datetime.now() - timedelta(days=3)
+        for hours, expected in ((-5, -5), (-100, -72), (100, 0)):
+            with self.subTest(hours=hours), self.env.cr.savepoint() as savepoint:
+                self.registration.sudo().attempted_at = first
+                now = fields.Datetime.now()
+                accepted_at = (now + timedelta(hours=hours)).replace(tzinfo=timezone.utc)
+                self.gateway.answer = progress("accepted", step(1), accepted_at=accepted_at)
+                self.registration.sudo()._get_receipts({})
+                self.assertEqual(self.registration.submitted_at, now + timedelta(hours=expected))
+                savepoint.rollback()
+            self.env.invalidate_all()
+
+    def test_s5_a_gateway_that_is_down_for_a_day_makes_nothing_expire(self):
+        self._send()
+        self.gateway.fail_before = gateways.Unreachable("down")
+        with self._later(hours=25):
+            self._follow()
+            self.assertEqual(self.registration.state, "sent", "nobody knows of a code")
+            self.gateway.fail_before = None
+            self.gateway.answer = progress("confirmed", step(1))
+            with self._later(hours=2):
+                self._follow()
+        self.assertEqual(self.registration.state, "confirmed")
+
+    def test_s5_what_vss_accepted_while_the_gateway_was_down_has_its_hours(self):
+        self._send()
+        self.gateway.fail_before = gateways.Unreachable("down")
+        with self._later(hours=25):
+            self._follow()
+            now = fields.Datetime.now()
+            self.gateway.fail_before = None
+            at = (now - timedelta(hours=1)).replace(tzinfo=timezone.utc)
+            self.gateway.answer = progress("accepted", replace(step(1), at=at))
+            with self._later(hours=2):
+                self._follow()
+                self.assertEqual(self.registration.state, "sent")
+                self.assertEqual(self.registration.activation_expires_at, now + timedelta(hours=23))
+            with self._later(hours=24):
+                self._follow()
+                self.assertEqual(self.registration.state, "expired")
+
+    def test_s5_an_expired_one_is_asked_about_until_the_gateway_says_where_it_is(self):
+        """The company confirmed in the last minutes, and the gateway was not there."""
+        for state, expected in (("confirmed", "confirmed"), ("accepted", "expired")):
+            with self.subTest(state=state), self.env.cr.savepoint() as savepoint:
+                self._send()
+                self.registration._activate("BV2VLHCKRA", False, fields.Datetime.now())
+                self.gateway.fail_before = gateways.Unreachable("down")
+                with self._later(hours=25):
+                    self._follow()
+                    self.assertEqual(self.registration.state, "expired")
+                with self._later(hours=28):
+                    self._follow()
+                    self.gateway.fail_before = None
+                    self.gateway.answer = progress(state, step(1))
+                with self._later(hours=31):
+                    self._follow()
+                    self.assertEqual(self.registration.state, expected)
+                    self.gateway.calls.clear()
+                with self._later(hours=40):
+                    self._follow()
+                    self.assertFalse(self.gateway.calls)
+                self.gateway.answer = None
+                savepoint.rollback()
+            self.env.invalidate_all()
+
+    def test_s5_a_late_code_is_followed_again(self):
+        self._send()
+        self.registration._activate("BV2VLHCKRA", False, fields.Datetime.now())
+        self.gateway.answer = progress("accepted", step(1))
+        for hours in (25, 28):
+            with self._later(hours=hours):
+                self._follow()
+        with self._later(hours=30):
+            self.registration._activate("AAAAAAAAAA", False, fields.Datetime.now())
+            self.gateway.answer = progress("confirmed", step(1))
+            self._follow()
+        self.assertEqual(self.registration.state, "confirmed")
+
+    def test_s5_without_the_gateway_it_expires(self):
+        self._send()
+        self.gateway.fail_before = gateways.Unreachable("down")
+        with self._later(hours=25):
+            self._follow()
+            self.provider.gateway = "manual"
+            self._follow()
+        self.assertEqual(self.registration.state, "expired")
 
     def _visible(self, arch, button):
         """Return the buttons of this name in `arch` that the registration's page shows."""

@@ -187,7 +187,7 @@ class TestSending(IbhxhCommon):
 
     def test_expires_from_submission_when_no_mail_was_seen(self):
         self._send()
-        self.gateway.fail_before = gateways.Unreachable("down")
+        self.gateway.answer = progress("accepted", step(1))
         with self._later(hours=24):
             self._follow()
         self.assertEqual(self.registration.state, "expired")

@@ -181,7 +181,8 @@ class Progress:
 
     ``state`` is None when the gateway named none of the contract's; ``faults`` says what else could not be read.
     ``version`` stands for all of this, where the gateway gives one: a later question that names it is answered by
-    ``Unchanged`` as long as nothing is new.
+    ``Unchanged`` as long as nothing is new. ``accepted_at`` (aware UTC) is that of the receipt, None where it is not
+    known.
     """
 
     state: State | None
@@ -192,6 +193,7 @@ class Progress:
     notification: bytes | None = field(default=None, repr=False)
     faults: tuple[Fault, ...] = ()
     version: str = ""
+    accepted_at: datetime | None = None
 
     def __iter__(self) -> Iterator[Step]:
         return iter(self.steps)

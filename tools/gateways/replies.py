@@ -143,6 +143,8 @@ def _progress(body: _Members, state: State | None) -> Progress:
         needs_activation=body.flag("needs_activation") or False,
         notification=_notification(body),
         version=_version(body),
+        # The receipt has it too, and it counts only where that was lost: what is odd about it is not worth a word.
+        accepted_at=_Members(body.values).past_time("accepted_at"),
         faults=body.faults(),
     )
 
