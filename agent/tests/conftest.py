@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -55,11 +54,10 @@ def first_certificate() -> TokenCertificate:
 
 
 @pytest.fixture(scope="session")
-def _filled(first_certificate: TokenCertificate) -> Iterator[softhsm.SoftHsm]:
-    with tempfile.TemporaryDirectory() as folder:
-        hsm = softhsm.SoftHsm(Path(folder) / "hsm")
-        hsm.add("Kế toán", [(pki.key(0), first_certificate.der)])
-        yield hsm
+def _filled(first_certificate: TokenCertificate, tmp_path_factory: pytest.TempPathFactory) -> softhsm.SoftHsm:
+    hsm = softhsm.SoftHsm(tmp_path_factory.mktemp("shared") / "hsm")
+    hsm.add("Kế toán", [(pki.key(0), first_certificate.der)])
+    return hsm
 
 
 @pytest.fixture
