@@ -22,7 +22,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from ibhxh_agent import activation
+from ibhxh_agent import __version__, activation, upgrade
 from ibhxh_agent.autostart import start_command
 from ibhxh_agent.backoff import Backoff
 from ibhxh_agent.children import Child, ChildError, start_alone
@@ -172,6 +172,7 @@ class Program:
         self._panel: Child | None = None
         self._panel_closed = False
         self._paused = False
+        self._announced = ""
         self._backoff = Backoff(_FIRST_WAIT, _LONGEST_WAIT)
         self._crashes = 0
         self._own_crashes = crashes
@@ -200,6 +201,7 @@ class Program:
 
     def _work(self) -> None:
         self._start_agent()
+        self._compare_versions()
         while not self._ending:
             kind, content = self._next_event()
             getattr(self, f"_on_{kind}")(content)
@@ -229,13 +231,15 @@ class Program:
             self._show_panel("link", link=str(message.get("link", "")))
         elif operation == "open":
             self._open()
+        elif operation == "start":  # of an installer that has failed
+            self._compare_versions()
 
     def _on_action(self, action: str) -> None:
         if action == "quit":
             self._ending = True
-        elif action == "toast" or (action == "open" and self._waiting):
+        elif action in ("toast", "open") and self._waiting:
             self._show_question()
-        elif action == "open":
+        elif action in ("toast", "open"):
             self._open()
         elif action == "logs":
             self._open_log()
@@ -270,6 +274,8 @@ class Program:
             self._pause()
         elif message.get("do") == "resume":
             self._resume()
+        elif message.get("do") == "installer":
+            self._compare_versions()
         elif message.get("do") == "logs":
             self._open_log()
         elif message.get("do") == "language":
@@ -362,8 +368,12 @@ class Program:
             colour, line = Colour.RED, str(state["clock_warning"])
         else:
             self._notified = ""
-            colour, line = Colour.GREEN, text("tray_online", certificates=state.get("certificates", 0))
+            if state.get("ready"):
+                colour, line = Colour.GREEN, text("tray_online", certificates=state["ready"])
+            else:
+                colour, line = Colour.YELLOW, text("tray_no_token")
         self._show(Status(colour, line, update=str(state.get("update", ""))))
+        self._announce_update()
 
     def _announce(self, count: int) -> None:
         """So many documents wait for the person; where nobody can click a notification the question comes at once."""
@@ -373,6 +383,29 @@ class Program:
                 self._tray.forget_notification()
         elif self._tray is None or not self._tray.notify(text("toast", count=count)):
             self._tell_agent({"op": "open", "by_person": False})
+
+    def _announce_update(self) -> None:
+        """In the menu for as long as it is offered, and once by a notification, which a click leads to the window."""
+        if self._tray is None:
+            return
+        version = self._status.update
+        self._tray.offer(version)
+        if version and version != self._announced and not self._waiting:
+            self._announced = version
+            note = upgrade.announced(self._folder)
+            if note.read() != version:
+                self._tray.notify(text("toast_update", version=version))
+                with suppress(OSError):
+                    note.write(version)
+
+    def _compare_versions(self) -> None:
+        """Say what became of an update that a person has started: the installer itself says nothing."""
+        version = upgrade.begun(self._folder).take()
+        if version:
+            failed = upgrade.version_key(version) > upgrade.version_key(__version__)
+            log.log(logging.ERROR if failed else logging.INFO, "version %s was to be installed", version)
+            key = "update_failed" if failed else "update_done"
+            self._show_panel("open", note=text(key, version=version, ours=__version__))
 
     def _show_question(self) -> None:
         self._tell_agent({"op": "open", "by_person": True})
@@ -387,8 +420,8 @@ class Program:
     def _open(self) -> None:
         self._show_panel("open" if self._status.paired else "pair")
 
-    def _show_panel(self, page: str, link: str = "") -> None:
-        request = {"page": page, "link": link}
+    def _show_panel(self, page: str, link: str = "", note: str = "") -> None:
+        request = {"page": page, "link": link, "note": note}
         if self._panel is not None and self._tell_panel({"op": "page", **request}):
             return
         start = {"folder": str(self._folder.path), "libraries": self._libraries, "status": self._status.message()}

@@ -52,10 +52,10 @@ def child_command(kind: str) -> list[str]:
     return [sys.executable, "-m", "ibhxh_agent", CHILD_FLAG, kind]
 
 
-def start_alone(command: Sequence[str | Path], **options: Any) -> None:
+def start_alone(command: Sequence[str | Path], **options: Any) -> subprocess.Popen[bytes]:
     """Start a program that goes on when this one has ended."""
     detached = getattr(subprocess, "DETACHED_PROCESS", 0) | getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0)
-    subprocess.Popen(command, creationflags=detached, close_fds=True, start_new_session=True, **options)
+    return subprocess.Popen(command, creationflags=detached, close_fds=True, start_new_session=True, **options)
 
 
 class Group:

@@ -67,6 +67,8 @@ FLAG_CODES = {
     "not_initialized": "pin_not_set",
     "to_be_changed": "pin_to_change",
 }
+#: Those with which no PIN is accepted.
+_BLOCKING = frozenset(FLAG_CODES) - {"final_try"}
 
 
 def diagnose(
@@ -135,6 +137,16 @@ def covered_until(tokens: Sequence[Token], now: datetime) -> dict[str, datetime]
             if one.rsa_bits is not None and one.valid_at(now) and one.fingerprint not in token.keyless:
                 covered.update({code: max(one.not_after, covered.get(code, now)) for code in one.tax_codes})
     return covered
+
+
+def ready(tokens: Sequence[Token], now: datetime) -> int:
+    """How many certificates could sign now, each with the right PIN."""
+    return sum(
+        one.rsa_bits is not None and one.valid_at(now) and one.fingerprint not in token.keyless
+        for token in tokens
+        if not _BLOCKING & token.flags
+        for one in token.certificates
+    )
 
 
 def is_replaced(certificate: TokenCertificate, covered: dict[str, datetime], until: datetime) -> bool:

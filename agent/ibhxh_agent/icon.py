@@ -7,9 +7,10 @@ from typing import Any
 
 
 class Colour(Enum):
-    """How the agent is: at work, not connected, or in need of a person."""
+    """How the agent is: ready to sign, connected without a token that signs, not connected, or in need of a person."""
 
     GREEN = (0x2E, 0x7D, 0x32)
+    YELLOW = (0xF9, 0xA8, 0x25)
     GREY = (0x9E, 0x9E, 0x9E)
     RED = (0xC6, 0x28, 0x28)
 

@@ -122,4 +122,4 @@ def mark(widget: ttk.Button | ttk.Checkbutton | ttk.Label, label: str, action: C
         raise ValueError(f"{label}: no key for {letter}")
     widget.configure(text=name, underline=at)
     for case in (letter.lower(), letter.upper()):  # with Caps Lock on, the key has the other name
-        widget.winfo_toplevel().bind(f"<Alt-{case}>", lambda _event: action())
+        widget.winfo_toplevel().bind(f"<Alt-{case}>", lambda _event: action() if widget.winfo_exists() else None)

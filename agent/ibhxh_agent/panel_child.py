@@ -1,8 +1,9 @@
 """The process of the agent's own window: pairing, the state with the diagnosis, and the question that a link asks.
 
 Frames from the parent: ``start``, ``page`` (show this page), ``status`` and ``paused`` (the agent has stopped). Frames
-to it: ``pause``, ``resume``, ``logs``, ``language``, ``failed`` (an error, with its traceback) and ``closed`` (the end,
-as the person wanted it). Pairing and diagnosis run here, each in a thread of its own.
+to it: ``pause``, ``resume``, ``logs``, ``language``, ``installer`` (it has ended), ``failed`` (an error, with its
+traceback) and ``closed`` (the end, as the person wanted it). Pairing and diagnosis run here, each in a thread of its
+own.
 """
 
 from __future__ import annotations
@@ -37,8 +38,8 @@ _POLL_MS = 40
 _WRAP = 560
 #: Columns and lines of the diagnosis.
 _COLUMNS, _LINES = 84, 14
-#: Of a page, for what has just happened.
-_NOTICE_ROW = 1
+#: Of a page, for what has just happened and for a newer version.
+_NOTICE_ROW, _OFFER_ROW = 1, 2
 _MARKS = {doctor.GOOD: "✔", doctor.WARNING: "!", doctor.BAD: "✘"}
 
 
@@ -54,7 +55,9 @@ class Panel:
         self._status: dict[str, Any] = start["status"]
         self._from_threads: queue.Queue[Callable[[], None]] = queue.Queue()
         self._on_paused: Callable[[], None] | None = None
-        self._busy = False
+        self._busy = self._updating = False
+        self._update_line = ""
+        self._offered = "", False
         self._open_page: Callable[[], None] = self.show_state
         self._shows_state = False
         self.root = look.new_window(text("panel_title"))
@@ -64,7 +67,7 @@ class Panel:
         self._deaf = Deaf(self.root, monotonic)
         self.root.protocol("WM_DELETE_WINDOW", self._close)
         self.root.bind("<Escape>", lambda _event: self._close())
-        self.show(str(start["page"]), str(start["link"]))
+        self._show_page(start)
         look.centre(self.root)
         self._to_front()
         self.root.after(_POLL_MS, self._poll)
@@ -74,8 +77,15 @@ class Panel:
         """What is pressed still belongs to what the person did before the question came."""
         return self._deaf.now
 
-    def show(self, page: str, link: str = "") -> None:
-        """Show a page: ``open`` or ``check`` (the state), ``pair``, or ``link``; not while a pairing is under way."""
+    def _show_page(self, request: dict[str, Any]) -> None:
+        self.show(str(request["page"]), str(request["link"]), str(request.get("note", "")))
+
+    def show(self, page: str, link: str = "", note: str = "") -> None:
+        """Show a page, but not while a pairing is under way.
+
+        :param page: ``open``, ``update`` or ``check`` (the state), ``pair``, or ``link``
+        :param note: what has just happened, for the state
+        """
         if self._busy:
             self.root.bell()
         elif page == "link":
@@ -84,6 +94,8 @@ class Panel:
             self.show_pairing()
         else:
             self.show_state()
+            if note:
+                self._text_line(note, self._bold, row=_NOTICE_ROW)
             if page == "check":
                 self._examine()
 
@@ -115,37 +127,55 @@ class Panel:
         look.button(bar, 4, text("panel_language"), self._change_language)
         look.button(bar, 5, text("window_close"), self._close).focus_set()
         self._copy.state(["disabled"])
+        self._offer = ttk.Frame(self._frame)
+        self._offer.grid(row=_OFFER_ROW, columnspan=2, sticky="w")
         self._offer_update()
 
     def _offer_update(self) -> None:
         """A newer version, which is fetched and installed when the person presses this and never before."""
         version = str(self._status.get("update") or "")
-        if version:
-            offer = ttk.Frame(self._frame)
-            offer.grid(row=_NOTICE_ROW, columnspan=2, sticky="w", pady=(0, self._px(8)))
-            self._update_line = ttk.Label(offer, text=text("panel_update", version=version))
-            self._update_line.grid(row=0, column=0, padx=(0, self._px(8)))
-            self._update_button = ttk.Frame(offer)
-            self._update_button.grid(row=0, column=1)
-            look.button(self._update_button, 0, text("panel_update_do"), self._install_update)
+        line = self._update_line or (text("panel_update", version=version) if version else "")
+        shown = line, bool(version) and not self._updating
+        if shown == self._offered and self._offer.winfo_children():
+            return
+        self._offered = shown
+        for child in self._offer.winfo_children():
+            child.destroy()
+        if line:
+            label = ttk.Label(self._offer, text=line, wraplength=self._px(_WRAP - 120), justify="left")
+            label.grid(row=0, column=0, padx=(0, self._px(8)), pady=(0, self._px(8)))
+        if shown[1]:
+            bar = ttk.Frame(self._offer)
+            bar.grid(row=0, column=1)
+            look.button(bar, 0, text("panel_update_do"), self._install_update)
+
+    def _tell_of_update(self, line: str, updating: bool = True) -> None:
+        self._update_line, self._updating = line, updating
+        if self._shows_state:
+            self._offer_update()
 
     def _install_update(self) -> None:
-        self._update_button.destroy()
-        line = self._update_line
+        self._tell_of_update(text("panel_update_fetching", percent=0))
 
-        def tell(message: str) -> None:
-            self._from_threads.put(lambda: _change(line, message))
+        def tell(key: str, **values: object) -> None:
+            self._from_threads.put(partial(self._tell_of_update, text(key, **values)))
 
         def work() -> Callable[[], None]:
             paired, _store, key = commands.paired_with_key(self._folder)
             client = Client(Server.parse(paired.server), paired.database, Credentials(key, paired.agent))
-            fetched = partial(text, "panel_update_fetching")
-            updates.Updates(self._folder, client).install(
-                lambda here, whole: tell(fetched(percent=100 * here // whole))
+            installer = updates.Updates(self._folder, client).install(
+                lambda here, whole: tell("panel_update_fetching", percent=100 * here // whole)
             )
-            return lambda: _change(line, text("panel_update_started"))
+            tell("panel_update_started")
+            if installer is not None:
+                installer.wait()  # where it succeeds, this process is gone by then
+            return installer_ended
 
-        self._begin("update", work, lambda problem: _change(line, problem))
+        def installer_ended() -> None:
+            self._tell_of_update("", False)
+            self._pipe.send({"do": "installer"})
+
+        self._begin("update", work, lambda problem: self._tell_of_update(problem, False))
 
     def _headline(self) -> None:
         top = ttk.Frame(self._frame)
@@ -325,8 +355,8 @@ class Panel:
         return look.scaled(self.root, pixels)
 
     def _row(self) -> int:
-        """The next row of the page; the second one is kept for a notice."""
-        row, self._next_row = self._next_row, max(self._next_row + 1, 2)
+        """The next row of the page; those after the first are kept."""
+        row, self._next_row = self._next_row, max(self._next_row + 1, _OFFER_ROW + 1)
         return row
 
     def _text_line(self, content: str, font: Any = None, colour: str = "", row: int | None = None) -> None:
@@ -438,14 +468,13 @@ class Panel:
 
     def _hear(self, message: dict[str, Any]) -> None:
         if message.get("op") == "page":
-            self.show(str(message["page"]), str(message["link"]))
+            self._show_page(message)
             self._to_front()
         elif message.get("op") == "status":
-            offered, self._status = self._status.get("update"), message
+            self._status = message
             if self._shows_state:
                 self._show_status()
-                if message.get("update") and not offered:
-                    self._offer_update()
+                self._offer_update()
         elif message.get("op") == "paused" and self._on_paused is not None:
             go, self._on_paused = self._on_paused, None
             go()
@@ -453,11 +482,6 @@ class Panel:
 
 def _failure(error: BaseException) -> dict[str, Any]:
     return {"do": "failed", "trace": "".join(traceback.format_exception(error))}
-
-
-def _change(line: ttk.Label, content: str) -> None:
-    if line.winfo_exists():
-        line.configure(text=content)
 
 
 def _day(moment: str) -> str:

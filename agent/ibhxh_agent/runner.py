@@ -16,7 +16,7 @@ from ibhxh_agent.backoff import Backoff
 from ibhxh_agent.batch import BatchSigner
 from ibhxh_agent.client import FINAL_CODES, Client, ServerError, Unreachable
 from ibhxh_agent.config import Folder
-from ibhxh_agent.diagnosis import MOST_CERTIFICATES, diagnose
+from ibhxh_agent.diagnosis import MOST_CERTIFICATES, diagnose, ready
 from ibhxh_agent.doorbell import Doorbell
 from ibhxh_agent.errors import AgentError
 from ibhxh_agent.outbox import Outbox
@@ -63,6 +63,7 @@ class State:
     clock_warning: str = ""
     outdated: str = ""
     certificates: int = 0
+    ready: int = 0
     doorbell: bool = False
     update: str = ""
 
@@ -280,6 +281,7 @@ class Agent:
 
     def _tell(self) -> None:
         self.state.certificates = len(self._manager.certificates())
+        self.state.ready = ready(self._manager.tokens, datetime.now(timezone.utc))
         self.state.doorbell = self._doorbell is not None and self._doorbell.connected
         try:
             self.on_state(self.state)

@@ -536,6 +536,24 @@ _TEXTS: dict[str, tuple[str, str]] = {
         "{count} tờ khai chờ ký. Bấm vào đây để xem và ký.",
         "Forms that wait to be signed: {count}. Click to see them.",
     ),
+    "toast_update": (
+        "Có phiên bản mới {version}. Bấm vào đây để xem và cài.",
+        "Version {version} is available. Click to see and install it.",
+    ),
+    "tray_update": ("Cài bản mới {version}…", "Install version {version}…"),
+    "tray_no_token": (
+        "Đã kết nối, nhưng chưa có token nào ký được. Cắm token, hoặc bấm Kiểm tra.",
+        "Connected, but no token can sign. Plug one in, or press Check.",
+    ),
+    "update_done": ("✔ Đã cập nhật lên phiên bản {version}.", "✔ Updated to version {version}."),
+    "update_failed": (
+        "Chưa cài được phiên bản {version}; chương trình vẫn là bản {ours} và vẫn ký được. Đóng các cửa sổ của "
+        "ibhxh-agent, chờ phần mềm diệt virus quét xong rồi bấm Cài ngay lần nữa; nếu vẫn vậy, báo cho quản trị viên "
+        "Odoo.",
+        "Version {version} could not be installed; the program is still version {ours} and still signs. Close the "
+        "windows of ibhxh-agent, wait until the virus scanner is done, then press Update now once more; if the problem "
+        "persists, inform your Odoo administrator.",
+    ),
     "tray_open": ("Mở ibhxh-agent", "Open ibhxh-agent"),
     "tray_check": ("Kiểm tra", "Check"),
     "tray_logs": ("Mở nhật ký", "Open the log"),
@@ -585,8 +603,8 @@ _TEXTS: dict[str, tuple[str, str]] = {
     "panel_update_do": ("&Cài ngay", "&Update now"),
     "panel_update_fetching": ("Đang tải bản cập nhật: {percent} %", "Fetching the update: {percent} %"),
     "panel_update_started": (
-        "Đang cài bản cập nhật. Chương trình sẽ tự mở lại.",
-        "The update is being installed. The program opens again by itself.",
+        "Đang cài bản cập nhật. Cửa sổ này sẽ đóng rồi mở lại trong ít phút, và báo kết quả.",
+        "The update is being installed. This window closes, opens again within minutes, and says how it went.",
     ),
     "pair_title": ("Ghép máy này với Odoo", "Pair this computer with Odoo"),
     "pair_how": (

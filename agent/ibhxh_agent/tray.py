@@ -35,7 +35,8 @@ _NIN_BALLOONUSERCLICK, _WM_QUERYENDSESSION, _WM_ENDSESSION, _ASFW_ANY = 0x0405, 
 class Tray:
     """The icon.
 
-    :param on_action: called in the icon's thread with one of :data:`ACTIONS`, or ``toast`` for the notification
+    :param on_action: called in the icon's thread with one of :data:`ACTIONS`, ``update``, or ``toast`` for the
+        notification
     :param pystray: the module, and :param image, draw: PIL's Image and ImageDraw; seams for tests
     """
 
@@ -43,7 +44,15 @@ class Tray:
         self._on_action = on_action
         self._pictures = {colour: picture(image, draw, colour) for colour in Colour}
         self._line = "…"
-        items = [pystray.MenuItem(lambda _item: self._line, None, enabled=False)]
+        self._update = ""
+        items = [
+            pystray.MenuItem(lambda _item: self._line, None, enabled=False),
+            pystray.MenuItem(
+                lambda _item: text("tray_update", version=self._update),
+                self._chosen("update"),
+                visible=lambda _item: bool(self._update),
+            ),
+        ]
         for number, action in enumerate(ACTIONS):
             items.append(pystray.MenuItem(self._label(action), self._chosen(action), default=number == 0))
         self._icon = pystray.Icon("ibhxh-agent", self._pictures[Colour.GREY], "ibhxh-agent", pystray.Menu(*items))
@@ -80,6 +89,15 @@ class Tray:
             self._icon.update_menu()
         except Exception:  # whatever a desktop and pystray's code for it raise: the agent goes on
             log.exception("the icon was not changed")
+
+    def offer(self, version: str) -> None:
+        """Show in the menu that this version can be installed; empty = none."""
+        if version != self._update:
+            self._update = version
+            try:
+                self._icon.update_menu()
+            except Exception:  # as above
+                log.exception("the menu was not changed")
 
     def notify(self, message: str) -> bool:
         """Show a notification; ``False`` = nobody can click it."""

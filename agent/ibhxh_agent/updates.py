@@ -11,6 +11,7 @@ import hashlib
 import logging
 import os
 import re
+import subprocess
 import sys
 import sysconfig
 import tempfile
@@ -19,18 +20,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ibhxh_agent import __version__, release
+from ibhxh_agent import __version__, release, upgrade
 from ibhxh_agent.children import start_alone
 from ibhxh_agent.client import Client
 from ibhxh_agent.config import Folder, read_private, remove, replace, write_private
 from ibhxh_agent.errors import AgentError
 from ibhxh_agent.texts import text
+from ibhxh_agent.upgrade import VERSION, version_key
 
 log = logging.getLogger(__name__)
 
 #: Bytes of an installer; today's has about 30 MB.
 MAX_INSTALLER = 300 * 2**20
-VERSION = re.compile(r"[0-9]{1,5}(\.[0-9]{1,5}){1,5}")
 SHA256 = re.compile(r"[0-9a-f]{64}")
 
 #: Called with bytes that are here and bytes in all.
@@ -50,14 +51,6 @@ class Offer:
     sha256: str
 
 
-def version_key(version: str) -> tuple[int, ...]:
-    """Orders versions; trailing zeros say nothing."""
-    parts = [int(part) for part in version.split(".")]
-    while parts and not parts[-1]:
-        parts.pop()
-    return tuple(parts)
-
-
 def platform_name() -> str:
     """What installers are offered for, by what this Python itself was built for: ``windows-x86_64``."""
     name = sysconfig.get_platform()
@@ -72,10 +65,10 @@ def can_install() -> bool:
     return sys.platform == "win32" and bool(getattr(sys, "frozen", False))
 
 
-def start_installer(path: Path) -> None:
+def start_installer(path: Path) -> subprocess.Popen[bytes]:
     """Start the installer without questions and without waiting: it ends this program and starts the new one."""
     # The file was checked a moment ago, in a folder of this user's own.
-    start_alone([path, "/S"], cwd=path.parent)
+    return start_alone([path, "/S"], cwd=path.parent)
 
 
 class Updates:
@@ -92,9 +85,10 @@ class Updates:
         *,
         keys: Sequence[bytes] | None = None,
         version: str = __version__,
-        start: Callable[[Path], None] | None = None,
+        start: Callable[[Path], subprocess.Popen[bytes] | None] | None = None,
     ) -> None:
         self._folder = folder.path / "updates"
+        self._begun = upgrade.begun(folder)
         self._client = client
         self._keys = keys
         self._version = version
@@ -140,8 +134,10 @@ class Updates:
         except (OSError, ValueError, AgentError):  # none, a broken one, or one that is installed by now
             return None
 
-    def install(self, progress: Progress = lambda _here, _all: None) -> None:
+    def install(self, progress: Progress = lambda _here, _all: None) -> subprocess.Popen[bytes] | None:
         """Fetch the installer that is pending, check it and start it; call this when the person asked for it only.
+
+        :return: the installer; where it does its work, this program does not see its end
 
         :raises AgentError: ``no_update``; ``update_damaged``, what came is not what was signed; or the server's words
         """
@@ -163,7 +159,12 @@ class Updates:
             remove(temporary)
             raise
         log.info("version %s: the installer is started", offer.version)
-        self._start(path)
+        self._begun.write(offer.version)
+        try:
+            return self._start(path)
+        except BaseException:
+            self._begun.take()
+            raise
 
     def _fetch(self, offer: Offer, stream: Any, progress: Progress) -> None:
         """Write exactly what was signed, or raise."""

@@ -79,6 +79,14 @@ def test_h11_a_certificate_whose_successor_is_there_stands_in_nobodys_way():
     assert codes(token(both, valid)) != [] and codes(token(both, valid, others)) == []
 
 
+def test_h12_ready_is_what_could_sign_with_the_right_pin():
+    expired, valid = certificate(after=-1, before=-9), certificate()
+    assert diagnosis.ready([token(valid, expired, certificate(bits=None)), token(valid, flags=["final_try"])], NOW) == 2
+    for flag in ("locked", "not_initialized", "to_be_changed"):
+        assert diagnosis.ready([token(valid, flags=[flag])], NOW) == 0
+    assert diagnosis.ready([token(valid, keyless=[valid.fingerprint]), token()], NOW) == 0
+
+
 def test_h11_what_keeps_a_token_from_being_seen_is_no_trouble_where_one_is_seen(monkeypatch):
     """A redirected token in a remote session; a driver for 32 bit that nobody uses."""
     monkeypatch.setattr(windows, "troubles", lambda: iter(["remote_session", "session_zero", "autostart_off"]))

@@ -7,6 +7,7 @@ import itertools
 import re
 import threading
 from pathlib import Path
+from types import SimpleNamespace
 
 import pki
 import pytest
@@ -371,6 +372,91 @@ def test_h19_the_second_counts_from_when_the_window_can_be_seen(panel):
     assert shown.deaf
     shown.now.seconds += 1.1
     assert not shown.deaf
+
+
+# -- a newer version --------------------------------------------------------------------------------------------------
+
+
+class Updates:
+    """In the place of the real one: what each attempt to install does."""
+
+    attempts: list
+
+    def __init__(self, _folder, _client):
+        pass
+
+    def install(self, progress):
+        progress(1, 4)
+        return self.attempts.pop(0)()
+
+
+@pytest.fixture
+def attempts(monkeypatch):
+    monkeypatch.setattr(panel_child.updates, "Updates", Updates)
+    monkeypatch.setattr(panel_child.commands, "paired_with_key", lambda _folder: (PAIRED, None, "key"))
+    Updates.attempts = []
+    return Updates.attempts
+
+
+def fails(error):
+    raise error
+
+
+def test_h13_after_a_failed_download_the_button_is_there_again(panel, attempts):
+    """The sentence says to try once more."""
+    damaged = AgentError("update_damaged", texts.text("update_damaged"))
+    ended = threading.Event()
+    attempts += [lambda: fails(damaged), lambda: fails(OSError(28, "full")), lambda: ended.wait(30) and None]
+    shown = panel(status={**ONLINE, "update": "99.0"})
+    assert any("Có phiên bản mới 99.0" in line for line in lines(shown.root))
+    for words in ("Thử lại", "Không ghi được vào đĩa (full)"):
+        press(shown.root, "Cài ngay")
+        assert "Cài ngay" not in buttons(shown.root)
+        until(shown, lambda words=words: any(words in line for line in lines(shown.root)))
+        assert "Cài ngay" in buttons(shown.root)
+    press(shown.root, "Cài ngay")
+    until(shown, lambda: any("25 %" in line for line in lines(shown.root)))
+    shown.pipe.waiting.append({**ONLINE, "line": "y", "update": "99.0"})
+    press(shown.root, "English")  # another page in the middle of it
+    until(shown, lambda: shown._status["line"] == "y")
+    assert "Update now" not in buttons(shown.root) and not [one for one in shown.pipe.sent if one["do"] == "failed"]
+    ended.set()
+    until(shown, lambda: {"do": "installer"} in shown.pipe.sent)
+
+
+def test_h13_an_installer_that_ends_before_the_program_does_is_reported(panel, attempts):
+    """Where it succeeds, this window is gone by then."""
+    waiting = threading.Event()
+    attempts.append(lambda: SimpleNamespace(wait=lambda: waiting.wait(30)))
+    shown = panel(status={**ONLINE, "update": "99.0"})
+    press(shown.root, "Cài ngay")
+    until(shown, lambda: any("Đang cài bản cập nhật" in line for line in lines(shown.root)))
+    assert shown.pipe.sent == []
+    waiting.set()
+    until(shown, lambda: shown.pipe.sent == [{"do": "installer"}])
+    assert "Cài ngay" in buttons(shown.root)
+
+
+def test_h13_what_became_of_it_is_shown_beside_the_offer(panel):
+    failed = texts.text("update_failed", version="99.0", ours="1.0")
+    shown = panel(status={**ONLINE, "update": "99.0"})
+    shown.pipe.waiting.append({"op": "page", "page": "open", "link": "", "note": failed})
+    until(shown, lambda: failed in lines(shown.root))
+    note, offer = (
+        next(one for one in every(shown.root) if one.winfo_class() == "TLabel" and words in str(one.cget("text")))
+        for words in (failed, "Có phiên bản mới 99.0")
+    )
+    assert note.winfo_rooty() + note.winfo_height() <= offer.winfo_rooty()
+
+
+def test_h13_an_offer_comes_and_goes_while_the_window_is_open(panel):
+    shown = panel()
+    for version, there in (("99.0", True), ("", False), ("99.1", True)):
+        shown.pipe.waiting.append({**ONLINE, "update": version})
+        until(shown, lambda there=there: ("Cài ngay" in buttons(shown.root)) is there)
+    shown.root.event_generate("<Alt-c>")
+    shown.root.update()
+    assert any("99.1" in line for line in lines(shown.root)) or shown._updating
 
 
 # -- unreadable settings ----------------------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from ibhxh_agent import app
+from ibhxh_agent import __version__, app, upgrade
 from ibhxh_agent.children import ChildError
 from ibhxh_agent.config import Folder, Pairing, Settings
 from ibhxh_agent.icon import Colour
@@ -21,9 +21,13 @@ class Icon:
         self.clickable = clickable
         self.shown: list[tuple[Colour, str]] = []
         self.notes: list[str] = []
+        self.offered: list[str] = []
 
     def show(self, colour, line):
         self.shown.append((colour, line))
+
+    def offer(self, version):
+        self.offered.append(version)
 
     def notify(self, message):
         self.notes.append(message)
@@ -64,7 +68,7 @@ def alone(tmp_path):
 
 
 def test_the_icon_is_green_grey_or_red(alone):
-    base = {"op": "state", "online": True, "message": "", "outdated": "", "clock_warning": "", "certificates": 2}
+    base = {"op": "state", "online": True, "message": "", "outdated": "", "clock_warning": "", "ready": 2}
     for change in ({}, {"online": False, "message": "Mất mạng"}, {"clock_warning": "Sai giờ"}, {"outdated": "Đã cũ"}):
         alone._on_agent((alone._agent, {**base, **change}))
     assert alone._tray.shown == [
@@ -205,3 +209,94 @@ def test_h8_nor_is_the_agent_given_up_that_could_not_read_them(alone, code):
         assert alone._start_at is not None and alone._status.colour is Colour.RED
         alone._show(app.Status(Colour.GREY, "…"))
     assert alone._tray.notes.count("Không đọc được.") == 1
+
+
+STATE = {
+    "op": "state",
+    "online": True,
+    "message": "",
+    "outdated": "",
+    "clock_warning": "",
+    "certificates": 1,
+    "ready": 1,
+}
+
+
+def test_h12_without_a_token_that_signs_the_icon_is_not_green(alone):
+    """Without a driver, without a token, with a locked PIN: all of that was green."""
+    alone._on_agent((alone._agent, {**STATE, "ready": 0}))
+    assert alone._tray.shown[-1][0] is Colour.YELLOW and "chưa có token nào ký được" in alone._tray.shown[-1][1]
+    alone._on_agent((alone._agent, STATE))
+    assert alone._tray.shown[-1] == (Colour.GREEN, "Đã kết nối, 1 chứng thư")
+
+
+def another(alone):
+    """The program after a new start, with the same settings."""
+    made = app.Program(alone._folder, [], queue.Queue())
+    made._tray, made._agent = Icon(clickable=True), Process()
+    return made
+
+
+def test_h13_a_newer_version_is_told_once_and_stays_in_the_menu(alone):
+    for program in (alone, another(alone)):
+        for _ in range(3):
+            program._on_agent((program._agent, {**STATE, "update": "99.0"}))
+        assert program._tray.offered[-1] == "99.0"
+        assert program._tray.notes == (
+            ["Có phiên bản mới 99.0. Bấm vào đây để xem và cài."] if program is alone else []
+        )
+    alone._on_agent((alone._agent, {**STATE, "update": "99.1"}))
+    assert len(alone._tray.notes) == 2
+    alone._on_agent((alone._agent, STATE))
+    assert alone._tray.offered[-1] == ""
+
+
+def test_h13_forms_that_wait_go_before_a_newer_version(alone):
+    alone._on_agent((alone._agent, {"op": "waiting", "count": 1}))
+    alone._on_agent((alone._agent, {**STATE, "update": "99.0"}))
+    assert [note for note in alone._tray.notes if "phiên bản" in note] == []
+    alone._on_agent((alone._agent, {"op": "waiting", "count": 0}))
+    alone._on_agent((alone._agent, {**STATE, "update": "99.0"}))
+    assert [note for note in alone._tray.notes if "phiên bản" in note] == [alone._tray.notes[-1]]
+
+
+@pytest.fixture
+def pages(alone, monkeypatch):
+    """What the program shows in its window."""
+    shown = []
+    monkeypatch.setattr(alone, "_show_panel", lambda page, link="", note="": shown.append((page, note)))
+    return shown
+
+
+def test_h13_menu_and_notification_lead_to_the_window_with_the_offer(alone, pages):
+    alone._on_agent((alone._agent, {**STATE, "update": "99.0"}))
+    alone._on_action("update")
+    alone._on_action("toast")
+    assert pages == [("update", ""), ("open", "")] and alone._agent.sent == []
+
+
+@pytest.mark.parametrize("how", ["new start", "installer's start", "installer's end"])
+@pytest.mark.parametrize(("version", "words"), [(__version__, "✔ Đã cập nhật"), ("99.0", "vẫn là bản")])
+def test_h13_what_became_of_an_update_is_told_once(alone, pages, monkeypatch, how, version, words):
+    """Whether the old program has ended or not, whether the installer says something or not."""
+    upgrade.begun(alone._folder).write(version)
+    for _ in range(2):
+        if how == "new start":
+            monkeypatch.setattr(alone, "_start_agent", lambda: None)
+            alone._agent = alone._panel = None
+            alone._events.put(("action", "quit"))
+            alone._work()
+        elif how == "installer's start":
+            alone._on_message({"op": "start"})
+        else:
+            alone._panel = Process()
+            alone._on_panel((alone._panel, {"do": "installer"}))
+    ((page, note),) = pages
+    assert page == "open" and words in note and version in note and __version__ in note
+
+
+def test_h13_without_an_update_nothing_is_told(alone, pages):
+    alone._on_message({"op": "start"})
+    upgrade.begun(alone._folder).write("no version")
+    alone._on_message({"op": "start"})
+    assert pages == []

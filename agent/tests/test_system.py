@@ -225,8 +225,8 @@ class FakeTrayModule:
     def Menu(self, *items):
         return items
 
-    def MenuItem(self, label, action, enabled=True, default=False):
-        return SimpleNamespace(label=label, action=action, enabled=enabled, default=default)
+    def MenuItem(self, label, action, enabled=True, default=False, visible=lambda _item: True):
+        return SimpleNamespace(label=label, action=action, enabled=enabled, default=default, visible=visible)
 
     @property
     def Icon(self):
@@ -256,7 +256,7 @@ def test_the_tray_shows_the_state_and_offers_what_the_program_does(tray_parts):
     tray.show(Colour.GREEN, "Đã kết nối, 2 chứng thư")
     assert module.shown == ["ibhxh-agent: Đã kết nối, 2 chứng thư"] and module.icon.icon is not grey
     tray.show(Colour.GREY, "Không kết nối được")
-    state, *items = module.icon.menu
+    state, *items = [item for item in module.icon.menu if item.visible(item)]
     assert state.label(None) == "Không kết nối được" and state.enabled is False and module.icon.icon is grey
     assert [item.label(None) for item in items] == ["Mở ibhxh-agent", "Kiểm tra", "Mở nhật ký", "Ghép lại…", "Thoát"]
     for item in items:
@@ -264,6 +264,20 @@ def test_the_tray_shows_the_state_and_offers_what_the_program_does(tray_parts):
     assert actions == ["open", "check", "logs", "pair", "quit"] and [item.default for item in items].count(True) == 1
     tray.run(lambda: actions.append("worked"))
     assert actions[-1] == "worked" and module.shown[-1] == "stopped"
+
+
+def test_h13_a_newer_version_has_a_place_in_the_menu_while_it_is_offered(tray_parts):
+    module, actions = tray_parts[0], []
+    tray = Tray(actions.append, *tray_parts)
+    update = module.icon.menu[1]
+    assert not update.visible(update)
+    tray.offer("99.0")
+    assert update.visible(update) and update.label(None) == "Cài bản mới 99.0…" and len(module.shown) == 1
+    tray.offer("99.0")
+    assert len(module.shown) == 1
+    update.action(module.icon, update)
+    tray.offer("")
+    assert actions == ["update"] and not update.visible(update)
 
 
 def test_w3_a_long_sentence_fits_the_tip_of_a_windows_icon(tray_parts):

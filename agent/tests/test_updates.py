@@ -14,7 +14,7 @@ from types import SimpleNamespace
 import pytest
 from makers import KEY, KEYS, OTHER_KEY, program, signed
 
-from ibhxh_agent import __version__, config, release, updates
+from ibhxh_agent import __version__, config, release, updates, upgrade
 from ibhxh_agent.client import PREFIX, Client, Credentials, Server, ServerError, Unreachable
 from ibhxh_agent.config import Folder
 from ibhxh_agent.errors import AgentError
@@ -61,6 +61,22 @@ def test_a_signed_newer_version_is_installed_when_the_person_says_so(odoo, compu
     # Another process of the same person sees it as well, the new version no longer.
     assert Updates(computer.folder, computer.client, keys=KEYS, version="98").pending().version == "99.0.1"
     assert Updates(computer.folder, computer.client, keys=KEYS, version="99.0.1").pending() is None
+
+
+def test_h13_which_version_is_to_be_installed_is_kept_before_the_installer_starts(odoo, computer):
+    computer.beat()
+    kept = []
+    computer.updates._start = lambda _path: kept.append(upgrade.begun(computer.folder).read())
+    computer.updates.install()
+    assert kept == ["99.0.1"] and upgrade.begun(computer.folder).take() == "99.0.1"
+
+    def blocked(_path):
+        raise OSError(225, "the file contains a virus")
+
+    computer.updates._start = blocked
+    with pytest.raises(OSError, match="virus"):
+        computer.updates.install()
+    assert upgrade.begun(computer.folder).read() == ""
 
 
 def test_an_offer_that_is_withdrawn_is_forgotten(odoo, computer):
