@@ -235,7 +235,9 @@ class FakeTrayModule:
             made.update_menu = lambda: self.shown.append(made.title)
             made.run = lambda: self.shown.append("ran")
             made.stop = lambda: self.shown.append("stopped")
-            made._message_handlers = {}
+            # Of pystray's icon on Windows: what it does with each message of its window.
+            made._on_notify = lambda _wparam, _lparam: None
+            made._message_handlers = {0x0400 + 11: made._on_notify}
             self.icon = made
             return made
 

@@ -44,13 +44,7 @@ _REPOSITORY = _why("reads the workflow and the names in here, which are the same
 _COMPILER = _why("compiles a library with the system's own compiler", WINDOWS)
 _GNU = _why("links a library with options of GNU's linker", MACOS)
 _NAMES = _why("has a file name that is not text, which the file system refuses", WINDOWS, MACOS)
-_TRAY = _why(
-    "has a stand-in for pystray without a window of Windows, or the main thread that macOS wants; the real icon is "
-    "shown by self-test",
-    WINDOWS,
-    MACOS,
-)
-_ICON = _why("has a stand-in for pystray without a window of Windows; the real icon is shown by self-test", WINDOWS)
+_TRAY = _why("has a stand-in for pystray, which lacks the main thread that macOS wants of it", MACOS)
 _SIGNALS = _why("Windows has no such signal; `ibhxh-agent stop` ends the program there (W22)", WINDOWS)
 _XMLSEC = _why(
     "verifies with xmlsec1, which is not here; integration/tests/windows does with what Windows signed", WINDOWS
@@ -94,7 +88,6 @@ TESTS = {
     "test_doctor.py::test_without_any_way_to_ask_it_says_so": _ASKS,
     "test_system.py::test_the_way_fits_the_system": _POSIX,
     "test_system.py::test_the_tray_shows_the_state_and_offers_what_the_program_does": _TRAY,
-    "test_system.py::test_w3_a_long_sentence_fits_the_tip_of_a_windows_icon": _ICON,
     "test_system.py::test_w3_trouble_of_a_desktop_with_its_icon_never_ends_the_program": _TRAY,
     "test_system.py::test_w3_an_error_beside_the_icon_reaches_the_caller": _TRAY,
     "test_system.py::test_the_icon_on_a_real_x11_shows_vietnamese_without_harm": _LINUX,
