@@ -15,6 +15,7 @@ from __future__ import annotations
 import json
 import os
 import pwd
+import shutil
 import subprocess
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -60,6 +61,7 @@ class WindowsComputer:
         self.environment: dict[str, str] = {}
         self._exit = ExitStack()
         self._eyes: subprocess.Popen[str] | None = None
+        self._person = pwd.getpwuid(os.getuid()).pw_name
 
     def __enter__(self) -> WindowsComputer:
         windows.install()
@@ -91,7 +93,43 @@ class WindowsComputer:
     @property
     def local(self) -> Path:
         """%LOCALAPPDATA%."""
-        return windows.PREFIX / "drive_c" / "users" / pwd.getpwuid(os.getuid()).pw_name / "AppData" / "Local"
+        return self._profile / "AppData" / "Local"
+
+    @property
+    def _profile(self) -> Path:
+        return windows.PREFIX / "drive_c" / "users" / self._person
+
+    @contextmanager
+    def account(self, name: str) -> Iterator[None]:
+        """Meanwhile, programs that start have the folders of an account with this name; they go with it."""
+        before, self._person = self._person, name
+        for folder in (self.local, self._profile / "Temp", self._profile / "AppData" / "Roaming"):
+            folder.mkdir(parents=True)
+        try:
+            self._use_account(name)
+            yield
+        finally:
+            shutil.rmtree(self._profile)
+            self._person = before
+            self._use_account(before)
+
+    def _use_account(self, name: str) -> None:
+        """Where Windows says where a person's folders are: to programs that ask it, and in their environment."""
+        home = rf"C:\users\{name}"
+        local, roaming = rf"{home}\AppData\Local", rf"{home}\AppData\Roaming"
+        shell = r"Software\Microsoft\Windows\CurrentVersion\Explorer\User Shell Folders"
+        menu = rf"{roaming}\Microsoft\Windows\Start Menu\Programs"
+        lines = ["Windows Registry Editor Version 5.00"]
+        for key, values in {
+            "Volatile Environment": {"USERPROFILE": home, "LOCALAPPDATA": local, "APPDATA": roaming},
+            "Environment": {"TEMP": rf"{home}\Temp", "TMP": rf"{home}\Temp"},
+            shell: {"Local AppData": local, "AppData": roaming, "Programs": menu},
+        }.items():
+            lines.append(rf"[HKEY_CURRENT_USER\{key}]")
+            lines += [f'"{field}"="{value}"'.replace("\\", r"\\") for field, value in values.items()]
+        change = self.folder / "account.reg"
+        change.write_text("\r\n".join([*lines, ""]), encoding="utf-16")
+        assert self.run("reg", "import", self.path(change)).code == 0
 
     @property
     def system_folder(self) -> Path:
