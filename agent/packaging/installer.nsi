@@ -238,7 +238,7 @@ Section "Install"
   WriteRegDWORD HKCU "${APPS}" "NoModify" 1
   WriteRegDWORD HKCU "${APPS}" "NoRepair" 1
 
-  ; The window only where somebody is looking.
+  ; The window only where somebody is looking. A program that began this update itself says what became of it.
   ${If} ${Silent}
     Exec '"$INSTDIR\${NAME}.exe" start'
   ${Else}
@@ -251,6 +251,7 @@ Section "Install"
 failed:
   RMDir /r "$INSTDIR.new"
   ${If} ${FileExists} "$INSTDIR\${NAME}.exe"
+    ; Also when the old one did not end: this is how it hears that the installer has.
     Exec '"$INSTDIR\${NAME}.exe" start'
   ${EndIf}
   MessageBox MB_OK|MB_ICONSTOP "Chưa cài được. Bản cũ (nếu có) vẫn giữ nguyên.$\r$\n$Reason$\r$\nSau đó chạy lại bộ cài." /SD IDOK

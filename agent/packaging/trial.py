@@ -160,7 +160,8 @@ def press(key: int) -> None:
 
 def plug_in(folder: Folder) -> FakeLibrary:
     """A token whose library is the tests' own, compiled for Windows (IBHXH_TEST_LIBRARIES names its folder)."""
-    place = Path(tempfile.mkdtemp())
+    # The tests' library opens its files by names in Windows' code page, which has no place for every account's.
+    place = Path(tempfile.mkdtemp(dir=os.environ["PUBLIC"]))
     token = FakeLibrary.make(compile_library(place), place / "token")
     token.behave(pin=PIN)
     os.environ["FAKEP11"] = str(token.config)  # the installer, and what it starts, inherit it

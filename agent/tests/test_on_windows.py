@@ -347,6 +347,18 @@ def send(window, message, wparam, lparam=0):
 
 
 QUERYENDSESSION, ENDSESSION = 0x0011, 0x0016  # winuser.h
+MODIFY, DELETE = 1, 2  # shellapi.h
+
+
+class _Icon(ctypes.Structure):
+    """NOTIFYICONDATAW, of which the first three say which icon is meant; pystray's has the number 0."""
+
+    _fields_ = (
+        ("cbSize", ctypes.c_uint32),
+        ("hWnd", ctypes.c_void_p),
+        ("uID", ctypes.c_uint32),
+        ("rest", ctypes.c_byte * 956),
+    )
 
 
 def test_h14_the_end_of_the_session_is_not_refused(icon):
@@ -370,3 +382,17 @@ def test_h14_the_agent_has_ended_when_windows_ends_the_program(icon):
     icon.delivered.set()
     windows_itself.join(60)
     assert found == [(0, True)]
+
+
+def test_h23_the_icon_is_there_again_after_explorer_restarted(icon):
+    """Which forgets all icons, and tells everybody when it is there again."""
+    shell = ctypes.WinDLL("shell32")
+    data = _Icon(cbSize=ctypes.sizeof(_Icon), hWnd=icon.window)
+    until = time.monotonic() + 60
+    while not shell.Shell_NotifyIconW(MODIFY, ctypes.byref(data)):
+        assert time.monotonic() < until, "it was never there"
+        time.sleep(0.02)
+    assert shell.Shell_NotifyIconW(DELETE, ctypes.byref(data))
+    assert not shell.Shell_NotifyIconW(MODIFY, ctypes.byref(data))
+    send(icon.window, ctypes.WinDLL("user32").RegisterWindowMessageW("TaskbarCreated"), 0)
+    assert shell.Shell_NotifyIconW(MODIFY, ctypes.byref(data)), "it is there again"
