@@ -549,3 +549,17 @@ def test_h10_what_an_input_method_takes_back_and_writes_again_stays_suspect(aske
         asked._entry.insert("end", piece)
     asked._decide("sign")
     assert asked.pipe.sent == [] and "Bộ gõ tiếng Việt" in asked._typing.cget("text")
+
+
+def test_h1_an_error_of_the_pin_window_is_logged_without_what_was_typed_and_it_goes_on(asked):
+    asked._entry.insert(0, "7319")
+    asked._show_progress = lambda: int(asked._typed_pin)
+    asked._typed_pin = "PIN-7319"
+    asked._decide_later = asked.root.after(0, lambda: asked._decide("sign"))
+    until(asked, lambda: len(asked.pipe.sent) == 2)
+    decision, failure = asked.pipe.sent
+    assert decision == {"decision": "sign"} and failure["failed"].endswith("ValueError")
+    assert "7319" not in failure["failed"] and "_decide" in failure["failed"]
+    asked._show_result = lambda message: asked.pipe.sent.append(message)
+    asked.pipe.waiting += [{"op": "progress"}, {"op": "done", "message": "x"}]
+    until(asked, lambda: asked.pipe.sent[-1] == "x")

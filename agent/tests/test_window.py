@@ -161,9 +161,10 @@ def test_a_window_that_crashes_is_a_no(ask, certificate):
     asking.prompt.done("x")
 
 
-def test_without_a_display_it_is_a_no(certificate, monkeypatch):
+def test_h1_without_a_display_it_is_a_no_and_the_log_says_why(certificate, monkeypatch, caplog):
     monkeypatch.setenv("DISPLAY", ":9999")
     assert WindowPrompt(patience=20).ask(question(certificate)).decision is Decision.LATER
+    assert "TclError" in caplog.text
 
 
 class FakePipe:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
+from typing import Any
 
 from ibhxh_agent.children import Child, ChildError
 from ibhxh_agent.frames import FrameError
@@ -57,6 +58,8 @@ class WindowPrompt:
                 received = self._child.poll(0.5)
                 if received is not None:
                     message, pin = received
+                    if _failed(message):
+                        continue
                     decision = _decision(message.get("decision"))
                     if decision is not Decision.SIGN:
                         self.close()
@@ -81,7 +84,7 @@ class WindowPrompt:
         except ChildError:
             self._child = None
             return False
-        return received is None or not received[0].get("stop")
+        return received is None or _failed(received[0]) or not received[0].get("stop")
 
     def done(self, message: str) -> None:
         """Show the result; the window closes itself."""
@@ -99,6 +102,13 @@ class WindowPrompt:
         child, self._child = self._child, None
         if child is not None:
             child.kill()
+
+
+def _failed(message: dict[str, Any]) -> bool:
+    """It says that something in the window went wrong, which is in the log now."""
+    for line in str(message.get("failed", "")).splitlines():
+        log.error("the PIN window: %s", line)
+    return "failed" in message
 
 
 def _decision(value: object) -> Decision:

@@ -14,10 +14,10 @@ Tk 8.6 does not speak to screen readers; ``ibhxh-agent run --prompt terminal`` d
 
 from __future__ import annotations
 
-import contextlib
 import math
 import time
 import tkinter as tk
+import traceback
 from collections.abc import Callable, Iterable
 from functools import partial
 from tkinter import ttk
@@ -65,6 +65,7 @@ class PinWindow:
         self._foreign = self._caps = False
         self._emptied = math.inf
         self.root = look.new_window(text("ask_title"))
+        self.root.report_callback_exception = lambda _kind, error, _trace: pipe.send(_failure(error))
         self._bold = look.bold(self.root)
         self._wrap = self._px(_WRAP)
         self._frame = ttk.Frame(self.root, padding=self._px(16))
@@ -335,6 +336,7 @@ class PinWindow:
         self._pipe.send({"stop": True})
 
     def _poll(self) -> None:
+        self.root.after(_POLL_MS, self._poll)  # first: what comes now may fail
         while (received := self._pipe.poll()) is not None:
             message = received[0]
             if message.get("op") == "progress":
@@ -342,7 +344,6 @@ class PinWindow:
                 self._status.configure(text=text("window_progress", done=message["done"], total=message["total"]))
             elif message.get("op") == "done":
                 self._show_result(str(message["message"]))
-        self.root.after(_POLL_MS, self._poll)
 
     def _show_result(self, message: str) -> None:
         self._status.configure(text=message)
@@ -352,6 +353,11 @@ class PinWindow:
         self.root.protocol("WM_DELETE_WINDOW", self.root.destroy)
         self._button(0, "window_close", self.root.destroy)
         self.root.after(_RESULT_MS, self.root.destroy)
+
+
+def _failure(error: BaseException) -> dict[str, Any]:
+    """Where it happened, without the error's own words: those could quote what was typed."""
+    return {"failed": f"{''.join(traceback.format_tb(error.__traceback__))}{type(error).__name__}"}
 
 
 def _lines(shown: tk.Text) -> int:
@@ -367,5 +373,7 @@ def main() -> None:
     pipe = ParentPipe()
     message, _ = pipe.receive()
     use_language(str(message.get("language", "vi")))
-    with contextlib.suppress(tk.TclError):  # no display: the parent sees the process end
+    try:
         PinWindow(pipe, message).root.mainloop()
+    except Exception as error:  # no display, or a defect: the parent logs it, and sees the process end
+        pipe.send(_failure(error))
