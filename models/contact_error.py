@@ -4,6 +4,10 @@ _lt = LazyTranslate(__name__)
 
 CONTACT_ERRORS = {
     "email": _lt("“%(value)s” is not an e-mail address. Correct it: VSS sends the activation code there."),
+    "email_accents": _lt(
+        "“%(value)s” has letters with accents, which a Vietnamese keyboard (Unikey) leaves in an address. Switch it "
+        "off and type the address again: VSS sends the activation code there."
+    ),
     "phone": _lt(
         "“%(value)s” is not a phone number. Enter a Vietnamese number such as 0912 345 678, or +<country code>…"
     ),

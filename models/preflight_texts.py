@@ -121,6 +121,10 @@ TEXTS = {
     "email_ok": _lt("VSS will write to %(email)s."),
     "email_empty": _lt("Fill in the e-mail: VSS sends the activation code there."),
     "email_invalid": _lt("“%(email)s” is not an e-mail address. Correct it: VSS sends the activation code there."),
+    "email_accents": _lt(
+        "“%(email)s” has letters with accents, which a Vietnamese keyboard (Unikey) leaves in an address. Switch it "
+        "off and type the address again: VSS sends the activation code there."
+    ),
     "email_domain": _lt(
         "Is %(email)s right? %(suggestion)s looks more likely. VSS sends the activation code there, and nothing comes "
         "back from a mailbox that does not exist."

@@ -61,6 +61,7 @@ class TestPreflightOfRegistration(IbhxhCommon):
             ({"phone": "12"}, "phone_invalid", "blocking", "phone"),
             ({"phone": False}, "phone_empty", "blocking", "phone"),
             ({"email": "a@", "email_repeated": "a@"}, "email_invalid", "blocking", "email"),
+            ({"email": "ketoán@abc.vn", "email_repeated": "ketoán@abc.vn"}, "email_accents", "blocking", "email"),
             ({"unit_code": "T/1"}, "unit_code_invalid", "blocking", "unit_code"),
             ({"unit_code": "123"}, "unit_code_pattern", "warning", "unit_code"),
             ({"agency_id": False}, "agency_empty", "blocking", "agency_id"),

@@ -1,5 +1,7 @@
 """What people type: normalised or refused with a code."""
 
+import unicodedata
+
 from odoo.tests import BaseCase, tagged
 
 from ..tools import contact, tax_code
@@ -18,6 +20,15 @@ class TestContact(BaseCase):
         self.assertEqual(contact.email("a@b.vn\u00a0"), "a@b.vn")
         self.assert_refused("email", contact.email, "a", "a@", "a@b", "a b@c.vn", "a@c..vn", "a@c.vn,b@c.vn", "A <a@b>")
         self.assert_refused("empty", contact.email, "", "  ", None)
+
+    def test_k10_what_a_vietnamese_keyboard_leaves_in_an_address(self):
+        composed = ("ketoán@abc.vn", "ketoan@côngty.vn", "ketoan@abc.việt", "đỗ@abc.vn")
+        decomposed = [unicodedata.normalize("NFD", text) for text in composed]
+        self.assertNotIn(decomposed[0], composed)
+        self.assert_refused("email_accents", contact.email, *composed, *decomposed)
+        self.assert_refused("email", contact.email, "kế toán", "ketoán@")
+        # Such a domain has a name in plain letters, by which every program finds it.
+        self.assertEqual(contact.email("ketoan@XN--cngty-6ta.vn"), "ketoan@xn--cngty-6ta.vn")
 
     def test_phone(self):
         for text in ("0901234567", "090 123 45 67", "+84 901 234 567", "(84) 901-234-567", "０９０１２３４５６７"):

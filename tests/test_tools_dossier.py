@@ -119,6 +119,11 @@ class TestDossier(BaseCase):
                 name = next(entry.name for entry in dossier.FORMS["04"] if entry.attribute == field)
                 self.assertIn(f"'{name}'", faults[0])
 
+    def test_k10_no_dossier_holds_an_address_with_accents(self):
+        for email in ("ketoán@abc.vn", "ketoan@côngty.vn"):
+            faults = dossier.validate("04", dossier.build("04", signing.data(email=email)))
+            self.assertIn("'Email'", "".join(faults), email)
+
     def test_unusual_codes_are_accepted(self):
         for changes in (
             {"tax_code": "0100109106-001"},

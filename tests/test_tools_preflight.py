@@ -117,6 +117,7 @@ class TestPreflight(BaseCase):
 
     def test_email_and_phone(self):
         self.assert_found("email", "blocking", "email_invalid", "email", email="ke.toan@")
+        self.assert_found("email", "blocking", "email_accents", "email", email="ketoán@abc.vn")
         self.assert_found("email", "blocking", "email_empty", "email", email="")
         for repeated in ("ke.toan@example.net", "", "Ke.Toan@example.com"):
             self.assert_found("email", "blocking", "email_differs", "email_repeated", email_repeated=repeated)

@@ -24,7 +24,10 @@ _UNIT_CODE = re.compile(r"[A-Z]{2}[A-Z0-9]{4}[A-Z]")
 
 
 class ContactError(ValueError):
-    """What was typed cannot be used. ``code``: ``empty``, ``email``, ``phone``, ``unit_code``, ``tax_code``."""
+    """What was typed cannot be used.
+
+    ``code``: ``empty``, ``email``, ``email_accents``, ``phone``, ``unit_code``, ``tax_code``.
+    """
 
     def __init__(self, code: str, message: str) -> None:
         super().__init__(message)
@@ -32,11 +35,19 @@ class ContactError(ValueError):
 
 
 def email(text: str) -> str:
-    """The e-mail address with a lower-case domain, syntax only (no DNS). Raises ContactError."""
+    """The e-mail address with a lower-case domain, in ASCII, syntax only (no DNS). Raises ContactError.
+
+    A Vietnamese keyboard turns ``ketoans@`` into ``ketoán@``: a valid address by the standards, and hardly ever the one
+    that was meant. A domain that has accents is taken as its registry writes it, ``xn--…``.
+    """
+    text = _given(text)
     try:
-        return validate_email(_given(text), check_deliverability=False).normalized
+        address = validate_email(text, check_deliverability=False)
     except EmailNotValidError as error:
         raise ContactError("email", str(error)) from None
+    if not text.isascii():
+        raise ContactError("email_accents", "letters with accents")
+    return f"{address.local_part}@{address.ascii_domain}"
 
 
 def email_doubt(address: str) -> tuple[str, str] | None:

@@ -158,8 +158,8 @@ def _typed(
     try:
         value = normalise(text)
     except contact.ContactError as error:
-        code = f"{check_name}_empty" if error.code == "empty" else f"{check_name}_invalid"
-        return Finding(check_name, "blocking", code, {check_name: text}, field_name)
+        kind = error.code.removeprefix(check_name).removeprefix("_") or "invalid"
+        return Finding(check_name, "blocking", f"{check_name}_{kind}", {check_name: text}, field_name)
     warning = doubt(value)
     if warning:
         return Finding(check_name, "warning", warning, {check_name: value}, field_name)
