@@ -343,6 +343,8 @@ class L10n_Vn_IbhxhMail(models.Model):
             self._note_information(registration, reading)
         elif not registration:
             self._leave_to_person(reason)
+        elif reading.does == "confirms" and registration.state == "confirmed":
+            self._done(registration)
         elif self.evidence != "verified":
             mail = self.with_context(lang=registration.env.lang)
             mail.registration_id = registration
@@ -488,6 +490,24 @@ class L10n_Vn_IbhxhMail(models.Model):
         self.write({"registration_id": registration.id, "state": "done", "reason": reason})
         self.activity_unlink([TODO])
 
+    def _settle(self, registration):
+        """VSS has confirmed `registration`, whose mails these are: codes of before that are no longer needed, and what
+        says the same again is applied. What says more still waits for a person."""
+        reason = registration._for_reader().env._("The registration is confirmed, so the code is no longer needed.")
+        answers = self.filtered(lambda mail: mail.kind in ("activation", "confirmation"))
+        for mail in answers.filtered(lambda mail: mail.state == "waiting" and not mail.is_held):
+            reading = mail._read()
+            if reading.does == "brings_code" and mail._sent_at(reading) <= registration.confirmed_at:
+                mail.write({"state": "ignored", "reason": reason})
+                mail.activity_unlink([TODO])
+            elif mail._repeats(registration, reading):
+                mail._done(registration)
+
+    def _repeats(self, registration, reading):
+        """Whether the mail says nothing but that VSS has confirmed a dossier of this form."""
+        is_waiting = any(record.state == "waiting" for record in self.notification_ids)
+        return reading.does == "confirms" and reading.kind.form == registration.form and not is_waiting
+
     def _leave_to_person(self, reason):
         self.write({"state": "waiting", "reason": reason})
         if not self.activity_ids:
@@ -527,8 +547,11 @@ class L10n_Vn_IbhxhMail(models.Model):
         elif reading.does == "brings_code":
             self._activate_by_person(registration, reading)
         elif reading.does == "confirms" and reading.kind.form == registration.form:
-            unit_code = reading.unit_codes[0] if len(reading.unit_codes) == 1 else None
-            registration._confirm(self._sent_at(reading), unit_code=unit_code, evidence="person")
+            if registration.state == "confirmed":
+                registration._strengthen("person")
+            else:
+                unit_code = reading.unit_codes[0] if len(reading.unit_codes) == 1 else None
+                registration._confirm(self._sent_at(reading), unit_code=unit_code, evidence="person")
         else:
             raise UserError(
                 self.env._(

@@ -139,7 +139,8 @@ class L10n_Vn_IbhxhMailMatching(models.AbstractModel):
     def _awaits(self, registration, reading):
         """Whether something can come of the registration by a mail of this kind."""
         if registration.state in ("confirmed", "rejected"):
-            is_known = reading.does == "confirms" and registration.state == "confirmed"
+            is_confirmed = reading.does == "confirms" and registration.state == "confirmed"
+            is_known = is_confirmed and reading.kind.form == registration.form
             is_reopened = reading.does == "brings_code" and registration.confirmation_evidence == "mail"
             return is_known or is_reopened
         return True

@@ -1043,6 +1043,7 @@ class L10n_Vn_IbhxhRegistration(models.Model):
         if unit_code:
             vals["unit_code"] = unit_code
         self._move("confirmed", **vals, error_code=False, error_message=False)
+        self.sudo().mail_ids._settle(self.sudo())
         self.activity_unlink([TODO])
         others = self.sudo().search([("company_id", "=", self.company_id.id), ("id", "!=", self.id)])
         others.activity_unlink([TODO])

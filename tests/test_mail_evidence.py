@@ -388,6 +388,14 @@ class TestVerifiedMails(MailCase):
         self.assertEqual(registration.activation_code, CODE)
         self.assertTrue(self._deliver(ACTIVATION, subject="M\udce3 k\udcff").subject)
 
+    def test_k8_confirmation_of_another_form_is_no_repetition(self):
+        registration = self._sent()
+        self._deliver(CONFIRMATION)
+        self.assertEqual(registration.state, "confirmed")
+        mail = self._deliver(f"Ngừng đăng ký giao dịch điện tử thành công.\n{PROOFS}")
+        self.assertEqual((mail.kind, mail.state), ("confirmation", "waiting"))
+        self.assertIn(registration.name, mail.reason)
+
     def test_s23_letters_only_code_in_the_subject(self):
         registration = self._sent()
         mail = self._deliver(self._real(code="ABCDEFGHIJ"), subject="[BHXH] ABCDEFGHIJ")
@@ -441,6 +449,44 @@ class TestUnverifiedMails(MailCase):
             self.assertFalse(registration.waiting_code)
             with self.assertRaises(UserError):
                 registration.with_user(self.user).action_use_waiting_code()
+
+    def test_k8_what_is_confirmed_already_needs_nobody(self):
+        """Nothing verifies a sender by default, and VSS's own mails arrive after “I have confirmed” as well."""
+        registration = self._sent()
+        code = self._deliver(ACTIVATION)
+        before = self._deliver(CONFIRMATION)
+        self.assertEqual((code.state, before.state), ("waiting", "waiting"))
+        with self._later(minutes=5):
+            registration.action_confirmed_by_person()
+            self.assertEqual((code.state, before.state), ("ignored", "done"))
+            self.assertFalse((code | before).sudo().activity_ids)
+            after = self._deliver(CONFIRMATION)
+        self.assertEqual((after.state, after.registration_id), ("done", registration))
+        self.assertFalse(after.sudo().activity_ids)
+        self.assertEqual(registration.confirmation_evidence, "person")
+
+    def test_k8_what_says_more_than_the_confirmation_stays(self):
+        registration = self._sent()
+        early = self._deliver(ACTIVATION)
+        stop = self._deliver(f"Ngừng đăng ký giao dịch điện tử thành công.\n{PROOFS}")
+        with self._later(minutes=10):
+            late = self._deliver(ACTIVATION.replace(CODE, "QQ2VLHCKRB"))
+        registration._confirm(fields.Datetime.now(), evidence="person")
+        self.assertEqual((early.state, stop.state, late.state), ("ignored", "waiting", "waiting"))
+        self.assertEqual((stop.kind, stop.registration_id), ("confirmation", registration))
+        with self._later(minutes=20):
+            after = self._deliver(f"Ngừng đăng ký giao dịch điện tử thành công.\n{PROOFS}")
+        self.assertEqual(after.state, "waiting", "somebody stopped it elsewhere: no repetition of what is known")
+
+    def test_k8_a_person_vouches_for_a_mail_of_what_is_confirmed(self):
+        registration = self._sent()
+        registration._confirm(fields.Datetime.now(), evidence="mail")
+        mail = self._deliver("Đăng ký giao dịch điện tử thành công.\n", to="khac@example.com")
+        self.assertEqual((mail.kind, mail.state), ("confirmation", "waiting"))
+        mail.sudo().registration_id = registration
+        mail.with_user(self.user).action_apply()
+        self.assertEqual((mail.state, registration.state), ("done", "confirmed"))
+        self.assertEqual(registration.confirmation_evidence, "person")
 
     def test_s9_recipients_in_the_text_count_for_nothing(self):
         registration = self._sent()
