@@ -260,7 +260,7 @@ class L10n_Vn_IbhxhCertificate(models.Model):
     @api.model
     def _by_company(self, companies):
         """Return `{company: certificates}` with which each may sign now: those at hand first (plugged in, or on the
-        phone), then the newest."""
+        phone), then those issued last."""
         found = self.search([("company_ids", "in", companies.ids), ("is_valid", "=", True)])
         ids = {company_id: [] for company_id in companies.ids}
         for certificate in found:
@@ -271,7 +271,12 @@ class L10n_Vn_IbhxhCertificate(models.Model):
             company: self.browse(ids[company.id])
             .with_prefetch(found.ids)
             .sorted(
-                lambda c, company=company: (c.is_online or bool(c._remote_account(company)), c.not_after), reverse=True
+                lambda c, company=company: (
+                    c.is_online or bool(c._remote_account(company)),
+                    c.not_before,
+                    c.not_after,
+                ),
+                reverse=True,
             )
             for company in companies
         }

@@ -492,7 +492,11 @@ class ResCompany(models.Model):
     @api.model
     def _l10n_vn_ibhxh_find_newer(self, now):
         """Return `{company id: certificate id}` of confirmed companies for which a computer or a remote account has one
-        that is valid `now` (UTC) and ends later than the one at VSS, as far as nobody was told of it yet."""
+        that is valid `now` (UTC) and was issued after the one at VSS, as far as nobody was told of it yet.
+
+        It need not end later: an authority issues for a lost token again with the same end, and a token of three years
+        may give way to a certificate of one.
+        """
         self.env.flush_all()
         rows = self.env.execute_query(
             SQL(
@@ -503,7 +507,7 @@ class ResCompany(models.Model):
                   JOIN l10n_vn_ibhxh_certificate_company_rel own ON own.company_id = company.id
                   JOIN l10n_vn_ibhxh_certificate newer ON newer.id = own.certificate_id
                  WHERE company.l10n_vn_ibhxh_state = 'confirmed'
-                   AND newer.not_after > known.not_after
+                   AND (newer.not_before, newer.not_after) > (known.not_before, known.not_after)
                    AND newer.not_before <= %(now)s
                    AND newer.not_after > %(now)s
                    AND (
@@ -518,7 +522,7 @@ class ResCompany(models.Model):
                             WHERE listing.certificate_id = newer.id AND account.active
                        )
                    )
-                 ORDER BY company.id, newer.not_after DESC, newer.id DESC
+                 ORDER BY company.id, newer.not_before DESC, newer.not_after DESC, newer.id DESC
                 """,
                 now=now,
             )

@@ -36,11 +36,11 @@ class TestDeadlines(IbhxhCommon):
         registration._activate("BV2VLHCKRA", False, fields.Datetime.now())
         return registration
 
-    def _renew(self, days=600, agent=None, serial=77, **knobs):
-        """Let the token hold a second, later certificate of the company; return it."""
+    def _renew(self, days=600, agent=None, serial=77, age=1, **knobs):
+        """Let the token hold a second certificate of the company, issued `age` days ago; return it."""
         der = self._new_certificate(
             serial=serial,
-            not_before=signing.NOW - timedelta(days=1),
+            not_before=signing.NOW - timedelta(days=age),
             not_after=signing.NOW + timedelta(days=days),
             **knobs,
         )
@@ -291,14 +291,25 @@ class TestDeadlines(IbhxhCommon):
 
     def test_what_is_no_newer_certificate(self):
         self._confirmed()
-        self._renew(days=100, serial=1)
+        self._renew(age=101, days=900, serial=1)
         self._renew(uids=("MST:0312345678",), serial=2)
         self._follow()
-        self.assertFalse(self.company.l10n_vn_ibhxh_newer_certificate_id, "ends earlier; of another tax code")
+        self.assertFalse(self.company.l10n_vn_ibhxh_newer_certificate_id, "issued earlier; of another tax code")
         stranger = self._new_agent(self._new_user("nguoi_la", None, self.env["res.company"].create({"name": "Khác"})))
         self._renew(agent=stranger, serial=3)
         self._follow()
         self.assertFalse(self.company.l10n_vn_ibhxh_newer_certificate_id, "reported by a stranger")
+
+    def test_k7_a_replacement_that_does_not_end_later_is_noticed(self):
+        """A lost token: the authority issues again with the same end, or a 3-year token gives way to a 1-year one."""
+        registration = self._confirmed()
+        for serial, days in enumerate((265, 100), 1):
+            replaced = self._renew(days=days, age=3 - serial, serial=serial) - self.certificate
+            replaced = replaced.filtered(lambda c, serial=serial: int(c.serial, 16) == serial)
+            self._follow()
+            self.assertEqual(self.company.l10n_vn_ibhxh_newer_certificate_id, replaced, f"ends in {days} days")
+            self.assertEqual(self._wizard(form="05").certificate_id, replaced, "proposed, though the other ends later")
+        self.assertEqual(len(self._activities(registration, "newer certificate")), 2)
 
     def test_newer_certificate_of_an_unregistered_company_is_no_news(self):
         self._renew()
