@@ -79,12 +79,16 @@ STANDINGS = {
     "rejected": Standing(None, "again", "failed", "failed"),
     "cancelled": Standing(None, None, "failed", "failed"),
 }
-TO_SUBMIT = Standing(None, "submit", "to_submit", "running")
+# What is submitted elsewhere has nothing to sign, and a signed file waits for a person to lodge it.
+LODGED_BY_PEOPLE = {
+    ("draft", "elsewhere"): Standing(None, "submit", "to_submit", "running"),
+    ("to_send", "file"): Standing("in_progress", "submit", "signed", "running"),
+}
 
 
 def standing(state, lodging):
-    """Return the `Standing` of a registration; a draft that is lodged elsewhere has nothing to sign."""
-    return TO_SUBMIT if (state, lodging) == ("draft", "elsewhere") else STANDINGS[state]
+    """Return the `Standing` of a registration."""
+    return LODGED_BY_PEOPLE.get((state, lodging)) or STANDINGS[state]
 
 
 # What VSS's answer rests on, as Odoo shows it.

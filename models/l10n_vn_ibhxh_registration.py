@@ -683,7 +683,7 @@ class L10n_Vn_IbhxhRegistration(models.Model):
             records._write_each({"state": state, **vals}, own)
         else:
             records.write({"state": state, **vals, **own.get(records, {})})
-        self.company_id.sudo()._l10n_vn_ibhxh_update_state()
+        self.company_id.sudo()._l10n_vn_ibhxh_update_state(arrived=self if state == "confirmed" else None)
         self._notify_page()
 
     def _log_move(self, state):
@@ -804,6 +804,13 @@ class L10n_Vn_IbhxhRegistration(models.Model):
         forms, today = self.env["l10n_vn_ibhxh.form"].sudo(), today_in_vietnam()
         numbers = {form: forms._get(form, today).number or form for form in set(self.mapped("form"))}
         return {r: f"{numbers[r.form]} · {r.company_name or r.company_id.name}" for r in self}
+
+    def _has_next_step(self, certificate_id):
+        """Return whether another dossier is to follow this one, which VSS confirmed last: it stopped to register again,
+        or has the data, and the company's certificate at VSS, `certificate_id`, is not the one that comes then."""
+        if self.form == "06":
+            return self.then_register
+        return bool(self.then_certificate_id) and self.then_certificate_id.id != certificate_id
 
     def _on_signed(self, signed_document):
         """Called by the signing service once `signed_document` (bytes) has been verified."""

@@ -1,3 +1,4 @@
+import itertools
 from datetime import timedelta
 
 from odoo import api, fields, models
@@ -8,7 +9,7 @@ from odoo.tools.misc import clean_context
 
 from ..tools import contact
 from . import reminders
-from .const import CERTIFICATE_DAYS, NEWER_CERTIFICATE_OFF, OPEN_STATES, standing
+from .const import CERTIFICATE_DAYS, LODGINGS, NEWER_CERTIFICATE_OFF, OPEN_STATES, STATES, standing
 from .contact_error import contact_error
 from .vietnam_time import day_in_vietnam
 
@@ -81,6 +82,15 @@ class ResCompany(models.Model):
         index="btree_not_null",
         help="Valid, reported by a computer, and not the one that VSS has on record: form 05 is due (error CE014).",
     )
+    l10n_vn_ibhxh_next_step_id = fields.Many2one(
+        "l10n_vn_ibhxh.registration",
+        copy=False,
+        readonly=True,
+        index="btree_not_null",
+        export_string_translation=False,
+        help="The dossier that VSS confirmed last, as long as another one is to follow it: registering at the I-VAN to "
+        "which the company moves, or the certificate after the data.",
+    )
     l10n_vn_ibhxh_is_earlier = fields.Boolean(
         string="Registered before Odoo",
         copy=False,
@@ -117,6 +127,7 @@ class ResCompany(models.Model):
         ],
         string="Next action",
         compute="_compute_l10n_vn_ibhxh_next_action",
+        search="_search_l10n_vn_ibhxh_next_action",
     )
 
     @api.depends("vat")
@@ -144,10 +155,31 @@ class ResCompany(models.Model):
         return companies
 
     def write(self, vals):
+        self._l10n_vn_ibhxh_check_on_record(vals)
         result = super().write(self._l10n_vn_ibhxh_normalise(vals))
         if vals.keys() & {"vat", "partner_id", "user_ids"}:
             self._l10n_vn_ibhxh_update_certificates()
         return result
+
+    def _l10n_vn_ibhxh_check_on_record(self, vals):
+        """Raise `UserError` when a person changes I-VAN or agency of a confirmed company: what stands there is what VSS
+        has on record, from which follow the stop before a move and what form 05 says. What is empty is filled in."""
+        names = () if self.env.su else vals.keys() & {"l10n_vn_ibhxh_provider_id", "l10n_vn_ibhxh_agency_id"}
+        confirmed = (
+            self.filtered(lambda company: company.l10n_vn_ibhxh_state == "confirmed") if names else self.browse()
+        )
+        for company in confirmed:
+            for known in (company[name] for name in names if company[name].id != vals[name]):
+                if known:
+                    raise UserError(
+                        self.env._(
+                            "VSS knows %(company)s with “%(value)s”. A new agency is registered with form 05, a move "
+                            "to another I-VAN with form 06, from the menu. Choose “At the I-VAN or on VSS's portal” "
+                            "there when it was submitted in another program.",
+                            company=company.name,
+                            value=known.display_name,
+                        )
+                    )
 
     def _l10n_vn_ibhxh_update_certificates(self):
         """Tax code or users of these changed: so may the certificates with which they may be registered."""
@@ -186,11 +218,12 @@ class ResCompany(models.Model):
 
     # -- what VSS has on record ----------------------------------------------------------------------------------------
 
-    def _l10n_vn_ibhxh_update_state(self):
+    def _l10n_vn_ibhxh_update_state(self, arrived=None):
         """Derive the company's status from its registrations.
 
         What VSS confirmed last stands: a renewal that fails, expires or is still under way never takes a confirmed
-        company back.
+        company back. What is on record is taken over once, from `arrived`, registrations that have just been confirmed,
+        or where another one counts than before: what people correct afterwards stays.
         """
         none = self.env["l10n_vn_ibhxh.registration"]
         registrations = none.sudo().search([("company_id", "in", self.ids)], order="id desc").grouped("company_id")
@@ -198,7 +231,8 @@ class ResCompany(models.Model):
         for company in self:
             own = registrations.get(company, none)
             confirmed = own.filtered(lambda r: r.state == "confirmed").sorted("confirmed_at", reverse=True)[:1]
-            vals = company._l10n_vn_ibhxh_confirmed_vals(confirmed) if confirmed else {}
+            is_new = confirmed.confirmed_at != company.l10n_vn_ibhxh_confirmed_at or (arrived and confirmed in arrived)
+            vals = company._l10n_vn_ibhxh_confirmed_vals(confirmed) if confirmed and is_new else {}
             current = own.filtered(lambda r: r.state not in ("cancelled", "draft"))[:1]
             if confirmed:
                 base = "stopped" if confirmed.form == "06" else "confirmed"
@@ -207,7 +241,12 @@ class ResCompany(models.Model):
             state = base
             if base != "confirmed" and current.form == "04":
                 state = standing(current.state, current.lodging).company or base
-            vals.update(l10n_vn_ibhxh_state=state, l10n_vn_ibhxh_registration_id=own[:1].id)
+            certificate_id = vals.get("l10n_vn_ibhxh_certificate_id", company.l10n_vn_ibhxh_certificate_id.id)
+            vals.update(
+                l10n_vn_ibhxh_state=state,
+                l10n_vn_ibhxh_registration_id=own[:1].id,
+                l10n_vn_ibhxh_next_step_id=confirmed._has_next_step(certificate_id) and confirmed.id,
+            )
             vals = {name: value for name, value in vals.items() if company._l10n_vn_ibhxh_differs(name, value)}
             if vals:
                 changed.setdefault(tuple(vals.items()), []).append(company.id)
@@ -366,6 +405,7 @@ class ResCompany(models.Model):
         "l10n_vn_ibhxh_registration_id.lodging",
         "l10n_vn_ibhxh_certificate_id.not_after",
         "l10n_vn_ibhxh_newer_certificate_id",
+        "l10n_vn_ibhxh_next_step_id",
     )
     def _compute_l10n_vn_ibhxh_next_action(self):
         soon = fields.Datetime.now() + timedelta(days=RENEW_DAYS)
@@ -376,6 +416,8 @@ class ResCompany(models.Model):
 
     def _l10n_vn_ibhxh_action_at_rest(self, soon):
         """Return the next action of a company with nothing under way; a certificate is renewed before `soon` (UTC)."""
+        if self.l10n_vn_ibhxh_next_step_id:
+            return "register" if self.l10n_vn_ibhxh_next_step_id.form == "06" else "amend"
         if self.l10n_vn_ibhxh_state == "stopped":
             return "none"
         if self.l10n_vn_ibhxh_state != "confirmed":
@@ -385,11 +427,48 @@ class ResCompany(models.Model):
         not_after = self.l10n_vn_ibhxh_certificate_id.not_after
         return "renew" if not_after and not_after < soon else "none"
 
+    @api.model
+    def _search_l10n_vn_ibhxh_next_action(self, operator, value):
+        """As `_compute_l10n_vn_ibhxh_next_action`, by what is stored, and as superuser, too."""
+        if operator != "in":
+            return NotImplemented
+        latest = {}
+        for (state, _state), (lodging, _lodging) in itertools.product(STATES, LODGINGS):
+            domain = Domain("state", "=", state) & Domain("lodging", "=", lodging)
+            latest.setdefault(standing(state, lodging).next_action, []).append(domain)
+        under_way = {
+            action: Domain("l10n_vn_ibhxh_registration_id", "any!", Domain.OR(domains))
+            for action, domains in latest.items()
+        }
+        none = Domain("l10n_vn_ibhxh_registration_id", "=", False)
+        is_at_rest = none | under_way.pop(None)
+        at_rest = self._l10n_vn_ibhxh_domains_at_rest(fields.Datetime.now() + timedelta(days=RENEW_DAYS))
+        return Domain.OR(
+            under_way.get(action, Domain.FALSE) | (is_at_rest & at_rest.get(action, Domain.FALSE)) for action in value
+        )
+
+    @api.model
+    def _l10n_vn_ibhxh_domains_at_rest(self, soon):
+        """Return `{action: domain}` of companies with nothing under way, as `_l10n_vn_ibhxh_action_at_rest` has it."""
+        moves = Domain("l10n_vn_ibhxh_next_step_id", "any!", Domain("form", "=", "06"))
+        step = Domain("l10n_vn_ibhxh_next_step_id", "!=", False)
+        confirmed = ~step & Domain("l10n_vn_ibhxh_state", "=", "confirmed")
+        newer = Domain("l10n_vn_ibhxh_newer_certificate_id", "!=", False)
+        ends = Domain("l10n_vn_ibhxh_certificate_id", "any!", Domain("not_after", "<", soon))
+        return {
+            "register": moves | (~step & Domain("l10n_vn_ibhxh_state", "not in", ("confirmed", "stopped"))),
+            "amend": (step & ~moves) | (confirmed & newer),
+            "renew": confirmed & ~newer & ends,
+            "none": (~step & Domain("l10n_vn_ibhxh_state", "=", "stopped")) | (confirmed & ~newer & ~ends),
+        }
+
     def action_l10n_vn_ibhxh_next(self):
         """Open what the next action is done in: the latest registration, or the wizard for a new one."""
         self.ensure_one()
         self.check_access("read")
         if self.l10n_vn_ibhxh_next_action in ("register", "amend", "renew"):
+            if self.l10n_vn_ibhxh_next_step_id:
+                return self.l10n_vn_ibhxh_next_step_id._get_records_action()
             wizard = self.env["ir.actions.act_window"]._for_xml_id(
                 "l10n_vn_ibhxh.l10n_vn_ibhxh_registration_wizard_action"
             )
