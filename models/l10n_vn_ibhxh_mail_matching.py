@@ -4,6 +4,7 @@ from odoo import api, fields, models
 from odoo.fields import Domain
 from odoo.tools import SQL
 
+from ..tools import folding
 from .const import ACTIVATION_HOURS, OPEN_STATES, TRANSITIONS
 
 # VSS's clock and ours differ by no more than this.
@@ -124,7 +125,26 @@ class L10n_Vn_IbhxhMailMatching(models.AbstractModel):
             return False
         if is_tax_code:
             return is_recipient or not is_number
-        return not is_number and (is_recipient or is_unit_code) and reading.names(registration.company_name or "")
+        if is_number or not (is_recipient or is_unit_code):
+            return False
+        is_named = reading.names(registration.company_name or "")
+        return is_named or (is_recipient and self._names_holder(registration, reading))
+
+    @api.model
+    def _names_holder(self, registration, reading):
+        """Whether the mail names the company as its certificate does, while Odoo has it under another name.
+
+        Anybody who pairs a computer can report a certificate with a name of their own choice: the name of another
+        company, or of another company's certificate, proves nothing.
+        """
+        certificate = registration.certificate_id
+        if not certificate or not reading.names(certificate.name):
+            return False
+        namesakes = [("name", "=", certificate.name), ("tax_code", "!=", certificate.tax_code)]
+        others = self.env["res.company"].sudo().search_fetch([("id", "!=", registration.company_id.id)], ["name"])
+        name = folding.words(certificate.name)
+        is_others = any(folding.words(company.name) == name for company in others)
+        return not is_others and not certificate.search_count(namesakes, limit=1)
 
     @api.model
     def _is_numbered(self, registration, reading):

@@ -12,6 +12,7 @@ from .preflight_texts import sentence
 
 INPUTS = (
     "company_id",
+    "company_id.name",
     "company_id.vat",
     "company_id.l10n_vn_ibhxh_state",
     "form",
@@ -174,7 +175,7 @@ class L10n_Vn_IbhxhPreflight(models.AbstractModel):
             *self._preflight_open(facts),
             *self._preflight_form(),
             *self._preflight_certificate(),
-            preflight.check_name(self.company_id.name or ""),
+            self._preflight_name(),
             self._preflight_tax_code(facts),
             *self._preflight_agency(),
             *self._preflight_unit_code(),
@@ -272,6 +273,18 @@ class L10n_Vn_IbhxhPreflight(models.AbstractModel):
         if self.form == "06" and on_record and on_record != certificate._origin and not self._refusal():
             values = {"serial": on_record.serial, "action": "action_amend_first"}
             yield preflight.Finding("certificate", "blocking", "certificate_not_registered", values, "certificate_id")
+
+    def _preflight_name(self):
+        """The company's name, and whether its own certificate has another one."""
+        try:
+            info = self._preflight_info()
+        except x509.CertificateError:
+            info = None
+        is_own = info and x509.matches_tax_code(info, self.company_id.vat or "")
+        finding = preflight.check_name(self.company_id.name or "", info.common_name if is_own else "")
+        if finding.code != "name_certificate":
+            return finding
+        return replace(finding, values={**finding.values, "action": "action_open_company"})
 
     def _preflight_tax_code(self, facts):
         """The tax code is corrected on the company, which is another page."""

@@ -98,6 +98,11 @@ TEXTS = {
         "The company's name has unusual blanks, marked ▯: “%(name)s”. The dossier has plain ones. Compare the name "
         "with the business registration."
     ),
+    "name_certificate": _lt(
+        "The company is called “%(name)s” in Odoo, and “%(common_name)s” in the certificate. The dossier would have "
+        "Odoo's name, and VSS's mails address the registered one. Compare it with the business registration, and "
+        "correct the name on the company."
+    ),
     "name_invisible": _lt(
         "The company's name holds invisible characters, marked ▯: “%(name)s”. Type the name again on the company."
     ),

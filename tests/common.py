@@ -84,7 +84,11 @@ class IbhxhCommon(TransactionCase):
     def setUpClass(cls):
         super().setUpClass()
         now = datetime.now(timezone.utc) if cls.frozen_at is None else signing.NOW
-        cls.der = signing.certificate(not_before=now - timedelta(days=100), not_after=now + timedelta(days=265))
+        cls.der = signing.certificate(
+            common_name="CÔNG TY TNHH AN PHÁT",
+            not_before=now - timedelta(days=100),
+            not_after=now + timedelta(days=265),
+        )
         cls._frozen = freeze_time(now.strftime("%Y-%m-%d %H:%M:%S"))
         cls._frozen.start()
         cls.addClassCleanup(cls._frozen.stop)

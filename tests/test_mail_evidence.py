@@ -144,6 +144,32 @@ class TestVerifiedMails(MailCase):
         self._deliver(self._real(unit="TZH490L"), to="khac@example.com")
         self.assertEqual(registration.activation_code, CODE)
 
+    def test_k9_real_mail_by_recipient_and_the_certificates_name(self):
+        """In Odoo the company has another name than in the business registration, which VSS's mail and the CA have."""
+        self.company.name = "An Phát (khách hàng)"
+        registration = self._sent()
+        self.assertFalse(self._deliver(self._real(), to="khac@example.com").registration_id, "another mailbox")
+        self.assertFalse(self._deliver(self._real(name="CÔNG TY TNHH AN PHÁT HƯNG")).registration_id)
+        mail = self._deliver(self._real())
+        self.assertEqual((mail.state, registration.activation_code), ("done", CODE), mail.reason)
+
+    def test_k9_a_name_that_another_company_has_is_its_own(self):
+        """Anybody who pairs a computer can report a certificate with a name of their own choice."""
+        self.company.name = "An Phát (khách hàng)"
+        registration = self._sent()
+        rivals = (
+            lambda: self._company("Công Ty TNHH An Phát", "0312345678"),
+            lambda: self.env["l10n_vn_ibhxh.certificate"]._from_der(
+                [self._new_certificate(uids=("MST:0312345678",), common_name=NAME, serial=99)]
+            ),
+        )
+        for rival in rivals:
+            other = rival()
+            mail = self._deliver(self._real())
+            self.assertEqual((mail.state, registration.state), ("waiting", "sent"))
+            self.assertFalse(mail.registration_id)
+            other.sudo().name = "Công ty B"
+
     def test_o14_one_mailbox_for_twenty_companies(self):
         letters = "ABCDEFGHIJKLMNOPQRST"
         names = {letter: f"Công ty TNHH Minh Anh {letter}" for letter in letters} | {"A": "Công ty TNHH Minh Anh"}
@@ -469,9 +495,10 @@ class TestUnverifiedMails(MailCase):
         registration = self._sent()
         early = self._deliver(ACTIVATION)
         stop = self._deliver(f"Ngừng đăng ký giao dịch điện tử thành công.\n{PROOFS}")
+        confirmed_at = fields.Datetime.now() + timedelta(minutes=5)
         with self._later(minutes=10):
             late = self._deliver(ACTIVATION.replace(CODE, "QQ2VLHCKRB"))
-        registration._confirm(fields.Datetime.now(), evidence="person")
+            registration._confirm(confirmed_at, evidence="person")
         self.assertEqual((early.state, stop.state, late.state), ("ignored", "waiting", "waiting"))
         self.assertEqual((stop.kind, stop.registration_id), ("confirmation", registration))
         with self._later(minutes=20):

@@ -85,6 +85,20 @@ class TestPreflightOfRegistration(IbhxhCommon):
         self.assertIn("12", str(caught.exception))
         self.assertIn("BHXH agency", str(caught.exception))
 
+    def test_k9_name_that_is_not_the_certificates(self):
+        """VSS's mails address the legal name; with another one in Odoo the dossier is doubtful."""
+        self.company.name = "CÔNG TY TNHH AN PHAT"
+        self.assert_row(self._wizard(), "name_ok", "passed")
+        self.company.name = "Khách hàng An Phát"
+        wizard = self._wizard()
+        text = self.assert_row(wizard, "name_certificate", "warning")
+        self.assertIn("Khách hàng An Phát", text)
+        self.assertIn(self.certificate.name, text)
+        self.assertEqual(self._rows(wizard)["name_certificate"]["action"], "action_open_company")
+        self.assertFalse(wizard.is_blocked)
+        wizard.certificate_id = False
+        self.assert_row(wizard, "name_ok", "passed")
+
     def test_doubtful_tax_code_leads_to_the_company(self):
         self.company.vat = "0100109107"
         wizard = self._wizard()

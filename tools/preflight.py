@@ -10,7 +10,7 @@ from dataclasses import field as dataclass_field
 from datetime import datetime
 from typing import Literal
 
-from . import contact
+from . import contact, folding
 from . import tax_code as tax_codes
 from .certificate import CertificateInfo, matches_tax_code, may_sign
 
@@ -95,8 +95,11 @@ def check_tax_code(tax_code: str) -> Finding:
     return _typed("tax_code", "company_id", tax_code, contact.tax_code, tax_codes.doubt)
 
 
-def check_name(name: str) -> Finding:
+def check_name(name: str, common_name: str = "") -> Finding:
     """The name is what the eye sees: a dossier is signed over every character, and the certificate's holder reads it.
+
+    It is the certificate's ``common_name``, empty where none is known, which its authority has checked; VSS's mails
+    address the unit by its registered name (domain.md section 6). Accents, case and signs do not matter.
 
     ``shown`` marks what cannot be seen. Blanks of other kinds become plain ones in the dossier; invisible characters,
     which also turn the direction of writing, are in no name.
@@ -107,6 +110,8 @@ def check_name(name: str) -> Finding:
     if name != " ".join(name.split()) or "▯" in shown:
         marked = shown if "▯" in shown else "▯".join(re.split(r"^ +| +$|  +", shown))
         return Finding("name", "warning", "name_blanks", {"name": marked})
+    if common_name and folding.words(name) != folding.words(common_name):
+        return Finding("name", "warning", "name_certificate", {"name": name, "common_name": common_name})
     return Finding("name", "passed", "name_ok", {"name": name})
 
 
