@@ -68,6 +68,7 @@ def write_config(
         f"[{section}]\n" + "".join(f"{key} = {value}\n" for key, value in entries.items())
         for section, entries in {"options": values, **(sections or {})}.items()
     )
+    file.unlink(missing_ok=True)  # it may be a hard link into a copy of this folder
     file.touch(mode=0o600)
     file.write_text(text, encoding="utf-8")
     return file
