@@ -282,6 +282,10 @@ class L10n_Vn_IbhxhMail(models.Model):
             )
         if reading.is_second_hand:
             return self.env._("Its words come from a mail that is quoted in it or attached to it.")
+        if reading.has_repeated_headers:
+            return self.env._("It has a header twice, such as its subject: somebody may have changed it on its way.")
+        if reading.subject_adds:
+            return self.env._("Its subject names a number or code that is not in its text. A subject can be forged.")
         if not server:
             return self.env._("The settings name no mail server of your own that could verify the sender.")
         if not reading.is_authenticated_by(server):

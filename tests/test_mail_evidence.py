@@ -295,6 +295,26 @@ class TestVerifiedMails(MailCase):
         self._deliver(f"{words}Số hồ sơ: {NUMBER}\n")
         self.assertEqual(registration.state, "confirmed")
 
+    def test_f3_a_replayed_mail_changes_nothing(self):
+        """VSS's own mail, sent on with a second subject or a number in the subject, which DKIM does not cover."""
+        registration = self._sent()
+        words = "Đăng ký giao dịch điện tử thành công"
+        for body, subject in (("Thông báo lịch nghỉ lễ.\n", f"{words}, hồ sơ {NUMBER}"), (f"{words}.\n", NUMBER)):
+            for headers in (f"Subject: {subject}\n", f"SUBJECT: {subject}\n"):
+                self._deliver(body, subject=subject, headers=headers)
+            mail = self._deliver(body, subject=subject)
+            self.assertEqual((mail.evidence, registration.state), ("unverified", "sent"))
+        for name in ("From: no-reply@vss.gov.vn", "Date: Mon, 02 Mar 2026 03:00:00 +0000", "Message-ID: <x@x>"):
+            mail = self._deliver(f"{words}. Số hồ sơ: {NUMBER}\n", headers=f"{name}\n")
+            self.assertEqual((mail.evidence, registration.state), ("unverified", "sent"), name)
+            self.assertTrue(mail.doubt)
+        code = self._deliver(f"Mã kích hoạt: {CODE}\n{LINK}\n", subject="x", headers=f"Subject: {NUMBER}\n")
+        self.assertEqual(
+            (code.evidence, registration.activation_code, registration.state), ("unverified", False, "sent")
+        )
+        self._deliver(f"{words}. Số hồ sơ: {NUMBER}\n", subject=f"Hồ sơ {NUMBER}")
+        self.assertEqual(registration.state, "confirmed")
+
     def test_d11_refusal_with_the_remedy(self):
         registration = self._sent()
         refusal = "Hồ sơ đăng ký giao dịch điện tử không được chấp nhận. Lý do: CE013\n"

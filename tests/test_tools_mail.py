@@ -220,7 +220,9 @@ class TestAuthentication(BaseCase):
 
     def test_two_senders_are_none(self):
         for sender in ("a@evil.example, b@baohiemxahoi.gov.vn", "a@baohiemxahoi.gov.vn\nFrom: b@evil.example"):
-            mail = source("x", headers="Authentication-Results: mx.example.com; dmarc=pass\n")
+            mail = source(
+                "x", headers="Authentication-Results: mx.example.com; dmarc=pass header.from=baohiemxahoi.gov.vn\n"
+            )
             reading = vss_mail.read(mail.replace(b"a@baohiemxahoi.gov.vn", sender.encode()))
             self.assertFalse(reading.is_authenticated_by("mx.example.com"), sender)
 
@@ -270,22 +272,25 @@ class TestAuthentication(BaseCase):
             "mx.example.com; dkim=pass header.d=xahoi.gov.vn",
             "mx.example.com; dmarc=fail; dkim=none header.d=baohiemxahoi.gov.vn",
             "mx.example.com; dmarc=pass-ish",
-            "mx.example.com; spf=fail (dmarc=pass; dmarc=pass)",
-            'mx.example.com; spf=fail smtp.mailfrom="a; dmarc=pass"@evil.example',
-            "other.example.com; dmarc=pass",
-            "mx.example.com.evil.example; dmarc=pass",
-            "; dmarc=pass",
+            "mx.example.com; spf=fail (dmarc=pass; dmarc=pass header.from=baohiemxahoi.gov.vn)",
+            'mx.example.com; spf=fail smtp.mailfrom="a; dmarc=pass header.from=baohiemxahoi.gov.vn"@evil.example',
+            "other.example.com; dmarc=pass header.from=baohiemxahoi.gov.vn",
+            "mx.example.com.evil.example; dmarc=pass header.from=baohiemxahoi.gov.vn",
+            "; dmarc=pass header.from=baohiemxahoi.gov.vn",
             "",
         ):
             with self.subTest(header):
                 self.assertFalse(self.authenticated(header))
 
     def test_only_the_topmost_header_of_the_server_counts(self):
-        self.assertFalse(self.authenticated("mx.example.com; dmarc=fail", "mx.example.com; dmarc=pass"))
-        self.assertTrue(self.authenticated("inner.example.com; none", "mx.example.com; dmarc=pass"))
+        passed = "mx.example.com; dmarc=pass header.from=baohiemxahoi.gov.vn"
+        self.assertFalse(self.authenticated("mx.example.com; dmarc=fail", passed))
+        self.assertTrue(self.authenticated("inner.example.com; none", passed))
 
     def test_headers_of_an_attached_mail_do_not_count(self):
-        inner = source("x", headers="Authentication-Results: mx.example.com; dmarc=pass\n")
+        inner = source(
+            "x", headers="Authentication-Results: mx.example.com; dmarc=pass header.from=baohiemxahoi.gov.vn\n"
+        )
         mail = b"From: a@evil.example\nContent-Type: message/rfc822\n\n" + inner
         self.assertFalse(vss_mail.read(mail).is_authenticated_by("mx.example.com"))
 
@@ -537,3 +542,116 @@ class TestPhrases(BaseCase):
         for kind in mail_kinds.KINDS:
             self.assertEqual(bool(kind.form), kind.does == "confirms", kind.name)
             self.assertTrue(set(mail_kinds.CORRECTABLE) <= set(mail_kinds.BY_NAME))
+
+
+AUTHENTIC = (
+    "Authentication-Results: mx.example.com; dkim=pass header.d=baohiemxahoi.gov.vn header.s=s1; "
+    "dmarc=pass header.from=baohiemxahoi.gov.vn\n"
+)
+ONCE = (
+    ("From", "a@baohiemxahoi.gov.vn"),
+    ("To", "thief@example.net"),
+    ("Cc", "thief@example.net"),
+    ("Subject", "x"),
+    ("Date", "Mon, 2 Mar 2026 10:00:00 +0700"),
+    ("Message-ID", "<2@x>"),
+    ("MIME-Version", "1.0"),
+    ("Content-Type", "text/plain; charset=utf-8"),
+    ("Content-Transfer-Encoding", "8bit"),
+    ("Content-Disposition", "inline"),
+)
+
+
+@tagged("post_install_l10n", "post_install", "-at_install")
+class TestReplays(BaseCase):
+    """A genuine mail, whose DKIM signature is good, with headers that the signature does not cover."""
+
+    def genuine(self, body, subject="Thong bao"):
+        headers = f"{AUTHENTIC}Cc: b@example.com\nDate: Mon, 2 Mar 2026 03:00:00 +0000\nMessage-ID: <1@x>\n"
+        headers += "Content-Transfer-Encoding: 8bit\nContent-Disposition: inline\n"
+        return source(body, subject=subject, headers=headers)
+
+    def is_authentic(self, mail):
+        return vss_mail.read(mail).is_authenticated_by("mx.example.com")
+
+    def test_f3_each_header_that_stands_once_in_a_mail(self):
+        """DKIM signs the lowest of several; which one a reader takes is another matter."""
+        mail = self.genuine("Xin chào")
+        self.assertTrue(self.is_authentic(mail))
+        self.assertFalse(vss_mail.read(mail).has_repeated_headers)
+        head, body = mail.split(b"\n\n", 1)
+        for name, value in ONCE:
+            for spelling in (name, name.upper()):
+                header = f"{spelling}: {value}".encode()
+                for changed in (header + b"\n" + mail, head + b"\n" + header + b"\n\n" + body):
+                    self.assertFalse(self.is_authentic(changed), header)
+                    self.assertTrue(vss_mail.read(changed).has_repeated_headers, header)
+
+    def test_f3_headers_of_parts_and_of_attached_mails_are_counted_by_themselves(self):
+        part = "--b\nContent-Type: text/plain\nContent-Transfer-Encoding: 8bit\n\nxin\n"
+        part += "--b\nContent-Type: text/html\n\nxin\n--b--"
+        mail = source(part, headers=AUTHENTIC).replace(
+            b"text/plain; charset=utf-8\n\n", b"multipart/mixed; boundary=b\n\n"
+        )
+        self.assertTrue(self.is_authentic(mail))
+
+    def test_f3_both_replays(self):
+        """VSS's own mails about nothing, and with a code of the thief's, with the number of somebody else's dossier."""
+        for body, added in (
+            (
+                "Cổng dịch vụ công BHXH Việt Nam thông báo lịch nghỉ lễ.",
+                "Đăng ký giao dịch BHXH điện tử thành công, hồ sơ ",
+            ),
+            (f"Kính gửi: Công ty B\nMã kích hoạt của đơn vị: BV2VLHCKRA\n{mails.LINK}\n", ""),
+        ):
+            mail = self.genuine(body)
+            self.assertTrue(self.is_authentic(mail))
+            replayed = f"Subject: {added}03706/2026/07906\n".encode() + mail
+            self.assertFalse(self.is_authentic(replayed))
+            # Also where the genuine mail had no subject, or its signature does not cover it.
+            alone = replayed.replace(b"Subject: Thong bao\n", b"")
+            self.assertFalse(vss_mail.read(alone).has_repeated_headers)
+            self.assertTrue(vss_mail.read(alone).subject_adds)
+            self.assertFalse(self.is_authentic(alone))
+
+    def test_f3_a_subject_that_repeats_the_text_is_good(self):
+        for base in mails.BASES:
+            number = (base.expected.get("dossier_numbers") or ("",))[0]
+            mail = self.genuine(base.text, subject=f"{number} {' '.join(base.expected.get('codes', ()))}")
+            self.assertTrue(self.is_authentic(mail), base.name)
+        for subject in (
+            "Hồ sơ 03706/2026/07906",
+            "MST: 0100109106",
+            "Mã đơn vị: TZH490L",
+            "Mã kích hoạt: BV2VLHCKRA",
+            "Lỗi SE003",
+        ):
+            with self.subTest(subject):
+                self.assertFalse(self.is_authentic(self.genuine("Thông báo", subject=subject)))
+                self.assertFalse(self.is_authentic(self.genuine("Hồ sơ 03706/2026/001", subject=subject)))
+
+    def test_f7_two_authors_are_no_author(self):
+        for author in (
+            '"a b"@evil.example, a@baohiemxahoi.gov.vn',
+            "a@baohiemxahoi.gov.vn, x@localhost",
+            "a@baohiemxahoi.gov.vn, ă@evil.example",
+            "a@baohiemxahoi.gov.vn," + " " * 5000 + "x@evil.example",
+            "a@baohiemxahoi.gov.vn, nobody",
+            "Two: a@baohiemxahoi.gov.vn, b@evil.example;",
+        ):
+            mail = source("x", headers=AUTHENTIC).replace(b"a@baohiemxahoi.gov.vn\n", f"{author}\n".encode(), 1)
+            self.assertEqual((vss_mail.read(mail).sender, self.is_authentic(mail)), ("", False), author[:60])
+        named = source("x", headers=AUTHENTIC).replace(b"From: a@", b'From: "BHXH, Vi\xe1\xbb\x87t Nam" <a@')
+        named = named.replace(b"gov.vn\nTo", b"gov.vn>\nTo")
+        self.assertTrue(self.is_authentic(named))
+
+    def test_f7_dmarc_counts_for_the_domain_that_it_names(self):
+        for result, expected in (
+            ("dmarc=pass", False),
+            ("dmarc=pass (p=none dis=none) header.from=baohiemxahoi.gov.vn", True),
+            ("dmarc=pass action=none header.from=baohiemxahoi.gov.vn", True),
+            ("dmarc=pass(p=REJECT) header.from=baohiemxahoi.gov.vn", True),
+            ("dmarc=pass header.from=evil.example", False),
+        ):
+            mail = source("x", headers=f"Authentication-Results: mx.example.com; {result}\n")
+            self.assertIs(self.is_authentic(mail), expected, result)

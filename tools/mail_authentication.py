@@ -63,6 +63,4 @@ def _passes(result: str, sender_domain: str) -> bool:
     # A mail can carry several signatures: the verdict counts for the domain that it names.
     names = "from" if method[1] == "dmarc" else "[di]"
     domains = re.findall(rf"\sheader\.{names}\s*=\s*(?:[^\s;@]*@)?([a-z0-9.-]+)", result)
-    if not domains:
-        return method[1] == "dmarc"
     return any(sender_domain == domain or sender_domain.endswith(f".{domain}") for domain in domains)

@@ -27,6 +27,11 @@ _MAX_BOUNDARIES = 500
 _MAX_DEPTH = 4
 _MAX_LINKS = 200
 _CHARSETS = re.compile(r"utf-?8|us-ascii|ascii|utf-16(le|be)?|iso-8859-\d{1,2}|latin-?1|(windows-|cp)125\d|gb2312|big5")
+# A mail has one of each (RFC 5322 section 3.6, RFC 2045). DKIM covers the lowest, readers take the topmost.
+_ONCE = (
+    *("from", "to", "cc", "subject", "date", "message-id"),
+    *("mime-version", "content-type", "content-transfer-encoding", "content-disposition"),
+)
 _RECIPIENT_HEADERS = ("to", "cc", "delivered-to", "x-original-to", "resent-to", "envelope-to")
 _ADDRESS = re.compile(r"[A-Za-z0-9._%+\-]{1,64}@[A-Za-z0-9.\-]{1,190}\.[A-Za-z]{2,24}")
 # Zero-width characters, soft hyphens, and those that turn the direction of writing.
@@ -55,8 +60,9 @@ class MailContent:
     """What a mail holds. ``sent_at`` (aware UTC) and ``sender`` are the mail's own claim.
 
     ``own`` are the sender's words; ``attached`` those of attached mails: the sender of this one need not have
-    written those. ``is_answer``: an answer or a bounce, which may repeat anybody's words. ``recipients`` are of this
-    mail's own headers, ``attached_recipients`` of those of the attached mails.
+    written those. ``is_answer``: an answer or a bounce, which may repeat anybody's words. ``has_repeated_headers``: a
+    header that a mail has once is there twice, so that another one may be read than was signed. ``recipients`` are of
+    this mail's own headers, ``attached_recipients`` of those of the attached mails.
     """
 
     subject: str
@@ -68,6 +74,7 @@ class MailContent:
     sent_at: datetime | None
     message_id: str
     is_answer: bool
+    has_repeated_headers: bool
     authentication_results: tuple[str, ...]
 
 
@@ -82,21 +89,22 @@ def take_apart(source: bytes) -> MailContent:
             attached_recipients += _addresses(_headers(part))
         if not part.is_multipart():
             gathered[is_attached].take(part)
-    senders = _addresses(headers, ("from",))
+    sender = _sender(headers)
     return MailContent(
         subject=clean(_decoded_header(headers.get("subject", [""])[0])),
         own=gathered[False].result(),
         attached=gathered[True].result(),
-        sender=senders[0].lower() if len(senders) == 1 and len(headers["from"]) == 1 else "",
+        sender=sender,
         recipients=_distinct(_addresses(headers)),
         attached_recipients=_distinct(attached_recipients),
         sent_at=_time(headers.get("date", [""])[0]),
         message_id=headers.get("message-id", [""])[0].strip()[:500],
         is_answer="in-reply-to" in headers
         or root.get_content_type() == "multipart/report"
-        or any(_BOUNCES.search(sender) for sender in senders)
+        or bool(_BOUNCES.search(sender))
         or headers.get("return-path", [""])[0].strip() == "<>"
         or headers.get("auto-submitted", [""])[0].strip().lower().startswith("auto-replied"),
+        has_repeated_headers=any(len(headers.get(name, [])) > 1 for name in _ONCE),
         authentication_results=tuple(headers.get("authentication-results", [])),
     )
 
@@ -217,14 +225,27 @@ def _headers(part: Message) -> dict[str, list[str]]:
     return found
 
 
-def _addresses(headers: dict[str, list[str]], names: tuple[str, ...] = _RECIPIENT_HEADERS) -> list[str]:
-    """Addresses of these headers. Read before decoding, so that an encoded name cannot pose as an address."""
-    values = [value for name in names for value in headers.get(name, [])][:MAX_ADDRESSES]
+def _addresses(headers: dict[str, list[str]]) -> list[str]:
+    """The addresses of all recipients that can be used."""
+    values = [value for name in _RECIPIENT_HEADERS for value in headers.get(name, [])][:MAX_ADDRESSES]
+    return [address for address in _parsed_addresses(values) if _ADDRESS.fullmatch(address)]
+
+
+def _sender(headers: dict[str, list[str]]) -> str:
+    """The one author in lower case; empty when there are several, whatever their addresses look like, or none."""
+    values = headers.get("from", [])
+    if any(len(value) >= _MAX_HEADER for value in values):
+        return ""
+    found = _parsed_addresses(values)
+    return found[0].lower() if len(values) == len(found) == 1 and _ADDRESS.fullmatch(found[0]) else ""
+
+
+def _parsed_addresses(values: list[str]) -> list[str]:
+    """Read before decoding, so that an encoded name cannot pose as an address."""
     try:
-        found = [address for _name, address in getaddresses(values)]
+        return [address for _name, address in getaddresses(values)]
     except (RecursionError, ValueError, IndexError):
         return []  # nested comments by the thousand: no mail program writes such a header
-    return [address for address in found if _ADDRESS.fullmatch(address)]
 
 
 def _payload(part: Message) -> bytes:

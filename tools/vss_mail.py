@@ -65,6 +65,8 @@ class MailReading:
     are found in any kind of mail. ``recipients`` (lower case) are of headers only. ``sender`` and ``sent_at`` (aware
     UTC) are claims. ``notifications`` are attached 01/TB-GD files, unverified. ``is_second_hand``: the words come from
     a mail that is quoted in or attached to this one, or this is an answer or a bounce: its sender vouches for nothing.
+    ``has_repeated_headers``: a header that signatures cover once is there twice. ``subject_adds``: the subject names
+    a number, code or link that the text does not.
     ``has_no_unit_code``: VSS says that the unit has none yet. ``readable`` is False when the mail could not be taken
     apart.
     """
@@ -84,6 +86,8 @@ class MailReading:
     subject: str = ""
     notifications: tuple[bytes, ...] = ()
     is_second_hand: bool = False
+    has_repeated_headers: bool = False
+    subject_adds: bool = False
     readable: bool = True
     text: str = field(default="", repr=False)
     authentication_results: tuple[str, ...] = field(default=(), repr=False)
@@ -100,8 +104,15 @@ class MailReading:
 
     def is_authenticated_by(self, server: str) -> bool:
         """Whether one's own mail server ``server`` says that the sender's domain sent these words themselves."""
-        return not self.is_second_hand and mail_authentication.passes(
-            self.authentication_results, server, self.sender_domain
+        return not (self.is_second_hand or self.has_repeated_headers or self.subject_adds) and (
+            mail_authentication.passes(self.authentication_results, server, self.sender_domain)
+        )
+
+    @property
+    def facts(self) -> frozenset[str]:
+        """The numbers, codes and links in it, of whatever kind."""
+        return frozenset(
+            (*self.dossier_numbers, *self.unit_codes, *self.tax_codes, *self.result_codes, *self.codes, *self.urls)
         )
 
     def names(self, company: str) -> bool:
@@ -152,6 +163,7 @@ def read(source: bytes, phrases: Phrases = NO_PHRASES) -> MailReading:
         subject=content.subject,
         notifications=content.own.xml_attachments + content.attached.xml_attachments,
         is_second_hand=reading.is_second_hand or content.is_answer,
+        has_repeated_headers=content.has_repeated_headers,
         authentication_results=content.authentication_results,
     )
 
@@ -165,12 +177,19 @@ def _read_own(content: mail_content.MailContent, phrases: Phrases) -> MailReadin
     # A subject is inherited by answers and by what forwards a mail: it speaks for nobody's own words.
     is_own = not (has_quotes or content.attached.text) or read_text(fresh, phrases, links=links).does
     if is_own:
-        return read_text(f"{content.subject}\n\n{fresh}", phrases, links=links)
+        reading = read_text(f"{content.subject}\n\n{fresh}", phrases, links=links)
+        return replace(reading, subject_adds=_adds(content.subject, fresh, phrases, links))
     quoted = read_text(f"{content.subject}\n\n{_unquoted(content.own.text)}", phrases, links=content.own.links)
     if content.attached.text and not (has_quotes and quoted.does):
         attached = f"{content.subject}\n\n{_unquoted(content.attached.text)}"
         quoted = read_text(attached, phrases, links=content.attached.links)
     return replace(quoted, is_second_hand=True)
+
+
+def _adds(subject: str, text: str, phrases: Phrases, links: Iterable[str]) -> bool:
+    """Whether the subject names what the text does not. Not every DKIM signature covers a subject."""
+    facts = read_text(subject, phrases).facts
+    return bool(facts) and not facts <= read_text(text, phrases, links=links).facts
 
 
 def _unquoted(text: str) -> str:
