@@ -1,7 +1,5 @@
 import base64
 import csv
-import email
-import email.policy
 import hashlib
 import io
 import json
@@ -10,14 +8,13 @@ import zipfile
 
 from odoo import fields, models
 
-from ..tools import signature, vss_mail
+from ..tools import mail_content, signature, vss_mail
 
 # Headers that show where a mail came from; the others may hold anything.
 MAIL_HEADERS = {
     "from", "to", "cc", "delivered-to", "x-original-to", "reply-to", "return-path", "sender", "date", "subject",
     "message-id", "in-reply-to", "received", "authentication-results", "dkim-signature", "auto-submitted",
 }  # fmt: skip
-MAX_HEADER = 4000
 # The same data make the same bytes, so the archive tells no time of its own. This is the earliest that ZIP knows.
 ZIP_TIME = (1980, 1, 1, 0, 0, 0)
 IN_MEMORY = 8 * 2**20
@@ -258,30 +255,12 @@ class L10n_Vn_IbhxhRegistrationProof(models.AbstractModel):
     def _proof_headers(self, mail):
         if not mail.source:
             return []
-        source = base64.b64decode(mail.source)
-        codes = vss_mail.read(source).codes
-        message = email.message_from_bytes(source, policy=email.policy.compat32)
-        headers = []
-        for name, raw in message.items():
-            if name.lower() not in MAIL_HEADERS:
-                continue
-            text = self._decoded(raw)
-            for code in codes:
-                text = text.replace(code, "••••••••••")
-            headers.append([name, self._redact(text)])
-        return headers
+        codes = mail._read().codes
+        listed = mail_content.listed_headers(base64.b64decode(mail.source), MAIL_HEADERS)
+        return [[name, self._redact(text, codes)] for name, text in listed]
 
-    def _decoded(self, raw):
-        """Return a header as people read it, so that an encoded code cannot slip through."""
-        try:
-            decoded = str(email.header.make_header(email.header.decode_header(str(raw))))
-        except (LookupError, ValueError, email.errors.HeaderParseError):
-            decoded = ascii(str(raw)).replace("=?", "")
-        return " ".join(decoded[:MAX_HEADER].split())
-
-    def _redact(self, text):
-        """Return a text without activation codes and links, None when empty."""
+    def _redact(self, text, codes=()):
+        """Return a text without activation codes and links, none of the known `codes` either; None when empty."""
         if not text:
             return None
-        known = self.activation_code
-        return vss_mail.redact(text.replace(known, "••••••••••") if known else text)
+        return vss_mail.redact(text, filter(None, (*codes, self.activation_code)))

@@ -119,6 +119,18 @@ class TestProof(ProofCommon):
         self.assertEqual(rows[0]["description"], "Thành công")
         self.assertTrue(rows[1]["description"].startswith("'="))
 
+    def test_f5_no_mail_spoils_the_archive(self):
+        """A header that no text can hold made the download answer 500 for ever; 20 000 of them kept a worker busy."""
+        registration = self._whole_life()
+        hostile = "Received: =?unicode_escape?Q?=5Cud800?=\n" * 20_000
+        source = f"{hostile}{MAIL}".encode()
+        registration.sudo().mail_ids[:1].source = base64.b64encode(source)
+        archive, _content = self._open(registration)
+        texts = [archive.read(name).decode() for name in archive.namelist() if name.startswith("mails/")]
+        self.assertIn("Received", texts[0])
+        self.assertEqual(len(json.loads(texts[0])["headers"]), 200)
+        self.assertNotIn(CODE, str(texts))
+
     def test_headers_show_where_a_mail_came_from(self):
         archive, _content = self._open(self._whole_life())
         [name] = [name for name in archive.namelist() if name.startswith("mails/")]

@@ -1,13 +1,16 @@
 """The mail reader: the corpus, what VSS really sends, hostile and odd mails, what counts as the sender, redaction."""
 
 import time
+from base64 import encodebytes
 from datetime import datetime, timezone
-from email import message_from_bytes
+from email import message, message_from_bytes
 from email.policy import SMTP
+from unittest.mock import patch
+from urllib.parse import quote
 
 from odoo.tests import BaseCase, tagged
 
-from ..tools import mail_authentication, mail_content, mail_kinds, vss_mail
+from ..tools import mail_authentication, mail_content, mail_kinds, mail_links, vss_mail
 from .samples import mails
 
 EMPTY = {"codes": (), "urls": (), "dossier_numbers": (), "unit_codes": (), "tax_codes": (), "notifications": ()}
@@ -542,6 +545,102 @@ class TestPhrases(BaseCase):
         for kind in mail_kinds.KINDS:
             self.assertEqual(bool(kind.form), kind.does == "confirms", kind.name)
             self.assertTrue(set(mail_kinds.CORRECTABLE) <= set(mail_kinds.BY_NAME))
+
+
+@tagged("post_install_l10n", "post_install", "-at_install")
+class TestFiltersLinks(BaseCase):
+    def test_f8_a_filters_mark_again_and_again_costs_nothing(self):
+        """The mark of a filter, hundreds of times in each of many links, was matched from each of them."""
+        started = time.process_time()
+        for piece, repeated in (("/v3/__", 600), ("/v2/url?", 480), ("/v2/url?a&", 380), ("/v3/__x__;", 380)):
+            mail_links.find("", [f"http://kich{piece * repeated}{number}" for number in range(200)])
+        self.assertLess(time.process_time() - started, 2)
+
+    def test_f8_wrapped_links_are_found(self):
+        second = "https://urldefense.proofpoint.com/v2/url?u=" + quote(mails.LINK, safe="").replace("-", "%2D").replace(
+            "%", "-"
+        )
+        third = f"https://urldefense.com/v3/__{mails.LINK.replace('#', '*')}__;Iw!!x"
+        for link in (second, third, second.replace("?u=", "?d=a&u=")):
+            self.assertEqual(mail_links.find("", ["http://kich.example"] * 60 + [link]), (mails.LINK,), link)
+
+
+@tagged("post_install_l10n", "post_install", "-at_install")
+class TestLongHeaders(BaseCase):
+    """Python's reader counts all quotation marks again at each semicolon of a header."""
+
+    PARAMETERS = ('text/plain; a="' + ";" * 60_000, 'a/b; a="' + '\\";' * 30_000, "a/b" + ";" * 60_000)
+
+    def mails(self, header, value):
+        """The header on a mail, on a part, on an attached mail, on one in a file, and on a part of that."""
+        long = f"{header}: {value}\r\n".encode()
+        part = long + b"\r\nhi\r\n"
+        inner = b"From: b@c.example\r\nContent-Type: multipart/mixed; boundary=y\r\n\r\n--y\r\n" + part + b"--y--\r\n"
+        yield long + b"From: a@b.example\r\n\r\nhi"
+        for attached, kind in (
+            (part, b""),
+            (part, b"Content-Type: message/rfc822\r\n\r\n"),
+            (inner, b"Content-Type: message/rfc822\r\n\r\n"),
+            (part, b"Content-Type: application/octet-stream; name=a.eml\r\n\r\n"),
+            (inner, b"Content-Type: application/octet-stream; name=a.eml\r\n\r\n"),
+        ):
+            head = b"From: a@b.example\r\nContent-Type: multipart/mixed; boundary=x\r\n\r\n--x\r\n"
+            if b"octet" in kind:
+                kind = kind[:-2] + b"Content-Transfer-Encoding: base64\r\n\r\n"
+                attached = encodebytes(attached)
+            yield head + kind + attached + b"\r\n--x--\r\n"
+
+    def test_f4_a_long_header_costs_nothing(self):
+        """81 KB took 8 s, at each opening of the registration. Counted in what Python runs, not in time."""
+        for header in ("Content-Type", "Content-Disposition", "Content-Transfer-Encoding"):
+            for value in self.PARAMETERS:
+                for mail in self.mails(header, value):
+                    with patch.object(message, "_parseparam", side_effect=message._parseparam) as parse:
+                        self.assertTrue(vss_mail.read(mail).readable)
+                    longest = max((len(str(call.args[0])) for call in parse.call_args_list), default=0)
+                    self.assertLessEqual(longest, 2000, (header, value[:20], mail[:80]))
+
+    def test_f4_usual_headers_are_read(self):
+        name = "x" * 900
+        for kind in (f"text/html; name={name}", f"text/html; charset=utf-8{'; a=b' * 40}"):
+            mail = source("<b>Mã số thuế</b>: 0100109106").replace(b"text/plain; charset=utf-8", kind.encode())
+            self.assertEqual(vss_mail.read(mail).tax_codes, ("0100109106",), kind[:60])
+
+
+@tagged("post_install_l10n", "post_install", "-at_install")
+class TestListedHeaders(BaseCase):
+    """What the archive of proofs shows of a mail, whoever wrote it."""
+
+    def listed(self, headers):
+        return mail_content.listed_headers(headers + b"From: a@b.example\n\nx", {"received", "subject", "from"})
+
+    def test_f5_decoded_as_the_mail_is_read(self):
+        headers = f"Subject: =?utf-8?B?{'TcOjIGvDrWNo'}?=\nX-Code: 1\nRECEIVED: by\n a\nSubject: Mã\n".encode()
+        self.assertEqual(
+            self.listed(headers),
+            [("Subject", "Mã kích"), ("RECEIVED", "by a"), ("Subject", "Mã"), ("From", "a@b.example")],
+        )
+
+    def test_f5_nothing_that_cannot_be_written(self):
+        """A lone surrogate made the archive fail for ever."""
+        for word in (
+            b"=?unicode_escape?Q?=5Cud800?=",
+            b"=?utf-7?Q?+2AA-?=",
+            b"=?utf-16?B?2AA=?=",
+            b"=?raw_unicode_escape?Q?=5Cud800?=",
+            b"=?punycode?B?" + b"YS1i" * 5000 + b"?=",
+            b"=?zlib?B?AAAA?=",
+            b"=?utf-8?B?a?=",
+            b"\xff\xed\xa0\x80",
+            b"=?utf-8?Q?=00?=",
+        ):
+            ((name, text), _sender) = self.listed(b"Received: " + word + b"\n")
+            self.assertEqual(name, "Received")
+            text.encode()
+            self.assertLessEqual(len(text), 4000)
+
+    def test_f5_at_most_200(self):
+        self.assertEqual(len(self.listed(b"Received: a\n" * 20_000)), 200)
 
 
 AUTHENTIC = (

@@ -25,6 +25,9 @@ _START = re.compile(r"(?i:https?)://")
 _HOST_ONLY = re.compile(r"[A-Za-z0-9][A-Za-z0-9.-]{0,200}\.[A-Za-z]{2,24}(?::[0-9]{1,5})?(?:/[^\s\"'<>()#]{0,300})?")
 _ADDRESS = re.compile(r"(?i:https?)://[^\s\"'<>()#\\]{1,500}")
 _TOKEN = re.compile(r"(?i:https?)://\S{1,4000}")
+# Filters' addresses are read from their first mark on: from each of hundreds of marks it would take seconds.
+_V2_MARK, _V3_MARK = "/v2/url?", "/v3/__"
+_MAX_UNWRAPPED = 20
 _V2 = re.compile(r"/v2/url\?(?:[^#\s]{0,2000}?&)?u=([^&\s]{1,3000})")
 _V3 = re.compile(r"/v3/__(.{1,3000}?)__;([A-Za-z0-9_\-]{0,400})")
 _RUN = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
@@ -38,7 +41,12 @@ def find(text: str, links: Iterable[str] = ()) -> tuple[str, ...]:
     """
     found = list(_ends(text))
     tokens = (token for token in _TOKEN.findall(text) if "kich" in token.lower())
+    unwrapped = 0
     for link in (*tokens, *links):
+        if _V2_MARK in link or _V3_MARK in link:
+            unwrapped += 1
+            if unwrapped > _MAX_UNWRAPPED:
+                continue
         for spelling in _spellings(link[:_MAX_LINK]):
             found += _ends(spelling)
         if len(found) > 4 * MAX_LINKS:
@@ -71,10 +79,10 @@ def _begin(before: str) -> str:
 def _spellings(link: str) -> list[str]:
     """The address as it stands and as filters that rewrite addresses have hidden it."""
     spellings = [link]
-    second = _V2.search(link)
+    second = _V2.match(link, max(0, link.find(_V2_MARK)))
     if second:
         spellings.append(unquote(second[1].replace("-", "%").replace("_", "/")))
-    third = _V3.search(link)
+    third = _V3.match(link, max(0, link.find(_V3_MARK)))
     if third:
         spellings.append(_unwrap(third[1], third[2]))
     for _round in range(2):
