@@ -27,12 +27,7 @@ _MAX_HEADER = 4000
 _MAX_LISTED = 200
 _MAX_STRUCTURED = 2000
 _MAX_PARAMETERS = 50
-# What a structured header counts as that is too long.
-_INSTEAD = {
-    "content-type": "application/octet-stream",
-    "content-disposition": "attachment",
-    "content-transfer-encoding": "8bit",
-}
+_STRUCTURED = {"content-type", "content-disposition", "content-transfer-encoding"}
 _MAX_BOUNDARIES = 500
 _MAX_DEPTH = 4
 _MAX_LINKS = 200
@@ -201,19 +196,16 @@ class _Message(Message):
     """A mail or part whose structured headers are of a size that Python's reader takes in good time.
 
     It counts all quotation marks again at each semicolon, already while a mail is taken apart. What is longer than any
-    mail program writes is read as a file of no known kind.
+    mail program writes is read without its parameters.
     """
 
     def get(self, name: str, failobj: Any = None) -> Any:
         value = super().get(name, failobj)
-        harmless = _INSTEAD.get(name.lower())
-        if harmless and value is not failobj and not _is_short(str(value)):
-            return harmless
-        return value
-
-
-def _is_short(value: str) -> bool:
-    return len(value) <= _MAX_STRUCTURED and value.count(";") <= _MAX_PARAMETERS
+        if name.lower() not in _STRUCTURED or value is failobj:
+            return value
+        text = str(value)
+        is_short = len(text) <= _MAX_STRUCTURED and text.count(";") <= _MAX_PARAMETERS
+        return value if is_short else text[:_MAX_STRUCTURED].partition(";")[0]
 
 
 def _parse(source: bytes) -> Message:
