@@ -1,3 +1,4 @@
+import logging
 from datetime import timedelta
 
 from odoo import api, fields, models
@@ -7,6 +8,8 @@ from odoo.tools import format_datetime, split_every
 
 from ..tools import validation
 from .const import LODGINGS, OPEN_STATES, standing
+
+_logger = logging.getLogger(__name__)
 
 FORGET_DAYS = 7
 # What a batch may give to companies that have none of their own.
@@ -285,13 +288,24 @@ class L10n_Vn_IbhxhBatch(models.Model):
         # One for all: an authority that did not answer is not asked again.
         fetch = self.env["l10n_vn_ibhxh.certificate"]._trust_fetch()
         for batch, after in left.items():
-            while after:
-                if not batch._ask_authorities(fetch, commit):
+            try:
+                if not batch._go_on(after, fetch, commit):
                     return
-                locked = batch.try_lock_for_update()
-                before, after = after, locked._register_some() if locked else 0
-                if not commit(max(before - after, 0)):
-                    return
+            except Exception:
+                # The next run goes on with it; the others have their turn in this one.
+                self.env.cr.rollback()
+                _logger.exception("Batch %s cannot go on", batch.id)
+
+    def _go_on(self, left, fetch, commit):
+        """Register the companies that wait, `left` of them; return whether there is time left."""
+        while left:
+            if not self._ask_authorities(fetch, commit):
+                return False
+            locked = self.try_lock_for_update()
+            before, left = left, locked._register_some() if locked else 0
+            if not commit(max(before - left, 0)):
+                return False
+        return True
 
     def _waiting_lines(self, limit=None):
         """Return the lines (superuser) of the companies that nothing blocks and that are not registered yet."""

@@ -1,11 +1,15 @@
+import logging
+
 from odoo import api, fields, models
 from odoo.exceptions import AccessError, UserError, ValidationError
 from odoo.fields import Domain
-from psycopg2 import IntegrityError
+from psycopg2 import IntegrityError, OperationalError
 
 from ..tools import preflight
 from .const import FORMS, STANDINGS, standing
 from .preflight_texts import sentence
+
+_logger = logging.getLogger(__name__)
 
 
 class L10n_Vn_IbhxhBatchLine(models.Model):
@@ -99,6 +103,16 @@ class L10n_Vn_IbhxhBatchLine(models.Model):
         except IntegrityError:
             # Somebody was quicker since it was checked: the database allows one open registration.
             blockers = self._under_way()
+        except OperationalError:
+            raise
+        except Exception:
+            # A fault of ours or of one record: the others are registered.
+            blockers = self.env._(
+                "Odoo could not register this company; the reason is in its log. Inform the administrator, then press "
+                "“Check again”."
+            )
+            if len(self) == 1:
+                _logger.exception("Company %s of batch %s cannot be registered", self.company_id.id, self.batch_id.id)
         if len(self) == 1:
             self.sudo().write({"blockers": blockers, "is_blocked": True})
             return

@@ -1,6 +1,7 @@
 import base64
 import logging
 import threading
+import time
 import uuid
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from datetime import timedelta, timezone
@@ -10,6 +11,7 @@ from odoo.exceptions import UserError
 from odoo.fields import Domain
 from odoo.modules.registry import Registry
 from odoo.tools import split_every
+from psycopg2 import Error as PsycopgError
 from psycopg2 import OperationalError
 
 from ..tools import remote
@@ -25,11 +27,15 @@ PATIENCE = timedelta(hours=1)
 APPEARS = timedelta(seconds=60)
 ASK_SOON, ASK_LATER, ASK_RARELY = timedelta(seconds=5), timedelta(seconds=10), timedelta(seconds=60)
 FIRST_MINUTE = timedelta(seconds=60)
-# Longer than any call takes: after that, the process that made it is taken for dead.
+# Longer than any question takes: after that, the process that asked it is taken for dead.
 CALL = timedelta(seconds=90)
+# Longer than any start takes, which logs in and looks at the certificate first.
+START = timedelta(seconds=remote.CALL_SECONDS)
 # Calls that wait for people, in all processes together.
 MOST_BLOCKING = 20
 TRIES = 5
+# Seconds between the tries to store what a thread has in hand.
+STORE_WAITS = (1, 2, 4, 8, 15, 30)
 SHOWN_CODES = 3
 
 
@@ -211,6 +217,8 @@ class L10n_Vn_IbhxhSigningRequestRemote(models.AbstractModel):
         """Note that these are about to be started together; return the transaction's number."""
         reference = str(uuid.uuid4())
         now = fields.Datetime.now()
+        # One that answers only once the person decided cannot be asked before that.
+        patience = START + timedelta(seconds=remote.CONFIRM_SECONDS if adapter.is_blocking else 0)
         taken = set()
         for request in self:
             name = request.remote_doc_id
@@ -223,8 +231,7 @@ class L10n_Vn_IbhxhSigningRequestRemote(models.AbstractModel):
                 "remote_reference": reference,
                 "started_at": now,
                 "lease_until": now + DEADLINE,
-                # One that answers only once the person decided cannot be asked before that.
-                "ask_at": now + (DEADLINE if adapter.is_blocking else CALL),
+                "ask_at": now + patience,
             }
         )
         self._notify_records()
@@ -386,8 +393,11 @@ class L10n_Vn_IbhxhSigningRequestRemote(models.AbstractModel):
         self._notify_records()
 
     def _take_late(self, outcome):
-        """What comes for a cancelled request changes nothing; a signature is discarded, and that is noted once."""
+        """What comes for a request that is over changes nothing; a signature is discarded, and that is noted once."""
         now = fields.Datetime.now()
+        values = outcome.values if isinstance(outcome, remote.Signed) else {}
+        for request in self.filtered(lambda request: request.state == "failed" and values.get(request.remote_doc_id)):
+            request._note_discarded(self.env._("The signature arrived after the request had ended and was discarded."))
         for request in self.filtered(lambda request: request.state == "cancelled" and request.ask_at):
             is_waiting = isinstance(outcome, (remote.Waiting, remote.NotSent, remote.Unanswered))
             if is_waiting and request.started_at + DEADLINE > now:
@@ -395,13 +405,22 @@ class L10n_Vn_IbhxhSigningRequestRemote(models.AbstractModel):
                 continue
             request.ask_at = False
             if isinstance(outcome, remote.Signed) and outcome.values.get(request.remote_doc_id):
-                _logger.warning("A remote signature for request %s came after it was cancelled", request.id)
-                request._record()._message_log(
-                    body=self.env._("The signature arrived after the request was cancelled and was discarded.")
-                )
+                request._note_cancelled()
+
+    def _note_cancelled(self):
+        self._note_discarded(self.env._("The signature arrived after the request was cancelled and was discarded."))
+
+    def _note_discarded(self, sentence):
+        _logger.warning("A remote signature for request %s came when it was over", self.id)
+        self._record()._message_log(body=sentence)
 
     def _after_cancel(self):
         """Go on asking about what is on a phone already: who confirms it there has to be told of it here."""
+        if self.remote_value:
+            # It was confirmed, and only checking it is left out.
+            self.ask_at = False
+            self._note_cancelled()
+            return
         adapter = self.remote_account_id._adapter()
         is_asked = self.started_at and adapter and not (adapter.signs_on_poll or adapter.is_blocking)
         if not is_asked:
@@ -469,9 +488,17 @@ def _in_background(dbname, reference, call):
 
     def work():
         outcome = _outcome(call)
-        with Registry(dbname).cursor() as cr:
-            requests = api.Environment(cr, SUPERUSER_ID, {})["l10n_vn_ibhxh.signing.request"]
-            requests._store_outcome(reference, outcome, is_start=True)
-            requests._take_values()
+        for wait in STORE_WAITS:
+            try:
+                with Registry(dbname).cursor() as cr:
+                    requests = api.Environment(cr, SUPERUSER_ID, {})["l10n_vn_ibhxh.signing.request"]
+                    requests._store_outcome(reference, outcome, is_start=True)
+                    requests._take_values()
+                return
+            except PsycopgError as error:
+                # No connection is free, or the database restarts: nobody can fetch this signature again.
+                _logger.warning("The outcome of remote signing %s waits: %s", reference[:8], type(error).__name__)
+                time.sleep(wait)
+        _logger.error("The outcome of remote signing %s could not be stored", reference[:8])
 
     threading.Thread(target=work, name=f"remote-signing-{reference[:8]}", daemon=True).start()

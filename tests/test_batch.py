@@ -64,6 +64,49 @@ class TestBatch(ManyCompanies):
         batch.action_check_again()
         self.assertEqual(written, [self._line(batch, self.companies[4])])
 
+    def _running(self, *groups):
+        """Return a batch of each of these companies that the scheduled action is to go on with."""
+        batches = [self._batch(companies) for companies in groups]
+        for batch in batches:
+            batch.sudo().state = "running"
+        return batches
+
+    def test_sb_a_company_that_cannot_be_registered_keeps_no_other_waiting(self):
+        first, second = self._running(self.companies[:2], self.companies[2:3])
+        lines = type(first.line_ids)
+        register = lines._register_together
+
+        def fail_for_one(some, user):
+            if self.companies[0] in some.company_id:
+                raise ZeroDivisionError
+            return register(some, user)
+
+        with (
+            patch.object(lines, "_register_together", fail_for_one),
+            mute_logger("odoo.addons.l10n_vn_ibhxh.models.l10n_vn_ibhxh_batch_line"),
+        ):
+            self._run("batch")
+        self.assertEqual((first.state, first.to_sign_count, first.blocked_count), ("started", 1, 1))
+        self.assertIn("log", self._line(first, self.companies[0]).problem)
+        self.assertEqual((second.state, second.to_sign_count), ("started", 1))
+
+    def test_sb_a_batch_that_cannot_go_on_keeps_no_other_waiting(self):
+        first, second = self._running(self.companies[:1], self.companies[1:2])
+        batches = type(first)
+        ask = batches._ask_authorities
+
+        def fail_for_one(batch, *args):
+            if batch.id == first.id:
+                raise ZeroDivisionError
+            return ask(batch, *args)
+
+        with (
+            patch.object(batches, "_ask_authorities", fail_for_one),
+            mute_logger("odoo.addons.l10n_vn_ibhxh.models.l10n_vn_ibhxh_batch"),
+        ):
+            self._run("batch")
+        self.assertEqual((first.state, second.state), ("running", "started"))
+
     def test_pressing_twice_registers_once(self):
         batch = self._batch(self.companies[:4])
         batch.action_register()

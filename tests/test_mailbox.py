@@ -1,8 +1,10 @@
 from datetime import date, datetime, timedelta
+from unittest.mock import patch
 
 from odoo import fields
 from odoo.tests import freeze_time, tagged
 from odoo.tools import mute_logger
+from psycopg2.pool import PoolError
 
 from ..tools import gateways
 from .common import VERIFIED, IbhxhCommon
@@ -50,6 +52,18 @@ class TestMailbox(IbhxhCommon):
         self.assertEqual(registration.activation_url, LINK)
         self.assertTrue(registration.is_link_shown)
         self.assertEqual(registration.activation_expires_at, datetime(2026, 3, 3, 3, 0))
+
+    def test_sa_a_full_connection_pool_loses_no_mail(self):
+        """Odoo marks a mail as read whose reading raised: it is never fetched again."""
+        registration = self._sent()
+        full = PoolError("The Connection Pool Is Full")
+        with (
+            patch.object(type(self.env.registry), "cursor", side_effect=full),
+            mute_logger("odoo.addons.l10n_vn_ibhxh.models.l10n_vn_ibhxh_mail_attempt"),
+        ):
+            mail = self._mail(ACTIVATION)
+        self.assertEqual(mail.state, "done", mail.reason)
+        self.assertEqual(registration.activation_code, CODE)
 
     def test_a_mail_that_waits_is_due_on_viet_nams_day(self):
         with freeze_time("2026-03-02 18:00:00"):

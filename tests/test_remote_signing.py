@@ -199,6 +199,45 @@ class TestRemoteSigning(RemoteCase):
         self.assertEqual(len(notes), 1)
         self.assertFalse(request.ask_at)
 
+    def test_s7_cancelled_while_its_signature_is_checked_is_noted_and_settled(self):
+        registration = self.sent()
+        request = registration.sudo().signing_request_id
+        self.stand_in.decide()
+        with patch.object(type(request), "_take_values"):
+            self.later(5)
+        self.assertEqual(request.remote_state, "received")
+        with mute_logger(REQUESTS):
+            registration.action_withdraw()
+        self.later(600)
+        self.assertEqual((registration.state, request.state), ("draft", "cancelled"))
+        self.assertFalse(request.ask_at, "nothing is asked about any more")
+        self.assert_discarded(registration)
+
+    def test_sc_what_comes_after_the_request_ended_is_noted(self):
+        registration = self.sent()
+        request = registration.sudo().signing_request_id
+        request._fail("lost", "")
+        with mute_logger(REQUESTS):
+            request._take_outcome(remote.Signed({request.remote_doc_id: b"x"}), is_start=True)
+        self.assertEqual(request.state, "failed")
+        self.assert_discarded(registration)
+
+    def test_sc_a_start_is_not_given_up_before_it_can_have_ended(self):
+        """Login and questions come before the person is asked, the signature after."""
+        request = self.prepared().sudo().signing_request_id
+        for name, seconds in (
+            ("csc1", remote.CALL_SECONDS + remote.CONFIRM_SECONDS),
+            ("csc2", remote.CALL_SECONDS),
+        ):
+            with self.subTest(name):
+                adapter = remote.make(name, remote.HttpClient("https://sca.example"), login="none")
+                request._mark_started(adapter)
+                self.assertGreaterEqual(request.ask_at, request.started_at + timedelta(seconds=seconds))
+
+    def assert_discarded(self, registration):
+        notes = [body for body in registration.sudo().message_ids.mapped("body") if "discarded" in body]
+        self.assertEqual(len(notes), 1)
+
     def test_i_cancelled_before_it_was_sent_never_reaches_the_phone(self):
         registration = self.prepared()
         registration.action_send_to_phone()
@@ -383,7 +422,7 @@ class TestRemoteFaults(RemoteCase):
         self.assertEqual((request.state, request.remote_state), ("claimed", "sending"))
         self.later(30)
         self.assertEqual((request.state, self.started()), ("claimed", 0))
-        self.later(90)
+        self.later(remote.CALL_SECONDS)
         self.check(registration, "unreachable")
 
     @mute_logger(REQUESTS)
@@ -399,7 +438,7 @@ class TestRemoteFaults(RemoteCase):
         self.assertEqual(self.started(), 1)
         self.stand_in.decide()
         self.later(30)
-        self.later(90)
+        self.later(remote.CALL_SECONDS)
         self.check(registration, "signed")
         self.assertEqual(self.started(), 1)
 

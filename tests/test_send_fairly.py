@@ -42,7 +42,7 @@ class TestSendFairly(ManyCompanies):
         self.moved = 0
         clock = time.monotonic
         self.startPatcher(patch.object(time, "monotonic", lambda: clock() + self.moved))
-        self.startPatcher(patch.object(sending, "SEND_BATCH", 4))
+        self.startPatcher(patch.object(sending, "SEND_BATCH", 2))
         companies = self._new_companies(self.COUNT)
         self._plug_in_tokens(companies)
         self.registrations = self.env["l10n_vn_ibhxh.registration"].union(
@@ -82,9 +82,12 @@ class TestSendFairly(ManyCompanies):
         self._sign_all()
         self.assertGreater(last.id, max(self.registrations.ids))
         self._hang(gateways.UnknownOutcome("lost"))
+        waited, submit = [], self.gateway.submit
+        self.gateway.submit = lambda *args: waited.append(self.moved) or submit(*args)
         with self._scheduled():
             self._send()
         self.assertEqual(last.state, "sent")
+        self.assertLessEqual(waited, [35], "no more than one call of the other I-VAN was waited for")
         self.assertEqual(set(self.registrations.mapped("state")), {"to_send"})
 
     def test_s4_an_ivan_that_hangs_is_called_once_in_a_run(self):

@@ -549,6 +549,28 @@ class TestCsc(RemoteCase):
             self.play(**self.well())
             self.assertEqual(self.poll(self.HANDLE).values, self.values)
 
+    def start_cut(self, version, times):
+        """Start, and have no connection when what the person confirmed is to be signed, so many times."""
+        self.play(**self.well())
+        service, left = self.csc(version), iter(range(times))
+        post = service._client.post
+
+        def cut(path, *args, **kwargs):
+            if path == "signatures/signHash" and next(left, None) is not None:
+                raise remote.NotSent("no connection")
+            return post(path, *args, **kwargs)
+
+        with patch.object(service._client, "post", cut):
+            return self.outcome(lambda: service.start(REFERENCE, USER, CREDENTIAL, self.items, "BHXH: 2"))
+
+    def test_sc_no_connection_after_the_person_confirmed_is_not_called_unsent(self):
+        for version in (1, 2):
+            self.assertIsInstance(self.start_cut(version, 9), remote.Unanswered)
+
+    def test_sc_what_the_person_confirmed_is_signed_at_the_second_try(self):
+        for version in (1, 2):
+            self.assertEqual(self.start_cut(version, 1).values, self.values)
+
     def test_what_cannot_be_asked_about(self):
         self.assert_refused(self.outcome(lambda: self.csc(1).poll(REFERENCE, USER, self.items, {})), "lost")
         for handle in ({}, {"handle": "h"}, {"certificate": "c"}):

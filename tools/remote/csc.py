@@ -243,6 +243,20 @@ class _Csc(RemoteService):
             raise ServiceRefused("service_failed", f"{len(found)} signatures for {len(items)} digests")
         return Signed({item.doc_id: value for item, value in zip(items, found, strict=True) if value})
 
+    def _sign_confirmed(self, user: str, name: str, algorithm: str, sad: str, items: Sequence[Item]) -> Signed:
+        """Sign what the person has just confirmed, at the second try where the first finds no connection.
+
+        Raises what `_sign` does but for NotSent: that would say that nobody was asked.
+        """
+        try:
+            return self._sign(user, name, algorithm, sad, items)
+        except NotSent:
+            pass
+        try:
+            return self._sign(user, name, algorithm, sad, items)
+        except NotSent as error:
+            raise Unanswered(str(error), error.retry_after) from None
+
 
 @register("csc1")
 class Csc1(_Csc):
@@ -269,7 +283,7 @@ class Csc1(_Csc):
             ]
         answer = self._call(user, "credentials/authorize", body, most=CONFIRM_SECONDS)
         _check(answer, is_start=True)
-        return self._sign(user, certificate, credential.algorithm, _sad(answer), items)
+        return self._sign_confirmed(user, certificate, credential.algorithm, _sad(answer), items)
 
     def poll(self, reference: str, user: str, items: Sequence[Item], handle: Mapping[str, str]) -> Waiting | Signed:
         """Version 1 cannot be asked: when the answer to ``start`` was lost, no signature comes from it any more."""
@@ -306,7 +320,7 @@ class Csc2(_Csc):
             known = {"handle": handle, "certificate": certificate, "algorithm": credential.algorithm}
             return Waiting(known, seconds(answer.member("expiresIn")))
         _check(answer, is_start=True)
-        return self._sign(user, certificate, credential.algorithm, _sad(answer), items)
+        return self._sign_confirmed(user, certificate, credential.algorithm, _sad(answer), items)
 
     def poll(self, reference: str, user: str, items: Sequence[Item], handle: Mapping[str, str]) -> Waiting | Signed:
         """See `RemoteService`."""
