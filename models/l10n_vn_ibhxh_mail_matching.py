@@ -191,11 +191,11 @@ class L10n_Vn_IbhxhMailMatching(models.AbstractModel):
 
     @api.model
     def _sent_at(self, reading):
-        """Return when the mail was sent (UTC) as it says, at the latest now."""
-        now = fields.Datetime.now()
+        """Return when the mail was sent (UTC) as it says, at the latest when it arrived (no record: now)."""
+        latest = self[:1].received_at or fields.Datetime.now()
         if not reading.sent_at:
-            return now
-        return min(now, reading.sent_at.astimezone(timezone.utc).replace(tzinfo=None, microsecond=0))
+            return latest
+        return min(latest, reading.sent_at.astimezone(timezone.utc).replace(tzinfo=None, microsecond=0))
 
     # -- what a verified mail may do -----------------------------------------------------------------------------------
 

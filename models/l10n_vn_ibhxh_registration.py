@@ -952,8 +952,9 @@ class L10n_Vn_IbhxhRegistration(models.Model):
     def _activate(self, code, url, received_at):
         """Take the activation code over: 24 hours run from `received_at` (UTC), which counts as now when it is later.
 
-        Reopens what is over, as far as `_move` allows that. Raises `UserError` while another registration of the
-        company is under way.
+        A code that is here already does not begin again: the earlier of both times counts. Reopens what is over, as far
+        as `_move` allows that. Raises `UserError` while another registration of the company is under way, and when the
+        code has ended.
         """
         self.ensure_one()
         self.lock_for_update()
@@ -967,12 +968,19 @@ class L10n_Vn_IbhxhRegistration(models.Model):
                     other=other.name,
                 )
             )
-        received_at = min(received_at, fields.Datetime.now())
+        now = fields.Datetime.now()
+        is_known = self.state == "to_activate" and code == self.sudo().activation_code
+        received_at = min(received_at, now, (is_known and self.activation_received_at) or now)
+        expires_at = received_at + timedelta(hours=ACTIVATION_HOURS)
+        if expires_at <= now:
+            raise UserError(
+                self.env._("A code is valid for 24 hours and this one is older. Register again for a new one.")
+            )
         url = url or self.sudo().activation_url
         vals = {
             "activation_received_at": received_at,
-            "activation_expires_at": received_at + timedelta(hours=ACTIVATION_HOURS),
-            "activation_reminded": False,
+            "activation_expires_at": expires_at,
+            "activation_reminded": is_known and self.activation_reminded,
         }
         if self.state == "to_activate":
             self.sudo().write(vals)

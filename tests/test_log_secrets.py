@@ -87,6 +87,7 @@ class TestLogSecrets(IbhxhCommon):
             lambda: answers.create({"activation_code": CODE}),
             lambda: answer.write({"activation_code": CODE, "answered_at": False}),
             lambda: pasted.create({"text": CODE}),
+            lambda: pasted.create({"text": CODE, "registration_id": registration.id, "received_at": False}),
             lambda: pasted.create({"text": CODE, "registration_id": 2**30}),
         )
         for number, door in enumerate(doors):

@@ -2,6 +2,7 @@ from datetime import date, datetime, timedelta
 from unittest.mock import patch
 
 from odoo import fields
+from odoo.exceptions import UserError
 from odoo.tests import freeze_time, tagged
 from odoo.tools import mute_logger
 from psycopg2.pool import PoolError
@@ -204,3 +205,78 @@ class TestMailbox(IbhxhCommon):
             self.assertEqual(registration.activation_code, CODE)
             self.assertEqual(registration.activation_url, link)
         self.assertEqual(registration.activation_expires_at, fields.Datetime.now() + timedelta(hours=24))
+
+    def _paste(self, registration, text=CODE, **vals):
+        paste = self.env["l10n_vn_ibhxh.mail.paste"].with_user(self.user)
+        return paste.create({"registration_id": registration.id, "text": text, **vals}).action_apply()
+
+    def test_k4_the_hours_of_a_pasted_code_run_from_its_mail(self):
+        """Whoever opens the mailbox in the morning finds a code of the evening before: not a whole day is left."""
+        registration = self._sent()
+        sent_at = fields.Datetime.now()
+        with self._later(hours=20):
+            self._paste(registration, received_at=sent_at)
+            self.assertEqual(registration.activation_expires_at, sent_at + timedelta(hours=24))
+            self.assertEqual(registration.activation_seconds_left, 4 * 3600)
+
+    def test_k4_a_known_code_pasted_again_keeps_its_end(self):
+        registration = self._sent()
+        self._mail(ACTIVATION)
+        end = datetime(2026, 3, 3, 3, 0)
+        self.assertEqual(registration.activation_expires_at, end)
+        with self._later(hours=2):
+            self._paste(registration, ACTIVATION)
+            self.assertEqual((registration.activation_code, registration.activation_expires_at), (CODE, end))
+        with self._later(hours=20):
+            self._follow()
+            self.assertTrue(registration.activation_reminded)
+            self._paste(registration)
+            self.assertEqual(registration.activation_expires_at, end)
+            self.assertTrue(registration.activation_reminded, "the reminder is not given twice")
+            self._paste(registration, "QQ2VLHCKRB")
+            self.assertEqual(registration.activation_expires_at, fields.Datetime.now() + timedelta(hours=24))
+            self.assertFalse(registration.activation_reminded, "another code, another end")
+
+    def test_k4_an_earlier_time_corrects_that_of_a_known_code(self):
+        registration = self._sent()
+        sent_at = fields.Datetime.now()
+        with self._later(hours=3):
+            self._paste(registration)
+            self._paste(registration, received_at=sent_at)
+            self.assertEqual(registration.activation_expires_at, sent_at + timedelta(hours=24))
+
+    def test_k4_times_that_cannot_be_right(self):
+        registration = self._sent()
+        sent_at = fields.Datetime.now()
+        with self.assertRaisesRegex(UserError, "future"):
+            self._paste(registration, received_at=sent_at + timedelta(minutes=1))
+        with self.assertRaisesRegex(UserError, "older than the sending"):
+            self._paste(registration, received_at=sent_at - timedelta(hours=1))
+        with self._later(hours=24):
+            with self.assertRaisesRegex(UserError, "24 hours"):
+                self._paste(registration, received_at=sent_at)
+            self.assertEqual((registration.state, registration.activation_code), ("sent", False))
+            self._paste(registration, received_at=sent_at + timedelta(minutes=30))
+            self.assertEqual(registration.activation_expires_at, sent_at + timedelta(hours=24, minutes=30))
+
+    def test_k4_a_person_cannot_apply_a_mail_whose_code_has_ended(self):
+        registration = self._sent()
+        self.env["ir.config_parameter"].sudo().set_param("l10n_vn_ibhxh.mail_authentication_server", False)
+        mail = self._mail(ACTIVATION)
+        self.assertEqual(mail.state, "waiting")
+        with self._later(hours=24):
+            with self.assertRaisesRegex(UserError, "24 hours"):
+                mail.with_user(self.user).action_apply()
+            self.assertEqual((registration.state, registration.activation_code), ("sent", False))
+
+    def test_k4_a_mail_that_does_not_say_when_it_was_sent(self):
+        """Its code does not begin again when a person applies it the next day: it was sent before it arrived."""
+        registration = self._sent()
+        self.env["ir.config_parameter"].sudo().set_param("l10n_vn_ibhxh.mail_authentication_server", False)
+        received_at = fields.Datetime.now()
+        raw = f"From: no-reply@vss.gov.vn\nTo: {self.company.email}\nSubject: Thong bao\n\n{ACTIVATION}"
+        mail = self.env["l10n_vn_ibhxh.mail"]._receive(raw.encode())
+        self.assertEqual((mail.state, mail.registration_id), ("waiting", registration))
+        with self._later(hours=20):
+            mail.with_user(self.user).action_apply()
+            self.assertEqual(registration.activation_expires_at, received_at + timedelta(hours=24))

@@ -35,7 +35,7 @@ PERSON = {
     },
     "mail": {"w": "registration_id"},
     "mail.attempt": None,
-    "mail.paste": {"w": "registration_id text"},
+    "mail.paste": {"w": "received_at registration_id text"},
     "mail.test": {
         "w": "amended_phrases code_words information_phrases refusal_phrases registered_phrases stopped_phrases text"
     },

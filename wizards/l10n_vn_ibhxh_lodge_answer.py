@@ -1,9 +1,7 @@
-from datetime import timedelta
-
 from odoo import fields, models
 from odoo.exceptions import UserError
 
-from ..models.const import ACTIVATION_CODE, ACTIVATION_HOURS
+from ..models.const import ACTIVATION_CODE
 from ..tools import dossier
 
 
@@ -75,10 +73,6 @@ class L10n_Vn_IbhxhLodgeAnswer(models.TransientModel):
                 self.env._(
                     "An activation code has 10 capital letters and digits, e.g. BV2VLHCKRA. Copy it from the mail."
                 )
-            )
-        if self.answered_at + timedelta(hours=ACTIVATION_HOURS) <= fields.Datetime.now():
-            raise UserError(
-                self.env._("A code is valid for 24 hours and this one is older. Register again for a new one.")
             )
         registration._activate(code, False, self.answered_at)
         self.activation_code = False

@@ -1,3 +1,6 @@
+from dataclasses import replace
+from datetime import timezone
+
 from odoo import fields, models
 from odoo.exceptions import UserError
 
@@ -10,12 +13,18 @@ class L10n_Vn_IbhxhMailPaste(models.TransientModel):
 
     _name = "l10n_vn_ibhxh.mail.paste"
     _inherit = ["l10n_vn_ibhxh.protected"]
-    _person_fields = frozenset({"registration_id", "text"})
+    _person_fields = frozenset({"registration_id", "text", "received_at"})
     _secret_fields = frozenset({"text"})
     _description = "Paste the activation mail"
 
     registration_id = fields.Many2one("l10n_vn_ibhxh.registration", required=True, ondelete="cascade")
     text = fields.Text(string="Mail text or code", required=True)
+    received_at = fields.Datetime(
+        string="Mail received at",
+        required=True,
+        default=fields.Datetime.now,
+        help="When the mail reached the mailbox: the code is valid for 24 hours from then.",
+    )
 
     def action_apply(self):
         """Read the pasted text and put code, link and deadline on the registration."""
@@ -38,8 +47,11 @@ class L10n_Vn_IbhxhMailPaste(models.TransientModel):
                     "BV2VLHCKRA; what follows “mật khẩu” is a password. Paste only the code."
                 )
             )
+        if self.received_at > fields.Datetime.now():
+            raise UserError(self.env._("“Mail received at” is in the future. Enter when the mail reached the mailbox."))
+        reading = replace(reading, sent_at=self.received_at.replace(tzinfo=timezone.utc))
         mails._check_about(registration.sudo(), reading)
-        registration._activate(codes[0], links[0] if links else False, fields.Datetime.now())
+        registration._activate(codes[0], links[0] if links else False, self.received_at)
         # The code is on the registration; a second copy of it would stay here until the next clean-up.
         self.sudo().unlink()
         return {"type": "ir.actions.act_window_close"}
