@@ -545,7 +545,7 @@ _TEXTS: dict[str, tuple[str, str]] = {
         "Đã kết nối, nhưng chưa có token nào ký được. Cắm token, hoặc bấm Kiểm tra.",
         "Connected, but no token can sign. Plug one in, or press Check.",
     ),
-    "update_done": ("✔ Đã cập nhật lên phiên bản {version}.", "✔ Updated to version {version}."),
+    "update_done": ("✔ Đã cập nhật lên phiên bản {ours}.", "✔ Updated to version {ours}."),
     "update_failed": (
         "Chưa cài được phiên bản {version}; chương trình vẫn là bản {ours} và vẫn ký được. Đóng các cửa sổ của "
         "ibhxh-agent, chờ phần mềm diệt virus quét xong rồi bấm Cài ngay lần nữa; nếu vẫn vậy, báo cho quản trị viên "
