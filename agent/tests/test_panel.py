@@ -406,14 +406,20 @@ def test_h13_after_a_failed_download_the_button_is_there_again(panel, attempts):
     """The sentence says to try once more."""
     damaged = AgentError("update_damaged", texts.text("update_damaged"))
     ended = threading.Event()
-    attempts += [lambda: fails(damaged), lambda: fails(OSError(28, "full")), lambda: ended.wait(30) and None]
+    attempts += [
+        lambda: ended.wait(600) and fails(damaged),
+        lambda: ended.wait(600) and fails(OSError(28, "full")),
+        lambda: ended.wait(600) and None,
+    ]
     shown = panel(status={**ONLINE, "update": "99.0"})
     assert any("Có phiên bản mới 99.0" in line for line in lines(shown.root))
     for words in ("Thử lại", "Không ghi được vào đĩa (full)"):
         press(shown.root, "Cài ngay")
         assert "Cài ngay" not in buttons(shown.root)
+        ended.set()
         until(shown, lambda words=words: any(words in line for line in lines(shown.root)))
         assert "Cài ngay" in buttons(shown.root)
+        ended.clear()
     press(shown.root, "Cài ngay")
     until(shown, lambda: any("25 %" in line for line in lines(shown.root)))
     shown.pipe.waiting.append({**ONLINE, "line": "y", "update": "99.0"})
@@ -427,7 +433,7 @@ def test_h13_after_a_failed_download_the_button_is_there_again(panel, attempts):
 def test_h13_an_installer_that_ends_before_the_program_does_is_reported(panel, attempts):
     """Where it succeeds, this window is gone by then."""
     waiting = threading.Event()
-    attempts.append(lambda: SimpleNamespace(wait=lambda: waiting.wait(30)))
+    attempts.append(lambda: SimpleNamespace(wait=lambda: waiting.wait(600)))
     shown = panel(status={**ONLINE, "update": "99.0"})
     press(shown.root, "Cài ngay")
     until(shown, lambda: any("Đang cài bản cập nhật" in line for line in lines(shown.root)))
@@ -454,9 +460,7 @@ def test_h13_an_offer_comes_and_goes_while_the_window_is_open(panel):
     for version, there in (("99.0", True), ("", False), ("99.1", True)):
         shown.pipe.waiting.append({**ONLINE, "update": version})
         until(shown, lambda there=there: ("Cài ngay" in buttons(shown.root)) is there)
-    shown.root.event_generate("<Alt-c>")
-    shown.root.update()
-    assert any("99.1" in line for line in lines(shown.root)) or shown._updating
+    assert "c" in letters(shown.root)
 
 
 # -- unreadable settings ----------------------------------------------------------------------------------------------
