@@ -137,32 +137,36 @@ class L10n_Vn_IbhxhRegistrationLodging(models.AbstractModel):
         Odoo never sends it again by itself, because the person may be wrong.
         """
         with reservations.reserved(self) as reserved:
-            if reserved != self:
-                raise UserError(self.env._("Odoo is handing over %(name)s right now. Reload the page.", name=self.name))
-            self.lock_for_update()
-            self._message_log(
-                body=self.env._(
-                    "%(user)s stated that %(provider)s does not have the dossier %(reference)s, which Odoo handed over "
-                    "on %(time)s.",
-                    user=self.env.user.name,
-                    provider=self.provider_id.name or self.env._("The I-VAN"),
-                    reference=self.client_reference,
-                    time=format_datetime(self.env, self.attempted_at, dt_format="short"),
-                )
-            )
-            self._leave_to_people()
-            self.sudo().write(
-                {
-                    "attempted_at": False,
-                    "last_attempt_at": False,
-                    "retry_at": False,
-                    "retry_count": 0,
-                    "unsent_reminded": False,
-                    "error_code": False,
-                    "error_message": False,
-                }
-            )
+            if reserved:
+                self._note_not_received()
+        if not reserved:
+            raise UserError(self.env._("Odoo is handing over %(name)s right now. Reload the page.", name=self.name))
         self._notify_page()
+
+    def _note_not_received(self):
+        self.lock_for_update()
+        self._message_log(
+            body=self.env._(
+                "%(user)s stated that %(provider)s does not have the dossier %(reference)s, which Odoo handed over "
+                "on %(time)s.",
+                user=self.env.user.name,
+                provider=self.provider_id.name or self.env._("The I-VAN"),
+                reference=self.client_reference,
+                time=format_datetime(self.env, self.attempted_at, dt_format="short"),
+            )
+        )
+        self._leave_to_people()
+        self.sudo().write(
+            {
+                "attempted_at": False,
+                "last_attempt_at": False,
+                "retry_at": False,
+                "retry_count": 0,
+                "unsent_reminded": False,
+                "error_code": False,
+                "error_message": False,
+            }
+        )
 
     def _open_by_hand(self, action):
         return {

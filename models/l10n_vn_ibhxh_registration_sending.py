@@ -380,8 +380,11 @@ class L10n_Vn_IbhxhRegistrationSending(models.AbstractModel):
             )
         elif isinstance(error, gateways.Unreachable):
             minutes, next_step = None, self.env._("Nothing is lost: Odoo will try again automatically.")
-        else:
+        elif self.attempted_at:
             minutes, next_step = None, self.env._("Odoo asks whether it has the dossier before it sends again.")
+        else:
+            # It was not called about this one, because it was silent about another.
+            minutes, next_step = None, self.env._("Nothing is lost: Odoo will try again automatically.")
         reason = gateway_texts.reason(self.env, provider, error)
         self._postpone(f"{reason}\n{next_step}", gateway_texts.code(error), minutes, error.retry_after)
         if error.reason in gateway_texts.UNREADABLE:

@@ -95,7 +95,10 @@ class TestSendFairly(ManyCompanies):
         self._send()
         self.assertEqual(len(gateway.calls), 1)
         self.assertTrue(all(at > fields.Datetime.now() for at in self.registrations.mapped("retry_at")))
-        self.assertEqual(len(self.registrations.filtered("attempted_at")), 1, "the others can be cancelled")
+        tried = self.registrations.filtered("attempted_at")
+        self.assertEqual(len(tried), 1, "the others can be cancelled")
+        asks = self.registrations.filtered(lambda r: "before it sends again" in r.error_message)
+        self.assertEqual(asks, tried, "nothing is asked about what was never handed over")
 
     def test_s4_a_dossier_that_always_times_out_keeps_no_other_waiting(self):
         gateway = self._hang(TIMEOUT)
