@@ -44,7 +44,8 @@ TRANSITIONS = {
     "draft": {"to_sign", "sent", "cancelled"},
     "to_sign": {"draft", "to_send", "cancelled"},
     "to_send": {"sent", "rejected", "cancelled"},
-    "sent": {"to_activate", "confirmed", "expired", "rejected"},
+    # Back to the draft: only what rests on nothing but a person's word, when that person takes it back.
+    "sent": {"draft", "to_activate", "confirmed", "expired", "rejected"},
     "to_activate": {"confirmed", "expired", "rejected"},
     "expired": {"to_activate", "confirmed"},
     # Back only where nothing but the text of a mail spoke for it, see `confirmation_evidence`.

@@ -663,7 +663,9 @@ class L10n_Vn_IbhxhRegistration(models.Model):
             by_word = registration.state == "draft" and state == "sent" and registration.lodging != "elsewhere"
             is_over = registration.state in ("confirmed", "rejected") and registration.confirmation_evidence != "mail"
             is_final = is_over and state == "to_activate"
-            if state not in TRANSITIONS[registration.state] or by_word or is_final:
+            # What was submitted is a draft again only together with everything that spoke for it.
+            is_kept = (registration.state, state) == ("sent", "draft") and vals.get("submitted_at", True)
+            if state not in TRANSITIONS[registration.state] or by_word or is_final or is_kept:
                 labels = dict(self._fields["state"]._description_selection(self.env))
                 raise UserError(
                     self.env._(

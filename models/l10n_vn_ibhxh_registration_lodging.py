@@ -1,9 +1,10 @@
-from odoo import fields, models
+from odoo import api, fields, models
 from odoo.exceptions import UserError
 from odoo.tools import format_datetime
 
 from ..tools import signature
 from . import reservations
+from .const import TODO
 
 
 class L10n_Vn_IbhxhRegistrationLodging(models.AbstractModel):
@@ -14,6 +15,34 @@ class L10n_Vn_IbhxhRegistrationLodging(models.AbstractModel):
 
     _name = "l10n_vn_ibhxh.registration.lodging"
     _description = "Lodging of BHXH registrations by hand"
+
+    can_take_back = fields.Boolean(
+        compute="_compute_can_take_back",
+        export_string_translation=False,
+        help="That it was submitted elsewhere rests on a person's word alone.",
+    )
+
+    @api.depends(
+        "state",
+        "lodging",
+        "attempted_at",
+        "activation_received_at",
+        "dossier_number_source",
+        "mail_ids.state",
+        "notification_ids",
+    )
+    def _compute_can_take_back(self):
+        for registration in self:
+            known = registration.sudo()
+            registration.can_take_back = (
+                known.state == "sent"
+                and known.lodging == "elsewhere"
+                and known.dossier_number_source in (False, "person")
+                and not known.attempted_at
+                and not known.activation_received_at
+                and not known.notification_ids
+                and all(mail.state == "ignored" for mail in known.mail_ids)
+            )
 
     def _submitted_elsewhere(self, submitted_at, dossier_number=False):
         """Take a person's word that this draft was submitted elsewhere at `submitted_at` (UTC).
@@ -41,6 +70,41 @@ class L10n_Vn_IbhxhRegistrationLodging(models.AbstractModel):
                 provider=self.provider_id.name,
             )
         )
+
+    def action_not_submitted(self):
+        """“It was not submitted after all”: a draft again, as it was before somebody said that it was submitted.
+
+        Raises `UserError` where anything but that person's word says that VSS or the I-VAN has it.
+        """
+        for registration in self:
+            registration.check_access("write")
+            registration.lock_for_update()
+            if not registration.can_take_back:
+                raise UserError(
+                    registration.env._(
+                        "%(name)s cannot be taken back: only what a person said was submitted elsewhere, and of which "
+                        "nothing has come from VSS or the I-VAN.",
+                        name=registration.name,
+                    )
+                )
+            registration._move(
+                "draft",
+                submitted_at=False,
+                answer_due_at=False,
+                answer_reminded=False,
+                activation_expires_at=False,
+                poll_at=False,
+                dossier_number=False,
+                dossier_number_source=False,
+            )
+            registration.activity_unlink([TODO])
+            registration._note_step(fields.Datetime.now(), registration.env._("It was not submitted after all"))
+            registration._message_log(
+                body=registration.env._(
+                    "%(user)s stated that this was not submitted after all.", user=registration.env.user.name
+                )
+            )
+        return True
 
     def action_download_signed(self):
         """Download the signed dossier, as it has to be lodged. While it waits to be lodged, Odoo no longer sends what a

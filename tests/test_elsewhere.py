@@ -154,6 +154,94 @@ class TestElsewhere(ElsewhereCommon):
             ],
         )
 
+    def test_k4_a_known_code_typed_again_keeps_its_end(self):
+        registration = self._submitted()
+        self._by_hand(registration.action_record_answer(), answer="code", activation_code=CODE).action_record()
+        end = fields.Datetime.now() + timedelta(hours=24)
+        with self._later(hours=2):
+            self._by_hand(registration.action_record_answer(), answer="code", activation_code=CODE).action_record()
+            self.assertEqual(registration.activation_expires_at, end)
+
+    def test_k11_a_submission_by_mistake_is_taken_back(self):
+        registration = self._submitted(dossier_number="03706/2026/001")
+        registration.sudo()._schedule_todo("VSS has not answered in time", "")
+        self.assertTrue(registration.can_take_back)
+        registration.action_not_submitted()
+        self.assertRecordValues(
+            registration,
+            [
+                {
+                    "state": "draft",
+                    "submitted_at": False,
+                    "answer_due_at": False,
+                    "activation_expires_at": False,
+                    "poll_at": False,
+                    "dossier_number": False,
+                    "dossier_number_source": False,
+                    "tax_code": False,
+                    "company_name": False,
+                    "can_take_back": False,
+                }
+            ],
+        )
+        self.assertFalse(registration.sudo().activity_ids)
+        self.assertIn("not submitted", registration.step_ids.sorted("number")[-1].description)
+        self.assertIn(f"{self.user.name} stated that this was not", str(registration.message_ids.mapped("body")))
+        logged = self.env["l10n_vn_ibhxh.registration.log"].search([("registration_id", "=", registration.id)])
+        self.assertIn(("state", "Sent", "Draft"), logged.mapped(lambda line: (line.field, line.old, line.new)))
+        self.assertEqual(self.company.l10n_vn_ibhxh_state, "none")
+        self.assertEqual(self.company.l10n_vn_ibhxh_next_action, "submit")
+        with self._later(hours=25):
+            self._follow()
+            self.assertEqual(registration.state, "draft", "nothing runs out")
+        registration.action_cancel()
+        self.assertEqual(registration.state, "cancelled")
+
+    def test_k11_it_is_submitted_in_the_end(self):
+        registration = self._submitted(dossier_number="03706/2026/001")
+        registration.action_not_submitted()
+        with self._later(hours=2):
+            self._by_hand(registration.action_lodge(), dossier_number="03707/2026/001").action_lodge()
+            self.assertRecordValues(
+                registration,
+                [{"state": "sent", "dossier_number": "03707/2026/001", "submitted_at": fields.Datetime.now()}],
+            )
+
+    def test_k11_what_vss_knows_is_not_taken_back(self):
+        registration = self._submitted()
+        self.env.flush_all()
+        for known in (
+            lambda: registration.sudo()._take_number("03706/2026/001", "mail"),
+            lambda: registration.sudo()._activate(CODE, False, fields.Datetime.now()),
+            lambda: registration.sudo()._on_refused("SE003", ""),
+            lambda: registration.sudo()._confirm(fields.Datetime.now()),
+            lambda: self.env["l10n_vn_ibhxh.mail"].create({"registration_id": registration.id}),
+            lambda: registration.sudo().write({"attempted_at": fields.Datetime.now()}),
+            lambda: registration.sudo().write({"lodging": "file"}),
+        ):
+            savepoint = self.env.cr.savepoint()
+            known()
+            self.env.invalidate_all()
+            self.assertFalse(registration.can_take_back)
+            with self.assertRaises(UserError):
+                registration.action_not_submitted()
+            savepoint.rollback()
+            savepoint.close()
+            self.env.invalidate_all()
+        self.assertTrue(registration.can_take_back)
+
+    def test_k11_no_other_door_leads_back(self):
+        registration = self._submitted()
+        with self.assertRaises(UserError):
+            registration.action_withdraw()
+        with self.assertRaises(UserError):
+            registration._move("draft")
+        other = self.env["res.company"].create({"name": "Khác"})
+        stranger = self._new_user("nguoila", "l10n_vn_ibhxh.group_l10n_vn_ibhxh_user", other)
+        with self.assertRaises(AccessError):
+            registration.with_user(stranger).action_not_submitted()
+        self.assertEqual(registration.state, "sent")
+
     def test_draft_first_submitted_later(self):
         wizard = self._wizard()
         draft = self.env["l10n_vn_ibhxh.registration"].browse(wizard.action_save_draft()["res_id"]).with_user(self.user)
@@ -295,6 +383,17 @@ class TestElsewhereTogether(ElsewhereCommon):
         self.assertEqual(registrations.mapped("state"), ["sent"] * 2, "the rest at once")
         self.assertEqual((batch.to_submit_count, batch.sent_count), (0, 2))
         self.assertEqual(sorted(registrations.mapped("tax_code")), sorted([TAX_CODE, "0301442379"]))
+
+    def test_k11_one_of_a_batch_is_taken_back(self):
+        batch = self._batch()
+        batch.action_register()
+        batch.action_submitted()
+        first = batch.line_ids.registration_id[0]
+        first.action_not_submitted()
+        batch.invalidate_recordset()
+        self.assertEqual((batch.to_submit_count, batch.sent_count), (1, 1))
+        batch.action_submitted()
+        self.assertEqual((first.state, batch.to_submit_count), ("sent", 0))
 
     def test_only_its_maker_says_that_all_are_submitted(self):
         batch = self._batch()
