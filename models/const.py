@@ -30,7 +30,8 @@ STATES = [
     ("sent", "Sent"),
     ("to_activate", "To activate"),
     ("confirmed", "Confirmed"),
-    ("expired", "Expired"),
+    # With a code that was not entered, or without any that came.
+    ("expired", "Not activated in time"),
     ("rejected", "Rejected"),
     ("cancelled", "Cancelled"),
 ]

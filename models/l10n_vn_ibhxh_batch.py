@@ -219,6 +219,13 @@ class L10n_Vn_IbhxhBatch(models.Model):
     def _blockers(self, company, certificate, proposal, *, is_busy, is_over):
         if is_busy:
             return [self.env._("A registration is already in progress.")]
+        if company.l10n_vn_ibhxh_state == "expired" and company.l10n_vn_ibhxh_next_action == "find_code":
+            return [
+                self.env._(
+                    "No activation code has come for its last dossier yet. Open that one and look for the code; "
+                    "register again there only if VSS has nothing."
+                )
+            ]
         if is_over:
             return [self.env._("Stopped at VSS. If it is to be registered again, do so from the company itself.")]
         is_elsewhere = self._lodging(proposal["provider_id"]) == "elsewhere"

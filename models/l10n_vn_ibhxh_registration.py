@@ -25,7 +25,7 @@ from .const import (
 from .contact_error import contact_error
 from .gateway_texts import OWN_CODE
 from .mail_delivery import DELIVERY_KEY, Delivery, may_hold_code
-from .vietnam_time import date_in_vietnam, today_in_vietnam
+from .vietnam_time import date_in_vietnam, day_in_vietnam, today_in_vietnam
 
 # What the person fills in; fixed once the dossier has left the draft.
 FORM_FIELDS = {
@@ -302,7 +302,7 @@ class L10n_Vn_IbhxhRegistration(models.Model):
     _recipient = models.Index("(lower(email))")
     _due = models.Index("(state, activation_expires_at) WHERE state IN ('sent', 'to_activate')")
     _poll_due = models.Index("(poll_at) WHERE state IN ('sent', 'to_activate', 'expired')")
-    _answer_overdue = models.Index("(answer_due_at) WHERE state = 'sent' AND answer_reminded IS NOT TRUE")
+    _answer_overdue = models.Index("(answer_due_at) WHERE state IN ('sent', 'expired') AND answer_reminded IS NOT TRUE")
     _code_due = models.Index("(activation_expires_at) WHERE state = 'to_activate' AND activation_reminded IS NOT TRUE")
     _unsent = models.Index("(attempted_at) WHERE state = 'to_send' AND unsent_reminded IS NOT TRUE")
     _to_print = models.Index("(id) WHERE printed_form_sha256 IS NULL AND submitted_at IS NOT NULL")
@@ -991,6 +991,8 @@ class L10n_Vn_IbhxhRegistration(models.Model):
             self._forget_outcome()
             # Once it had expired, nobody asked about it any more.
             self._move("to_activate", **vals, poll_at=self.poll_at or fields.Datetime.now())
+            # It has come: nobody has to look for it any more.
+            self.activity_unlink([TODO])
         self._write_secrets(code, url)
         self._notify_page()
         self._schedule_todo(
@@ -1079,12 +1081,20 @@ class L10n_Vn_IbhxhRegistration(models.Model):
             )
 
     def _expire(self):
-        """The 24 hours are over, for any number of registrations. Registering again is one click on each."""
+        """The 24 hours are over, for any number of registrations: of a code that came, or of waiting for one."""
         self._move("expired", activation_code=False, activation_url=False)
         self.activity_unlink([TODO])
         reminders.schedule(self.env, [(record, record.user_id, record._expired_texts, None) for record in self.sudo()])
 
     def _expired_texts(self, env):
+        if not self.activation_received_at:
+            return env._("No activation code has come yet"), env._(
+                "Odoo has seen no code within 24 hours of the submission. Look into the mailbox (spam folder, other "
+                "addresses), and look the dossier up at the I-VAN or at VSS, which may take until the end of %(due)s. "
+                "When the mail is there, press “Paste the activation mail”. Register again only if VSS has nothing: a "
+                "second dossier would be in the way of the first.",
+                due=day_in_vietnam((self.answer_due_at or fields.Datetime.now()) - timedelta(minutes=1)),
+            )
         if self.lodging == "elsewhere":
             note = env._(
                 "Submit it again where you did the first time, then press “Register again”: everything is already "

@@ -8,6 +8,8 @@ from .const import ACTIVATION_HOURS, ANSWER_OFF, CODE_HOURS, UNSENT_HOURS
 from .vietnam_time import UTC, VIETNAM, date_in_vietnam, day_in_vietnam, in_vietnam
 
 SATURDAY = 5
+# What went without an answer for longer than this is not dug up.
+LATEST = timedelta(days=7)
 
 
 class L10n_Vn_IbhxhRegistrationReminders(models.AbstractModel):
@@ -30,8 +32,14 @@ class L10n_Vn_IbhxhRegistrationReminders(models.AbstractModel):
             )
             finished.append(reminders.in_batches(self, domain, self._remind_code))
         if not reminders.is_set(self.env, ANSWER_OFF):
+            # VSS may take longer than the day after which a form 04 without a code counts as expired.
+            no_code_yet = (
+                Domain("state", "=", "expired")
+                & Domain("activation_received_at", "=", False)
+                & Domain("answer_due_at", ">", now - LATEST)
+            )
             domain = (
-                Domain("state", "=", "sent")
+                (Domain("state", "=", "sent") | no_code_yet)
                 & Domain("answer_reminded", "=", False)
                 & Domain("answer_due_at", "<=", now)
             )
@@ -138,7 +146,9 @@ class L10n_Vn_IbhxhRegistrationReminders(models.AbstractModel):
             else:
                 late |= registration
         late.sudo().write({"answer_reminded": True})
-        reminders.schedule(self.env, [(r, r.user_id, r._answer_texts, None) for r in late])
+        # Where it was registered again since, the answer to the later one counts.
+        current = late.filtered(lambda r: r.state == "sent" or r == r.company_id.sudo().l10n_vn_ibhxh_registration_id)
+        reminders.schedule(self.env, [(r, r.user_id, r._answer_texts, None) for r in current])
 
     def _answer_texts(self, env):
         return (

@@ -39,7 +39,7 @@ class ResCompany(models.Model):
             ("none", "Not registered"),
             ("in_progress", "In progress"),
             ("to_activate", "To activate"),
-            ("expired", "Code expired"),
+            ("expired", "Not activated in time"),
             ("confirmed", "Confirmed"),
             ("stopped", "Stopped"),
         ],
@@ -120,6 +120,7 @@ class ResCompany(models.Model):
             ("pin", "Enter the PIN at the token's computer"),
             ("wait", "Wait for VSS"),
             ("activate", "Enter the code on the portal"),
+            ("find_code", "Look for VSS's code"),
             ("again", "Register again"),
             ("amend", "Tell VSS of the new certificate"),
             ("renew", "Renew the certificate, then amend"),
@@ -403,6 +404,7 @@ class ResCompany(models.Model):
         "l10n_vn_ibhxh_state",
         "l10n_vn_ibhxh_registration_id.state",
         "l10n_vn_ibhxh_registration_id.lodging",
+        "l10n_vn_ibhxh_registration_id.activation_received_at",
         "l10n_vn_ibhxh_certificate_id.not_after",
         "l10n_vn_ibhxh_newer_certificate_id",
         "l10n_vn_ibhxh_next_step_id",
@@ -412,6 +414,8 @@ class ResCompany(models.Model):
         for company in self.sudo():
             registration = company.l10n_vn_ibhxh_registration_id
             action = registration and standing(registration.state, registration.lodging).next_action
+            if registration.state == "expired" and not registration.activation_received_at:
+                action = "find_code"
             company.l10n_vn_ibhxh_next_action = action or company._l10n_vn_ibhxh_action_at_rest(soon)
 
     def _l10n_vn_ibhxh_action_at_rest(self, soon):

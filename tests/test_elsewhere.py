@@ -242,6 +242,93 @@ class TestElsewhere(ElsewhereCommon):
             registration.with_user(stranger).action_not_submitted()
         self.assertEqual(registration.state, "sent")
 
+    def test_k1_no_code_yet_is_no_code_that_expired(self):
+        """VSS may take three working days: that no code came on the first one is no reason for a second dossier."""
+        registration = self._submitted()
+        with self._later(hours=25):
+            self._follow()
+            self.assertEqual(registration.state, "expired")
+            activity = registration.sudo().activity_ids
+            self.assertIn("No activation code has come", activity.summary)
+            self.assertIn("spam", activity.note)
+            self.assertIn("05/03/2026", activity.note)
+            self.assertNotIn("Submit it again", activity.note)
+            self.assertEqual(self.company.l10n_vn_ibhxh_next_action, "find_code")
+            opened = self.company.with_user(self.user).action_l10n_vn_ibhxh_next()
+            self.assertEqual((opened["res_model"], opened["res_id"]), (registration._name, registration.id))
+
+    def test_k1_a_code_that_was_here_is_one_that_expired(self):
+        registration = self._submitted()
+        registration.sudo()._activate(CODE, False, fields.Datetime.now())
+        with self._later(hours=25):
+            self._follow()
+            self.assertIn("expired", registration.sudo().activity_ids.summary)
+            self.assertEqual(self.company.l10n_vn_ibhxh_next_action, "again")
+
+    def test_k1_a_code_that_comes_later_is_used(self):
+        paste = self.env["l10n_vn_ibhxh.mail.paste"].with_user(self.user)
+        ways = (
+            lambda registration: paste.create({"registration_id": registration.id, "text": CODE}).action_apply(),
+            lambda registration: self._by_hand(
+                registration.action_record_answer(), answer="code", activation_code=CODE
+            ).action_record(),
+        )
+        registration = self._submitted()
+        self.env.flush_all()
+        for way in ways:
+            savepoint = self.env.cr.savepoint()
+            with self._later(hours=25):
+                self._follow()
+            with self._later(hours=72):
+                way(registration)
+                end = fields.Datetime.now() + timedelta(hours=24)
+                self.assertEqual((registration.state, registration.activation_expires_at), ("to_activate", end))
+                self.assertEqual(
+                    registration.sudo().activity_ids.mapped("summary"), ["Enter the activation code on the VSS portal"]
+                )
+                self._follow()
+                self.assertEqual(registration.state, "to_activate")
+            savepoint.rollback()
+            savepoint.close()
+            self.env.invalidate_all()
+
+    def test_k1_vss_that_does_not_answer_in_time_is_reported_after_the_first_day_too(self):
+        registration = self._submitted()
+
+        def reminders():
+            return registration.sudo().activity_ids.filtered(lambda activity: "not answered" in activity.summary)
+
+        with self._later(hours=25):
+            self._follow()
+            self.assertFalse(reminders())
+        for days in (4, 5):
+            with self._later(days=days):
+                self._follow()
+                self.assertEqual(len(reminders()), 1)
+        self.assertEqual(registration.state, "expired")
+
+    def test_k1_a_registration_that_was_followed_by_another_is_not_reminded_of(self):
+        registration = self._submitted()
+        with self._later(hours=25):
+            self._follow()
+            self._submitted()
+        with self._later(days=4):
+            self._follow()
+            self.assertFalse(
+                registration.sudo().activity_ids.filtered(lambda activity: "not answered" in activity.summary)
+            )
+
+    def test_k1_old_ones_are_not_dug_up(self):
+        """An upgrade does not remind of what ended long ago."""
+        registration = self._submitted()
+        with self._later(hours=25):
+            self._follow()
+        with self._later(days=30):
+            self._follow()
+            self.assertFalse(
+                registration.sudo().activity_ids.filtered(lambda activity: "not answered" in activity.summary)
+            )
+
     def test_draft_first_submitted_later(self):
         wizard = self._wizard()
         draft = self.env["l10n_vn_ibhxh.registration"].browse(wizard.action_save_draft()["res_id"]).with_user(self.user)
@@ -394,6 +481,21 @@ class TestElsewhereTogether(ElsewhereCommon):
         self.assertEqual((batch.to_submit_count, batch.sent_count), (1, 1))
         batch.action_submitted()
         self.assertEqual((first.state, batch.to_submit_count), ("sent", 0))
+
+    def test_k1_no_second_dossier_where_the_first_has_no_code_yet(self):
+        batch = self._batch()
+        batch.action_register()
+        batch.action_submitted()
+        coded = batch.line_ids.registration_id.filtered(lambda r: r.company_id == self.second)
+        coded.sudo()._activate(CODE, False, fields.Datetime.now())
+        with self._later(hours=25):
+            self._follow()
+            self.assertEqual(set(batch.line_ids.registration_id.mapped("state")), {"expired"})
+            again = self._batch()
+            blocked = again.line_ids.filtered("is_blocked")
+            self.assertEqual(blocked.company_id, self.company)
+            self.assertIn("No activation code has come", blocked.problem)
+            self.assertEqual(again.ready_count, 1)
 
     def test_only_its_maker_says_that_all_are_submitted(self):
         batch = self._batch()

@@ -41,7 +41,7 @@ class TestFollowBatches(ManyCompanies):
         return registrations
 
     def test_many_expire_as_one_does(self):
-        registrations = self._waiting(3, activation_code="BV2VLHCKRA")
+        registrations = self._waiting(3, activation_code="BV2VLHCKRA", activation_received_at=fields.Datetime.now())
         with self._later(hours=25):
             self._follow()
         self.assertEqual(registrations.mapped("state"), ["expired"] * 3)
@@ -49,7 +49,7 @@ class TestFollowBatches(ManyCompanies):
         self.assertFalse(any(registrations.sudo().mapped("activation_code")))
         for registration in registrations:
             self.assertEqual(registration.activity_ids.summary, "The activation code has expired")
-            self.assertIn("To activate → Expired", registration.message_ids[0].body)
+            self.assertIn("To activate → Not activated in time", registration.message_ids[0].body)
 
     def test_expiry_of_many_reaches_their_batches(self):
         registrations = self._waiting(3, activation_code="BV2VLHCKRA")

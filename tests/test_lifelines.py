@@ -389,6 +389,28 @@ class TestLifeLines(IbhxhCommon):
         self.assertEqual(self.company.l10n_vn_ibhxh_unit_code, "TZH490L")
         self.assertEqual(self.company.l10n_vn_ibhxh_provider_id, self.provider)
 
+    def test_k1_a_code_mail_after_the_first_day_is_used(self):
+        """VSS answers on Monday what was submitted on Friday: the mail counts, and 24 hours run from it."""
+        for lodging in ("elsewhere", "file"):
+            with self.subTest(lodging):
+                self.provider.write({"gateway": "manual"})
+                registration = self._register(lodging=lodging)
+                if lodging == "file":
+                    self._sign(registration)
+                    lodge = self.env["l10n_vn_ibhxh.lodge"].with_user(self.user)
+                    lodge.create({"registration_id": registration.id}).action_lodge()
+                with self._later(hours=25):
+                    self._follow()
+                    self.assertEqual(registration.state, "expired")
+                with self._later(hours=66):
+                    body = ACTIVATION.replace("Số hồ sơ: 03706/2026/001\n", "")
+                    mail = self._mail(body, fields.Datetime.now().strftime("%a, %d %b %Y %H:%M:%S +0000"))
+                    self.assertEqual((mail.state, mail.registration_id), ("done", registration), mail.reason)
+                    end = fields.Datetime.now() + timedelta(hours=24)
+                    self.assertEqual((registration.state, registration.activation_expires_at), ("to_activate", end))
+                    self.assertEqual(len(registration.sudo().activity_ids), 1, "only to enter the code")
+                    registration.sudo()._on_refused("SE003", "")
+
     def test_third_way_when_the_mail_was_faster(self):
         """The code arrived before the clerk came back to Odoo: it is looked at again and applied."""
         self.provider.write({"gateway": "manual"})

@@ -29,6 +29,9 @@ NEXT_STEP = {
     "expired": dict.fromkeys(("odoo", "file", "elsewhere"), "action_register_again"),
     "rejected": dict.fromkeys(("odoo", "file", "elsewhere"), "action_register_again"),
 }
+NO_CODE_YET = "mail_paste"
+"""The next step where the first day went by without a code: nobody submits a second dossier for that."""
+
 SENT_05_06 = {"odoo": "action_refresh", "file": "action_record_answer", "elsewhere": "action_record_answer"}
 NOTHING_TO_PRESS = {"to_sign", "confirmed", "cancelled"}
 """The next step is at the computer with the token, or there is none."""
@@ -136,7 +139,19 @@ class TestNextStep(IbhxhCommon):
                     expected = [SENT_05_06[lodging]]
                 else:
                     expected = [NEXT_STEP[state][lodging]]
-                self.assertEqual(self._primary(self._registration(state, lodging, form)), expected)
+                seen = {"activation_received_at": fields.Datetime.now()} if state == "expired" else {}
+                self.assertEqual(self._primary(self._registration(state, lodging, form, **seen)), expected)
+
+    def test_k1_the_next_step_where_no_code_has_come(self):
+        for lodging, _label in LODGINGS:
+            with self.subTest(lodging=lodging):
+                registration = self._registration("expired", lodging)
+                self.assertEqual(self._primary(registration), [NO_CODE_YET])
+                menu = self._visible(registration, "//header/button[@data-menu]")
+                self.assertIn("action_register_again", menu)
+                boxes = self._visible(registration, "//div[@role='status'][@name]")
+                self.assertIn("no_code_yet", boxes)
+                self.assertNotIn("code_ended", boxes)
 
     def test_one_next_step_after_each_refusal(self):
         for code in self.env["l10n_vn_ibhxh.result.code"].search([("remedy_action", "!=", False)]):
@@ -164,8 +179,10 @@ class TestNextStep(IbhxhCommon):
         self.company.l10n_vn_ibhxh_state = "confirmed"
         for (state, _s), (lodging, _l), (form, _f) in itertools.product(STATES, LODGINGS, FORMS):
             with self.subTest(state=state, lodging=lodging, form=form):
-                shown = self._visible(self._registration(state, lodging, form), "//header/button[not(@data-menu)]")
-                self.assertLessEqual(len(shown), 2)
+                for received_at in (False, fields.Datetime.now()):
+                    registration = self._registration(state, lodging, form, activation_received_at=received_at)
+                    shown = self._visible(registration, "//header/button[not(@data-menu)]")
+                    self.assertLessEqual(len(shown), 2)
 
     def test_a_phone_shows_the_code_first(self):
         """A phone puts one below the other what the form has: nothing comes before the box with the code."""
