@@ -77,7 +77,7 @@ class TestMigrations(TransactionCase):
             "source": "upload",
             "received_at": fields.Datetime.now(),
         }
-        values |= {"verdict": "confirmed", "signature_state": "unsupported", "signer": "BHXH"}
+        values |= {"verdict": "confirmed", "signature_state": "unsupported", "signer": "BHXH", "dossier_number": "1/2"}
         waiting, done, broken = self.env["l10n_vn_ibhxh.notification"].create(
             [
                 {**values, "content": base64.b64encode(content), "sha256": "a"},
@@ -90,6 +90,7 @@ class TestMigrations(TransactionCase):
         self.env.invalidate_all()
         self.assertEqual((waiting.verdict, waiting.signature_state), ("received", "valid"))
         self.assertEqual(len(waiting.signer_fingerprint), 64)
+        self.assertEqual((waiting.dossier_number, done.dossier_number), ("03706/2026/07906", "1/2"))
         self.assertEqual(waiting.transaction_name, "Đăng ký sử dụng dịch vụ I-VAN")
         self.assertEqual((done.verdict, done.signature_state), ("confirmed", "unsupported"))
         self.assertEqual((broken.verdict, broken.signature_state, broken.signer), ("unclear", "unsupported", "BHXH"))
