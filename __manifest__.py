@@ -36,6 +36,7 @@
         "data/l10n_vn_ibhxh_result_code_data.xml",
         "data/l10n_vn_ibhxh_result_delivery_data.xml",
         "data/ir_cron_data.xml",
+        "data/mail_activity_type_data.xml",
         "data/mail_alias_data.xml",
         "report/l10n_vn_ibhxh_registration_templates.xml",
         "report/l10n_vn_ibhxh_registration_report.xml",

@@ -144,6 +144,8 @@ MAX_NOTIFICATION_BYTES = 5 * 2**20
 # -- records and parameters by name ------------------------------------------------------------------------------------
 
 TODO = "mail.mail_activity_data_todo"
+# What is to do about a company's certificate, wherever it is noted.
+CERTIFICATE_TODO = "l10n_vn_ibhxh.mail_activity_type_certificate"
 PHRASES_PARAMETER = "l10n_vn_ibhxh.mail_phrases"
 MAIL_DOMAINS = "l10n_vn_ibhxh.mail_sender_domains"
 MAIL_SERVER = "l10n_vn_ibhxh.mail_authentication_server"

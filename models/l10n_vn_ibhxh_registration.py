@@ -12,6 +12,7 @@ from ..tools import contact, dossier, vss_mail
 from . import reminders
 from .const import (
     ACTIVATION_HOURS,
+    CERTIFICATE_TODO,
     EVIDENCE,
     FORMS,
     LOGGED,
@@ -1063,9 +1064,9 @@ class L10n_Vn_IbhxhRegistration(models.Model):
             vals["unit_code"] = unit_code
         self._move("confirmed", **vals, error_code=False, error_message=False)
         self.sudo().mail_ids._settle(self.sudo())
-        self.activity_unlink([TODO])
-        others = self.sudo().search([("company_id", "=", self.company_id.id), ("id", "!=", self.id)])
-        others.activity_unlink([TODO])
+        reminded = self.sudo().search([("company_id", "=", self.company_id.id)])
+        reminded.activity_unlink([TODO, CERTIFICATE_TODO])
+        self.company_id.sudo().partner_id.activity_unlink([CERTIFICATE_TODO])
         if self.can_register_next:
             provider = self.target_provider_id or self.provider_id
             self._schedule_todo(

@@ -82,8 +82,9 @@ def each(records, remind):
             each(record, remind)
 
 
-def schedule(env, rows):
-    """Schedule activities; `rows` are `(record, user, texts, deadline)`, without a deadline for today in Viet Nam.
+def schedule(env, rows, kind=TODO):
+    """Schedule activities of type `kind`; `rows` are `(record, user, texts, deadline)`, without a deadline for today in
+    Viet Nam.
 
     `texts(env)` returns `(summary, note)` in the language of the given environment, which is the user's. A user who
     gets many at once is notified of them in one message, not by a mail for each.
@@ -102,7 +103,7 @@ def schedule(env, rows):
         for (records, summary, note, deadline), ids in alike.items():
             # Notes are HTML: texts of gateways and mails, and names of people and companies, go into them as text.
             records = records.browse(ids)
-            activities += records.activity_schedule(TODO, deadline, summary, escape(note or ""), user_id=user.id)
+            activities += records.activity_schedule(kind, deadline, summary, escape(note or ""), user_id=user.id)
         if is_many:
             _notify_of_many(user, activities.sudo().with_context(lang=user.lang))
 

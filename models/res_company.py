@@ -9,7 +9,7 @@ from odoo.tools.misc import clean_context
 
 from ..tools import contact
 from . import reminders
-from .const import CERTIFICATE_DAYS, LODGINGS, NEWER_CERTIFICATE_OFF, OPEN_STATES, STATES, standing
+from .const import CERTIFICATE_DAYS, CERTIFICATE_TODO, LODGINGS, NEWER_CERTIFICATE_OFF, OPEN_STATES, STATES, standing
 from .contact_error import contact_error
 from .vietnam_time import day_in_vietnam
 
@@ -305,8 +305,11 @@ class ResCompany(models.Model):
                 "l10n_vn_ibhxh_confirmed_at": False,
                 "l10n_vn_ibhxh_certificate_id": False,
                 "l10n_vn_ibhxh_newer_certificate_id": False,
+                "l10n_vn_ibhxh_email": False,
+                "l10n_vn_ibhxh_phone": False,
             }
         )
+        self.sudo().partner_id.activity_unlink([CERTIFICATE_TODO])
         self.sudo()._l10n_vn_ibhxh_update_state()
         self.partner_id.sudo()._message_log(body=self.env._("No longer noted as registered with BHXH before Odoo."))
         return True
@@ -533,7 +536,8 @@ class ResCompany(models.Model):
 
     @api.model
     def _l10n_vn_ibhxh_schedule(self, companies, texts):
-        """Give the responsible person of each company's last confirmed registration an activity there.
+        """Give the responsible person of each company's last confirmed registration an activity there, in place of the
+        last one about its certificate.
 
         `texts(company)` returns what `reminders.schedule` wants. A company that was confirmed before Odoo knew it gets
         the activity on its contact.
@@ -550,7 +554,9 @@ class ResCompany(models.Model):
             registration = registrations.browse(last.get(company))
             record = registration or company.partner_id
             rows.append((record, registration.user_id or inbox_user, texts(company), None))
-        reminders.schedule(self.env, rows)
+        registrations.browse(last.values()).activity_unlink([CERTIFICATE_TODO])
+        companies.sudo().partner_id.activity_unlink([CERTIFICATE_TODO])
+        reminders.schedule(self.env, rows, CERTIFICATE_TODO)
 
     @api.model
     def _l10n_vn_ibhxh_remind_end(self, companies, days):
@@ -558,6 +564,8 @@ class ResCompany(models.Model):
         self._l10n_vn_ibhxh_schedule(companies, lambda company: company._l10n_vn_ibhxh_end_texts)
 
     def _l10n_vn_ibhxh_end_texts(self, env):
+        if self.l10n_vn_ibhxh_newer_certificate_id:
+            return self._l10n_vn_ibhxh_newer_texts(env)
         certificate = self.l10n_vn_ibhxh_certificate_id
         return (
             env._(

@@ -1,10 +1,13 @@
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 
 from odoo import fields
-from odoo.exceptions import AccessError, UserError
+from odoo.exceptions import AccessError, UserError, ValidationError
 from odoo.tests import Form, tagged
 
+from ..models.const import TODO
+from .common import EMAIL
 from .companies import ManyCompanies
+from .samples import signing
 
 
 @tagged("post_install_l10n", "post_install", "-at_install")
@@ -26,7 +29,7 @@ class TestEarlierRegistration(ManyCompanies):
         self.env.invalidate_all()
 
     def test_a_noted_company_is_offered_to_amend_and_to_stop_and_is_reminded(self):
-        self._note(unit_code="tzh490l")
+        self._note(unit_code="tzh490l", email=EMAIL, phone="0912 345 678")
         company = self.company
         self.assertEqual((company.l10n_vn_ibhxh_state, company.l10n_vn_ibhxh_unit_code), ("confirmed", "TZH490L"))
         self.assertEqual(company.l10n_vn_ibhxh_confirmed_at, datetime(2025, 6, 1))
@@ -37,6 +40,55 @@ class TestEarlierRegistration(ManyCompanies):
         with self._later(days=240):
             self._follow()
             self.assertTrue(company.partner_id.activity_ids.filtered(lambda a: "certificate" in a.summary))
+
+    def test_k12_email_and_phone_at_vss_are_unknown_unless_typed(self):
+        """What the company has in Odoo need not be what the other program told VSS years ago."""
+        company = self.company
+        self._note()
+        self.assertFalse(company.l10n_vn_ibhxh_email or company.l10n_vn_ibhxh_phone)
+        wizard = self._wizard()
+        self.assertEqual((wizard.email, wizard.phone), (company.email, company.phone), "proposed all the same")
+        self.assertIn(f"Thay đổi thư điện tử: {EMAIL}.", wizard.change_text)
+        self.assertIn("Thay đổi điện thoại: +84912345678.", wizard.change_text)
+        company.with_user(self.manager).action_l10n_vn_ibhxh_forget_earlier()
+        for vals in ({"email": "ketoán@example.com"}, {"phone": "12"}):
+            with self.assertRaises(ValidationError):
+                self._note(**vals)
+        self.assertEqual(company.l10n_vn_ibhxh_state, "none")
+        self._note(email=" Ke.Toan@EXAMPLE.com", phone="0912 345 678")
+        self.assertEqual(company.l10n_vn_ibhxh_email, "Ke.Toan@example.com")
+        self.assertEqual(company.l10n_vn_ibhxh_phone, "+84912345678")
+        company.with_user(self.manager).action_l10n_vn_ibhxh_forget_earlier()
+        self.assertFalse(company.l10n_vn_ibhxh_email or company.l10n_vn_ibhxh_phone, "taken back like the rest")
+        companies = self._new_companies(2)
+        self.manager.company_ids |= companies
+        self._note(companies, email=EMAIL, phone="0912 345 678")
+        self.assertFalse(any(companies.mapped("l10n_vn_ibhxh_email")), "one address is not several companies'")
+
+    def _own_reminders(self, record):
+        """Return the reminders on `record`, without what people and other programs left there."""
+        return record.sudo().activity_ids.filtered(lambda activity: "Gọi" not in activity.summary)
+
+    def test_k12_reminders_on_the_contact_are_replaced_and_settled(self):
+        contact = self.company.partner_id
+        contact.activity_schedule(TODO, summary="Gọi khách (chương trình khác)", user_id=self.user.id)
+        contact.activity_schedule(TODO, summary="Gọi khách", user_id=self.user.id, automated=False)
+        renewed = self._new_certificate(
+            serial=99, not_before=signing.NOW + timedelta(days=259), not_after=signing.NOW + timedelta(days=900)
+        )
+        self._note()
+        for days in (210, 240, 259):
+            with self._later(days=days):
+                self._follow()
+                self.assertEqual(len(self._own_reminders(contact)), 1, days)
+        with self._later(days=260):
+            self._plug_in(self.agent, self.der, renewed)
+            self._follow()
+            self.assertIn("newer certificate", self._own_reminders(contact).summary)
+            amendment = self._sent(form="05", certificate_id=self.certificate.id, change_text="Thay đổi điện thoại.")
+            amendment.sudo()._confirm(fields.Datetime.now())
+        self.assertFalse(self._own_reminders(contact))
+        self.assertEqual(len(contact.sudo().activity_ids), 2)
 
     def test_who_vouched_for_it_stands_in_the_history(self):
         self._note()

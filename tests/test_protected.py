@@ -27,7 +27,7 @@ PERSON = {
     "batch": {"w": "agency_id email lodging phone provider_id"},
     "batch.line": {},
     "certificate": {},
-    "earlier.registration": {"w": "certificate_id company_ids confirmed_on provider_id unit_code"},
+    "earlier.registration": {"w": "certificate_id company_ids confirmed_on email phone provider_id unit_code"},
     "form": None,
     "lodge": {"w": "dossier_number found lodged_at registration_id"},
     "lodge.answer": {

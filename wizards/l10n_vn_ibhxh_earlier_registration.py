@@ -1,8 +1,9 @@
 from datetime import datetime, time
 
 from odoo import api, fields, models
-from odoo.exceptions import UserError
+from odoo.exceptions import UserError, ValidationError
 
+from ..models.contact_error import contact_error
 from ..models.vietnam_time import today_in_vietnam
 from ..tools import contact
 
@@ -16,7 +17,9 @@ class L10n_Vn_IbhxhEarlierRegistration(models.TransientModel):
 
     _name = "l10n_vn_ibhxh.earlier.registration"
     _inherit = ["l10n_vn_ibhxh.protected"]
-    _person_fields = frozenset({"company_ids", "provider_id", "confirmed_on", "certificate_id", "unit_code"})
+    _person_fields = frozenset(
+        {"company_ids", "provider_id", "confirmed_on", "certificate_id", "unit_code", "email", "phone"}
+    )
     _description = "Registered with BHXH before Odoo"
 
     company_ids = fields.Many2many(
@@ -43,10 +46,16 @@ class L10n_Vn_IbhxhEarlierRegistration(models.TransientModel):
     unit_code = fields.Char(
         string="BHXH unit code", compute="_compute_from_company", store=True, readonly=False, precompute=True
     )
+    email = fields.Char(
+        string="E-mail at VSS", help="As it was registered there. Unknown: form 05 will tell VSS the company's own."
+    )
+    phone = fields.Char(
+        string="Phone at VSS", help="As it was registered there. Unknown: form 05 will tell VSS the company's own."
+    )
 
     @api.depends("company_ids")
     def _compute_company_id(self):
-        """The company, when there is only one: certificate and unit code can then be entered too."""
+        """The company, when there is only one: what VSS has on record of it can then be entered too."""
         for wizard in self:
             wizard.company_id = wizard.company_ids._origin if len(wizard.company_ids) == 1 else False
 
@@ -93,17 +102,17 @@ class L10n_Vn_IbhxhEarlierRegistration(models.TransientModel):
             "l10n_vn_ibhxh_confirmed_at": datetime.combine(self.confirmed_on, time()),
             "l10n_vn_ibhxh_provider_id": self.provider_id.id,
             "l10n_vn_ibhxh_certificate_id": certificate.id,
-            "l10n_vn_ibhxh_email": company.l10n_vn_ibhxh_email or company.email,
-            "l10n_vn_ibhxh_phone": company.l10n_vn_ibhxh_phone or self._phone(company),
+            "l10n_vn_ibhxh_email": self._stored(contact.email, self.company_id and self.email),
+            "l10n_vn_ibhxh_phone": self._stored(contact.phone, self.company_id and self.phone),
         }
         if self.company_id and self.unit_code:
             vals["l10n_vn_ibhxh_unit_code"] = self.unit_code
         return vals
 
     @api.model
-    def _phone(self, company):
-        """Return the company's phone number as it is stored, or nothing when it is none."""
+    def _stored(self, reader, typed):
+        """Return what was typed as it is stored, False for nothing; raises `ValidationError` when it is none."""
         try:
-            return contact.phone(company.phone or "")
-        except contact.ContactError:
-            return False
+            return bool(typed) and reader(typed)
+        except contact.ContactError as error:
+            raise ValidationError(contact_error(self.env, error, typed)) from error
