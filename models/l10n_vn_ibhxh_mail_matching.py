@@ -138,12 +138,14 @@ class L10n_Vn_IbhxhMailMatching(models.AbstractModel):
         company, or of another company's certificate, proves nothing.
         """
         certificate = registration.certificate_id
-        if not certificate or not reading.names(certificate.name):
+        name, own = (folding.fold(text or "").lower().split() for text in (certificate.name, registration.company_name))
+        # Of thousands that have the mail's address, most have one name, which was looked for already.
+        if name == own or not reading.names(certificate.name or ""):
             return False
         namesakes = [("name", "=", certificate.name), ("tax_code", "!=", certificate.tax_code)]
         others = self.env["res.company"].sudo().search_fetch([("id", "!=", registration.company_id.id)], ["name"])
-        name = folding.words(certificate.name)
-        is_others = any(folding.words(company.name) == name for company in others)
+        words = folding.words(certificate.name)
+        is_others = any(folding.words(company.name) == words for company in others)
         return not is_others and not certificate.search_count(namesakes, limit=1)
 
     @api.model

@@ -153,6 +153,13 @@ class TestVerifiedMails(MailCase):
         mail = self._deliver(self._real())
         self.assertEqual((mail.state, registration.activation_code), ("done", CODE), mail.reason)
 
+    def test_k9_signs_of_the_registered_name(self):
+        self.certificate.sudo().name = "CÔNG TY TNHH A & B"
+        self.company.name = "Công ty TNHH A&B"
+        registration = self._sent()
+        self._deliver(self._real(name="CÔNG TY TNHH A & B"))
+        self.assertEqual(registration.activation_code, CODE)
+
     def test_k9_a_name_that_another_company_has_is_its_own(self):
         """Anybody who pairs a computer can report a certificate with a name of their own choice."""
         self.company.name = "An Phát (khách hàng)"
