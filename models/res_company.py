@@ -443,6 +443,8 @@ class ResCompany(models.Model):
         for (state, _state), (lodging, _lodging) in itertools.product(STATES, LODGINGS):
             domain = Domain("state", "=", state) & Domain("lodging", "=", lodging)
             latest.setdefault(standing(state, lodging).next_action, []).append(domain)
+        no_code = Domain("state", "=", "expired") & Domain("activation_received_at", "=", False)
+        latest |= {"again": [Domain.OR(latest["again"]) & ~no_code], "find_code": [no_code]}
         under_way = {
             action: Domain("l10n_vn_ibhxh_registration_id", "any!", Domain.OR(domains))
             for action, domains in latest.items()
