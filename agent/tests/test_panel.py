@@ -466,19 +466,26 @@ def test_h13_an_offer_comes_and_goes_while_the_window_is_open(panel):
 # -- unreadable settings ----------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("content", ["{", '{"pairing": 3}', "\0\0\0\0"])
-def test_h8_unreadable_settings_are_replaced_by_a_pairing_which_uses_one_code(panel, odoo, folder, content):
+@pytest.mark.parametrize("content", ["{", '{"pairing": 3}', "\0\0\0\0"], ids=["half", "odd", "zeros"])
+def test_h8_unreadable_settings_are_replaced_by_a_pairing_which_uses_one_code(odoo, folder, content):
     folder.path.mkdir()
     folder.settings_file.write_text(content, encoding="utf-8")
-    shown = panel("pair", status={**ONLINE, "colour": "RED", "paired": False})
-    assert any("Không đọc được cấu hình" in line and str(folder.settings_file) in line for line in lines(shown.root))
-    shown._pair(odoo.url, odoo.database, odoo.code, "PC", lambda problem: shown.show_pairing(problem))
-    shown.pipe.waiting.append({"op": "paused"})
-    until(shown, lambda: {"do": "resume"} in shown.pipe.sent)
-    assert any(line.startswith("✔ Đã ghép với") for line in lines(shown.root))
+    pairing.pair(folder, odoo.url, odoo.database, odoo.code, "PC")
     assert folder.paired().server == odoo.url and odoo.paths() == ["pair"]
     (kept,) = folder.path.glob("settings.json.bad")
     assert kept.read_text(encoding="utf-8") == content
+
+
+def test_h8_the_window_says_that_a_pairing_mends_unreadable_settings_and_does_it(panel, folder, monkeypatch):
+    folder.path.mkdir()
+    folder.settings_file.write_text("{", encoding="utf-8")
+    shown = panel("pair", status={**ONLINE, "colour": "RED", "paired": False})
+    assert any("Không đọc được cấu hình" in line and str(folder.settings_file) in line for line in lines(shown.root))
+    monkeypatch.setattr(pairing, "pair", lambda *_given: PAIRED)
+    shown._pair("https://odoo.example", "db", "ABCD-EFGH", "PC", lambda problem: shown.show_pairing(problem))
+    shown.pipe.waiting.append({"op": "paused"})
+    until(shown, lambda: {"do": "resume"} in shown.pipe.sent)
+    assert any(line.startswith("✔ Đã ghép với") for line in lines(shown.root))
 
 
 def test_h8_a_refused_code_leaves_what_could_not_be_read_where_it_is(odoo, folder):
