@@ -23,8 +23,9 @@ ManifestSupportedOS all
 !define LINKS "Software\Classes\${NAME}"
 !define APPS "Software\Microsoft\Windows\CurrentVersion\Uninstall\${NAME}"
 !define SETTINGS "$LOCALAPPDATA\${NAME}"
-; winerror.h, wincred.h, winnt.h
+; winerror.h, winbase.h, wincred.h, winnt.h
 !define ERROR_ALREADY_EXISTS 183
+!define WAIT_TIMEOUT 258
 !define CRED_TYPE_GENERIC 1
 !define PROCESS_QUERY_LIMITED_INFORMATION 0x1000
 !define TOKEN_QUERY 8
@@ -99,11 +100,15 @@ Var Upgrade
   ${EndIf}
 !macroend
 
-; Two at once would delete each other's files. The system takes the mutex away with the process.
+; Two at once would delete each other's files. The system takes the mutex away with the process. One that is about to
+; end is waited for: an uninstaller goes on in a copy of itself, of whose end its caller does not know.
 !macro BeTheOnlyOne
-  System::Call 'kernel32::CreateMutexW(p 0, i 0, w "${NAME}-installer") p .r0 ?e'
+  System::Call 'kernel32::CreateMutexW(p 0, i 1, w "${NAME}-installer") p .r1 ?e'
   Pop $0
   ${If} $0 = ${ERROR_ALREADY_EXISTS}
+    System::Call 'kernel32::WaitForSingleObject(p r1, i 3000) i .r0'
+  ${EndIf}
+  ${If} $0 = ${WAIT_TIMEOUT}
     MessageBox MB_OK|MB_ICONINFORMATION "Một bộ cài hoặc trình gỡ cài đặt của ${NAME} đang chạy.$\r$\nHãy chờ nó xong rồi thử lại." /SD IDOK
     SetErrorLevel 3
     Quit

@@ -257,10 +257,12 @@ def main(installer: Path) -> int:
     print("upgraded over the running program, still paired", flush=True)
 
     subprocess.run([HOME / "uninstall.exe", "/S"], check=True, timeout=600)
-    until(lambda: not HOME.exists(), "the program's folder stays")
+    # What goes on in a copy of the uninstaller ends with this one.
+    until(lambda: value(APPS, "DisplayName") is None, "the entry in Apps stays")
+    assert not PROGRAMS.exists() or not list(PROGRAMS.iterdir())
     until(lambda: not folder.path.exists() and not processes(), "settings or processes stay")
-    keys = [(RUN, "ibhxh-agent"), (LINKS, ""), (rf"{LINKS}\shell\open\command", ""), (APPS, "DisplayName")]
-    assert [value(*key) for key in keys] == [None] * 4 and not MENU.exists()
+    keys = [(RUN, "ibhxh-agent"), (LINKS, ""), (rf"{LINKS}\shell\open\command", "")]
+    assert [value(*key) for key in keys] == [None] * 3 and not MENU.exists()
     assert SecretStore(folder).get(paired.agent) is None
     print("removed, nothing is left", flush=True)
     odoo.stop()

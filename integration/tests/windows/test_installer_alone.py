@@ -222,13 +222,24 @@ def test_h4_an_upgrade_that_is_held_for_good_leaves_the_old_version(account: Acc
 
 def test_h5_a_second_installer_leaves_the_first_ones_files_alone(account: Account) -> None:
     assert account.install(OLD) == DONE
-    with account.held(account.home, 8):
+    with account.held(account.home, 8), account.held(account.new, 16):
         first = account.begin()
         until("an unpacked program", lambda: (account.new / "uninstall.exe").exists())
-        assert account.install() == ANOTHER_RUNS
+        second = account.begin()
         assert account.uninstall() == ANOTHER_RUNS
+        assert second.wait(60) == ANOTHER_RUNS
         assert first.wait(60) == DONE
     assert account.version == NEW and account.left == ["ibhxh-agent"]
+
+
+def test_h5_an_installer_waits_for_an_uninstaller_that_is_about_to_end(account: Account) -> None:
+    """Its caller does not know of its end: it goes on in a copy of itself."""
+    assert account.install() == DONE
+    with account.held(account.home, 2):
+        account.pc.run(str(account.home / "uninstall.exe"), "/S", variables=account.variables)
+        until("its work", lambda: not account.home.exists())
+        assert account.install() == DONE
+    assert account.version == NEW and account.value(APPS, "DisplayVersion") == NEW
 
 
 def test_h6_an_uninstallation_waits_for_a_scanner(account: Account) -> None:
