@@ -222,7 +222,7 @@ def test_h4_an_upgrade_that_is_held_for_good_leaves_the_old_version(account: Acc
 
 def test_h5_a_second_installer_leaves_the_first_ones_files_alone(account: Account) -> None:
     assert account.install(OLD) == DONE
-    with account.held(account.home, 8), account.held(account.new, 16):
+    with account.held(account.home, 8), account.held(account.new, 12):
         first = account.begin()
         until("an unpacked program", lambda: (account.new / "uninstall.exe").exists())
         second = account.begin()
