@@ -235,8 +235,8 @@ def test_h5_a_second_installer_leaves_the_first_ones_files_alone(account: Accoun
 def test_h5_an_installer_waits_for_an_uninstaller_that_is_about_to_end(account: Account) -> None:
     """Its caller does not know of its end: it goes on in a copy of itself."""
     assert account.install() == DONE
-    with account.held(account.home, 2):
-        account.pc.run(str(account.home / "uninstall.exe"), "/S", variables=account.variables)
+    with account.held(account.home / "version.txt", 3):
+        account.pc.start(str(account.home / "uninstall.exe"), "/S", variables=account.variables)
         until("its work", lambda: not account.home.exists())
         assert account.install() == DONE
     assert account.version == NEW and account.value(APPS, "DisplayVersion") == NEW
