@@ -45,6 +45,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(error.message, file=sys.stderr)
         if refused or error.code in ("not_paired", "bad_settings"):
             print(text("cli_pair"), file=sys.stderr)
+        elif error.code == "not_protocol" and not getattr(options, "database", "none is asked for"):
+            print(text("cli_database"), file=sys.stderr)
         return 3 if refused else 1
     except KeyboardInterrupt:
         return 130

@@ -497,6 +497,7 @@ _TEXTS: dict[str, tuple[str, str]] = {
         "Next: ibhxh-agent run",
     ),
     "cli_pair": ("Ghép từ cửa sổ lệnh: ibhxh-agent pair", "To pair from the command line: ibhxh-agent pair"),
+    "cli_database": ("Trong cửa sổ lệnh: --database TÊN", "On the command line: --database NAME"),
     "ask_code": ("Mã ghép máy trong Odoo (XXXX-XXXX):", "Pairing code from Odoo (XXXX-XXXX):"),
     "stopped_final": (
         "Máy chủ không còn nhận máy này ({message}). Agent đã dừng. Mở ibhxh-agent rồi chọn Ghép lại.",

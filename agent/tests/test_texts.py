@@ -19,6 +19,7 @@ TERMINAL = {
     "installed": {"commands.py"},
     "paired": {"commands.py"},
     "cli_pair": {"cli.py"},
+    "cli_database": {"cli.py"},
     "no_prompt": {"choose.py"},
     "pin_of_other_token": {"batch.py"},
 }
