@@ -95,7 +95,7 @@ class PlacementCase(BaseCase):
     def state(self, xml):
         return notification.check_signature(xml.encode(), at=signing.NOW).state
 
-    def read(self, xml):
+    def _read(self, xml):
         """What is read, and the verdict on it; why nothing is."""
         try:
             told = notification.read(xml.encode())
@@ -125,7 +125,7 @@ class TestPlacement(PlacementCase):
                     for place in (document.index(">") + 1, document.rindex("</")):
                         xml = insert(document, place, filled)
                         self.assertEqual(self.state(xml), "unsupported", xml)
-                        self.assertEqual(self.read(xml), self.read(document), xml)
+                        self.assertEqual(self._read(xml), self._read(document), xml)
 
     def test_f1_what_is_taken_in_is_what_was_signed(self):
         document = DOCUMENTS[2]
@@ -142,7 +142,7 @@ class TestPlacement(PlacementCase):
         key = element[element.index("<KeyValue>") : element.index("</KeyValue>") + len("</KeyValue>")]
         for more in (key, f"<KeyValue>{FORGED}</KeyValue>", key.replace("</Modulus>", f"{FORGED}</Modulus>")):
             xml = insert(document, document.rindex("</"), element.replace("</KeyInfo>", f"{more}</KeyInfo>"))
-            self.assertEqual((self.state(xml), self.read(xml)), ("unsupported", self.read(document)), more)
+            self.assertEqual((self.state(xml), self._read(xml)), ("unsupported", self._read(document)), more)
 
     def test_f1_another_signature_or_id_is_no_way_round(self):
         """Two, one in the Object of the other, one around the notification, one over an element by its Id."""
@@ -158,7 +158,7 @@ class TestPlacement(PlacementCase):
             insert(document, end, f"{OPEN}<Object>{FORGED}</Object></Signature>{element}"),
             by_id,
         ):
-            self.assertEqual((self.state(xml), self.read(xml)), ("unsupported", self.read(document)), xml)
+            self.assertEqual((self.state(xml), self._read(xml)), ("unsupported", self._read(document)), xml)
         around = element.replace("<SignatureProperties>", f"{FORGED}<SignatureProperties>")
         self.assertEqual(self.state(around), "unsupported")
 
@@ -173,11 +173,11 @@ class TestPlacement(PlacementCase):
         """Of "1. Chấp nhận để giải quyết hồ sơ" (taken up) only "1. Chấp nhận" (accepted) was read."""
         for document in DOCUMENTS:
             element = self.element(document)
-            expected = self.read(document)
+            expected = self._read(document)
             for place in places(document):
                 xml = insert(document, place, element)
                 is_in_text = document[place - 1] not in "> \n" or document[place] not in "< \n"
-                self.assertEqual(self.read(xml), expected, xml)
+                self.assertEqual(self._read(xml), expected, xml)
                 if is_in_text:
                     self.assertEqual(self.state(xml), "unsupported", xml)
                 else:
@@ -199,13 +199,13 @@ class TestPlacement(PlacementCase):
                 tag = data.draw(st.sampled_from([found.end() for found in re.finditer(r"<[A-Za-z0-9_]+", element)]))
                 element = insert(element, tag, data.draw(st.sampled_from(ATTRIBUTES)))
         xml = insert(document, data.draw(st.sampled_from(places(document))), element)
-        state, told = self.state(xml), self.read(xml)
+        state, told = self.state(xml), self._read(xml)
         if state == "valid":
             # Parts of Object in no namespace are those of really signed files (domain.md section 3), not of xmlsec.
             self.assertTrue(self.theirs(xml) or ' xmlns=""' in element, xml)
-            self.assertEqual(told, self.read(document), xml)
+            self.assertEqual(told, self._read(document), xml)
         elif not isinstance(told, str):
-            self.assertEqual(told, self.read(document), xml)
+            self.assertEqual(told, self._read(document), xml)
 
 
 @tagged("post_install_l10n", "post_install", "-at_install")
