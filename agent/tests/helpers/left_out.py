@@ -10,7 +10,7 @@ import ctypes
 import sys
 from collections.abc import Generator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 import softhsm
@@ -133,6 +133,24 @@ def reason(name: str) -> str:
 
 
 _HERE = here()
+
+
+def pytest_configure() -> None:
+    """On Wine 8, Tcl now and then reads nothing from the first of its own files, once in some hundred windows."""
+    if WINE in _HERE:
+        import tkinter
+
+        make = tkinter.Tk.__init__
+
+        def make_or_try_again(self: tkinter.Tk, *given: Any, **named: Any) -> None:
+            try:
+                make(self, *given, **named)
+            except tkinter.TclError as error:
+                if "init.tcl" not in str(error):
+                    raise
+                make(self, *given, **named)
+
+        tkinter.Tk.__init__ = make_or_try_again
 
 
 def pytest_ignore_collect(collection_path: Path) -> bool | None:
