@@ -210,7 +210,7 @@ def main(installer: Path) -> int:
     def agree() -> bool:
         user32.SetForegroundWindow(window)
         alt("G")
-        time.sleep(0.5)
+        time.sleep(1.5)  # deaf until the keys rest
         return "pair" in odoo.paths()
 
     until(agree, "the question's button did nothing")
