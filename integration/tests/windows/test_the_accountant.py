@@ -12,7 +12,7 @@ import hashlib
 import json
 import re
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -77,13 +77,13 @@ class Accountant:
         """By keyboard. Not by Alt and its letter: Wine's title bars then wait for an entry of their menu."""
         self.pc.press("Tab", "space")
 
-    def open_link(self, link: str) -> None:
+    def open_link(self, link: str, variables: Mapping[str, str] | None = None) -> None:
         """As a browser does: Wine finds no scheme of an account, so its command is run as it is registered."""
         key = r"HKCU\Software\Classes\ibhxh-agent\shell\open\command"
         registered = self.pc.run("reg", "query", key, "/ve").output
         match = re.search(r'"([^"]+\\ibhxh-agent\.exe)" link "%1"', registered)
         assert match, registered
-        self.pc.start(match[1], "link", link)
+        self.pc.start(match[1], "link", link, variables=variables)
 
     def agree(self, is_paired: Callable[[], bool]) -> None:
         """Say yes to the link's question."""
@@ -257,7 +257,7 @@ def test_a_newer_version_comes_out_of_odoo_and_installs_itself_when_the_person_s
     stack, person = case.stack, Accountant(pc, account, language)
     installing = pc.start(str(releases.older), "/S", variables=token.environment)
     assert installing.wait(300) == 0
-    person.open_link(_link(stack))
+    person.open_link(_link(stack), token.environment)
     title = words("panel_title")
     person.agree(lambda: bool(_computers(stack)))
     (computer,) = _computers(stack)
