@@ -43,7 +43,7 @@ def pair(folder: Folder, address: str, database: str, code: str, name: str) -> P
         client.close()
     if settings is None:
         settings = Settings(language=language())
-        with contextlib.suppress(OSError):  # for whoever wants to know what was in there
+        with contextlib.suppress(OSError):  # for people who want to know what was in there
             os.replace(folder.settings_file, folder.settings_file.with_name(f"{folder.settings_file.name}.bad"))
     store = SecretStore(folder)
     store.set(str(answer["agent"]), str(answer["key"]))
