@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from .case import Case
+from .odoo_web import OdooError
 from .stack import Stack
 from .waiting import PATIENCE, until
 from dev import odoo
@@ -60,10 +61,23 @@ class JobQueue:
             self.stack.start_odoo()
 
     def uninstall(self) -> None:
-        """Uninstall the job queue, as an administrator does under Apps; with its runner Odoo would refuse to."""
+        """Uninstall the job queue, as an administrator does under Apps; with its runner Odoo would refuse to.
+
+        Again while a scheduled action runs: Odoo then asks to try again later.
+        """
         admin = self.stack.admin
         module = admin.find("ir.module.module", ["name", "=", QUEUE_JOB])
-        admin.call("ir.module.module", "button_immediate_uninstall", [module])
+
+        def uninstalled() -> bool:
+            try:
+                admin.call("ir.module.module", "button_immediate_uninstall", [module])
+            except OdooError as error:
+                if "processing a scheduled action" not in str(error):
+                    raise
+                return False
+            return True
+
+        until("the job queue being uninstalled", uninstalled, pause=1)
 
     def shell(self, script: str) -> list[str]:
         """What a script prints behind `jobs:` in Odoo's shell, which keeps nothing of what it did."""

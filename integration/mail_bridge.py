@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from email import message_from_bytes, policy
 
 import requests
@@ -34,6 +35,7 @@ class MailBridge:
         self.port = free_port()
         self._controller = Controller(self, hostname="127.0.0.1", port=self.port)
         self.delivered = 0
+        self._is_refusing = False
 
     def start(self) -> None:
         """Start listening, in a thread."""
@@ -43,12 +45,23 @@ class MailBridge:
         """Stop listening."""
         self._controller.stop()
 
+    @contextmanager
+    def refusing(self) -> Iterator[None]:
+        """Meanwhile no mail is taken; its sender tries again."""
+        self._is_refusing = True
+        try:
+            yield
+        finally:
+            self._is_refusing = False
+
     async def handle_DATA(self, _server: SMTP, session: Session, envelope: Envelope) -> str:  # noqa: N802 (aiosmtpd's name)
         """Called by aiosmtpd for each mail; returns the SMTP answer."""
         peer: str = session.peer[0] if session.peer else ""
         return await asyncio.to_thread(self._hand_over, envelope, peer)
 
     def _hand_over(self, envelope: Envelope, peer: str) -> str:
+        if self._is_refusing:
+            return "451 not now, please try again"
         content = envelope.content or b""
         data = content if isinstance(content, bytes) else content.encode()
         # What a mail server writes on top: to whom the mail really went, and who really sent it.
