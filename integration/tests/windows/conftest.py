@@ -73,11 +73,9 @@ def releases(pc: WindowsComputer, program: Path, tmp_path_factory: pytest.TempPa
 def account(pc: WindowsComputer) -> Iterator[Path]:
     """Nothing of the program is in the account, neither before nor afterwards; where it will be."""
     home = pc.local / "Programs" / "ibhxh-agent"
-    if home.exists():  # what a run that was ended left
-        pc.run(str(home / "uninstall.exe"), "/S")
     # The program that was not installed leaves its locks, and nothing uninstalls it.
     shutil.rmtree(pc.local / "ibhxh-agent", ignore_errors=True)
-    until("an empty account", lambda: not home.exists())
+    _remove(pc, home)  # what a run that was ended left
     yield home
     _remove(pc, home)
 
