@@ -292,19 +292,20 @@ class TestElsewhere(ElsewhereCommon):
             savepoint.close()
             self.env.invalidate_all()
 
+    def _reminders(self, registration):
+        """Of a stop that VSS has not answered in time."""
+        return registration.sudo().activity_ids.filtered(lambda activity: "not answered" in activity.summary)
+
     def test_k1_vss_that_does_not_answer_in_time_is_reported_after_the_first_day_too(self):
         registration = self._submitted()
 
-        def reminders():
-            return registration.sudo().activity_ids.filtered(lambda activity: "not answered" in activity.summary)
-
         with self._later(hours=25):
             self._follow()
-            self.assertFalse(reminders())
+            self.assertFalse(self._reminders(registration))
         for days in (4, 5):
             with self._later(days=days):
                 self._follow()
-                self.assertEqual(len(reminders()), 1)
+                self.assertEqual(len(self._reminders(registration)), 1)
         self.assertEqual(registration.state, "expired")
 
     def test_k1_a_registration_that_was_followed_by_another_is_not_reminded_of(self):
@@ -314,9 +315,7 @@ class TestElsewhere(ElsewhereCommon):
             self._submitted()
         with self._later(days=4):
             self._follow()
-            self.assertFalse(
-                registration.sudo().activity_ids.filtered(lambda activity: "not answered" in activity.summary)
-            )
+            self.assertFalse(self._reminders(registration))
 
     def test_k1_old_ones_are_not_dug_up(self):
         """An upgrade does not remind of what ended long ago."""
@@ -325,9 +324,7 @@ class TestElsewhere(ElsewhereCommon):
             self._follow()
         with self._later(days=30):
             self._follow()
-            self.assertFalse(
-                registration.sudo().activity_ids.filtered(lambda activity: "not answered" in activity.summary)
-            )
+            self.assertFalse(self._reminders(registration))
 
     def test_draft_first_submitted_later(self):
         wizard = self._wizard()

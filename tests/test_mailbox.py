@@ -211,7 +211,7 @@ class TestMailbox(IbhxhCommon):
         return paste.create({"registration_id": registration.id, "text": text, **vals}).action_apply()
 
     def test_k4_the_hours_of_a_pasted_code_run_from_its_mail(self):
-        """Whoever opens the mailbox in the morning finds a code of the evening before: not a whole day is left."""
+        """A person who opens the mailbox in the morning finds a code of the evening before: not a whole day is left."""
         registration = self._sent()
         sent_at = fields.Datetime.now()
         with self._later(hours=20):

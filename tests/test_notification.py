@@ -83,7 +83,7 @@ class TestNotification(IbhxhCommon):
         self.assertEqual((record.signature_state, record.is_trusted), ("valid", False))
         self.assertEqual((mail.state, self.registration.state), ("waiting", "sent"))
 
-    def test_trusted_signature_confirms_whoever_sent_the_mail(self):
+    def test_trusted_signature_confirms_from_any_sender(self):
         self._trust()
         mail = self._mail(self._signed())
         self.assertEqual((mail.state, self.registration.state), ("done", "confirmed"), mail.reason)

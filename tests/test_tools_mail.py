@@ -609,7 +609,7 @@ class TestLongHeaders(BaseCase):
 
 @tagged("post_install_l10n", "post_install", "-at_install")
 class TestListedHeaders(BaseCase):
-    """What the archive of proofs shows of a mail, whoever wrote it."""
+    """What the archive of proofs shows of a mail, from VSS or from a stranger."""
 
     def listed(self, headers):
         return mail_content.listed_headers(headers + b"From: a@b.example\n\nx", {"received", "subject", "from"})

@@ -54,7 +54,7 @@ def test_s11_no_text_can_rearrange_what_is_shown_around_it():
     assert harmless("Tie\u0302\u0301ng Vie\u0323\u0302t") == "Tiếng Việt"
 
 
-def test_s11_whoever_words_an_error_or_a_sentence():
+def test_s11_every_source_of_an_error_or_a_sentence():
     for shown in (
         AgentError("x", PAINT).message,
         str(AgentError("x", PAINT)),

@@ -12,6 +12,7 @@ from types import SimpleNamespace
 import pki
 import pytest
 from forms import form
+from window_parts import FakePipe, Now
 
 from ibhxh_agent import doctor, document, look, pairing, panel_child, texts
 from ibhxh_agent.certificate import TokenCertificate
@@ -20,36 +21,11 @@ from ibhxh_agent.errors import AgentError
 from ibhxh_agent.prompt import window_child
 from ibhxh_agent.prompt.base import Item, Question
 from ibhxh_agent.prompt.wire import question_message
-from ibhxh_agent.secret import Secret
 
 LANGUAGES = ("vi", "en")
 ONLINE = {"op": "status", "colour": "GREEN", "line": "Đã kết nối, 1 chứng thư", "paired": True, "update": ""}
 LINK = "ibhxh-agent://pair?server=https%3A%2F%2Fodoo.example&code=ABCD-EFGH"
 PAIRED = Pairing("https://odoo.example", "db", "1", "PC-KE-TOAN", user="Kế toán", expires_at="2030-01-01T00:00:00Z")
-
-
-class FakePipe:
-    """The pipe of a window that lives in this process."""
-
-    def __init__(self):
-        self.sent = []
-        self.waiting = []
-
-    def send(self, message, secret=None):
-        self.sent.append(message)
-
-    def poll(self):
-        return (self.waiting.pop(0), Secret(bytearray())) if self.waiting else None
-
-
-class Now:
-    """A clock that the test moves."""
-
-    def __init__(self):
-        self.seconds = 0.0
-
-    def __call__(self):
-        return self.seconds
 
 
 @pytest.fixture
