@@ -17,6 +17,7 @@ import os
 import pwd
 import shutil
 import subprocess
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -153,28 +154,19 @@ class WindowsComputer:
         subprocess.run(command, check=True)
 
     def run(
-        self,
-        *command: str,
-        seconds: float = 300,
-        cwd: Path | None = None,
-        stdin: str = "",
-        variables: Mapping[str, str] | None = None,
+        self, *command: str, seconds: float = 300, cwd: Path | None = None, variables: Mapping[str, str] | None = None
     ) -> Ended:
         """Run a Windows program to its end.
 
         :raises subprocess.TimeoutExpired: it took longer
         """
-        done = subprocess.run(
-            ["wine", *command],
-            env={**self.environment, **(variables or {})},
-            cwd=cwd or self.folder,
-            input=stdin.encode(),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            timeout=seconds,
-            check=False,
-        )
-        return Ended(done.returncode, done.stdout.decode("utf-8", "replace"))
+        program = self.start(*command, cwd=cwd, variables=variables)
+        try:
+            output = self.listen(program, seconds)
+        except BaseException:
+            program.kill()
+            raise
+        return Ended(program.wait(), output)
 
     def start(
         self, *command: str, cwd: Path | None = None, variables: Mapping[str, str] | None = None
@@ -189,10 +181,35 @@ class WindowsComputer:
             stderr=subprocess.STDOUT,
         )
 
+    def listen(self, program: subprocess.Popen[bytes], seconds: float, log: Path | None = None) -> str:
+        """What a program says until it ends.
+
+        It is not waited for the end of its output: Wine's console, which is a process of its own, sometimes stays and
+        keeps that open for ever.
+
+        :param log: written meanwhile, with the same
+        :raises subprocess.TimeoutExpired: it took longer
+        """
+        assert program.stdout is not None
+        os.set_blocking(program.stdout.fileno(), False)
+        end = time.monotonic() + seconds
+        said = bytearray()
+        with (log or Path(os.devnull)).open("wb", buffering=0) as copy:
+            while True:
+                has_ended = program.poll() is not None  # before the last look: then nothing more comes
+                while piece := program.stdout.read():
+                    said += piece
+                    copy.write(piece)
+                if has_ended:
+                    return said.decode("utf-8", "replace")
+                if time.monotonic() > end:
+                    raise subprocess.TimeoutExpired(program.args, seconds, bytes(said))
+                time.sleep(0.05)
+
     def end(self, program: subprocess.Popen[bytes]) -> str:
-        """End a program that was started, and its children with it; what it said."""
+        """End a program that was started, as a crash does; what it said."""
         program.kill()
-        return program.communicate(timeout=60)[0].decode("utf-8", "replace")
+        return self.listen(program, 60)
 
     # -- hands -------------------------------------------------------------------------------------------------------
 
