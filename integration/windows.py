@@ -211,6 +211,18 @@ class WindowsComputer:
         program.kill()
         return self.listen(program, 60)
 
+    def end_session(self) -> None:
+        """Shut the computer down as far as a person's programs are concerned: each is asked, told, and then ended.
+
+        :raises subprocess.TimeoutExpired: a program keeps it waiting
+        """
+        self._close_eyes()
+        assert self.run("wineboot", "--end-session", "--shutdown", seconds=60).code == 0
+
+    def log_in(self, variables: Mapping[str, str]) -> None:
+        """Begin a session: what starts at login does, with these variables."""
+        assert self.run("wineboot", variables=variables).code == 0
+
     # -- hands -------------------------------------------------------------------------------------------------------
 
     def _xdotool(self, *command: str) -> str:

@@ -227,6 +227,11 @@ class BatchSigner:
         return tuple(warnings)
 
     def _fail(self, request: str, error: SigningError) -> None:
+        if error.code == "pin_cancelled" and self._prompt.ending():
+            log.info("request %s is given back: the agent ends", request)
+            self._leases.drop(request)
+            self._outbox.put(Delivery(request, "release"))
+            return
         code = error.code if error.code in FAILURE_CODES else "driver_error"
         log.info("request %s: %s (%s)", request, code, error.detail)
         self._leases.drop(request)

@@ -114,6 +114,23 @@ def test_the_person_says_no(signer, person, box, fake, fingerprint, decision, co
     assert [d.code for d in box.deliveries.values()] == [code] * 2 and fake.logins == []
 
 
+def test_c22_what_has_no_answer_when_the_agent_ends_is_given_back(signer, person, box, leases, fingerprint):
+    """Nobody declined it: in Odoo it waits on, and is asked for at the next start."""
+    person.leaves, person.decision = True, Decision.LATER
+    signer.work(claimed([form(), form(Email="khac@example.com")], fingerprint))  # two questions
+    assert box.kinds() == ["release"] * 2 and leases.held == set() and len(person.questions) == 1
+    box.deliveries.clear()
+    person.decision, person.stop_after = Decision.SIGN, 3
+    signer.work(claimed([form()] * 5, fingerprint))
+    assert box.kinds() == ["signed"] * 3 + ["release"] * 2
+
+
+def test_c22_an_answer_is_told_when_the_agent_ends_too(signer, person, box, fingerprint):
+    person.leaves, person.decision = True, Decision.REFUSE
+    signer.work(claimed([form()], fingerprint))
+    assert box.deliveries["1"].code == "refused"
+
+
 def test_a_wrong_pin_fails_the_whole_batch_after_one_login(signer, person, box, fake, fingerprint):
     person.pins = ["wrong"]
     signer.work(claimed([form()] * 5, fingerprint))

@@ -9,6 +9,7 @@ import pki
 import pytest
 from display import Keyboard
 from forms import form
+from window_parts import FakePipe, Now
 
 from ibhxh_agent import document
 from ibhxh_agent.certificate import TokenCertificate
@@ -18,7 +19,6 @@ from ibhxh_agent.prompt.announced import AnnouncedPrompt
 from ibhxh_agent.prompt.base import Decision, Item, Question
 from ibhxh_agent.prompt.window import WindowPrompt
 from ibhxh_agent.prompt.wire import question_message
-from ibhxh_agent.secret import Secret
 
 
 @pytest.fixture
@@ -151,13 +151,28 @@ def test_an_ending_agent_closes_it(ask, certificate):
     asking = ask(question(certificate), stopping=ending.is_set)
     ending.set()
     assert asking.result().decision is Decision.LATER and asking.prompt._child is None
+    assert asking.prompt.ending() and asking.prompt.progress(1, 2) is False
+
+
+def test_c22_the_session_that_ends_takes_the_window_first(ask, certificate):
+    """Then it was no crash; and until the agent is told, nothing is given back and asked for once more."""
+    ending = threading.Event()
+    asking = ask(question(certificate), stopping=ending.is_set)
+    asking.keyboard.end_session()
+    asking.thread.join(1)
+    assert asking.thread.is_alive() and asking.prompt.ending(), "another program may keep the session"
+    asking.prompt._child._process.kill()
+    asking.thread.join(1)
+    assert asking.thread.is_alive()
+    ending.set()
+    assert asking.result().decision is Decision.LATER and asking.prompt.ending()
 
 
 def test_a_window_that_crashes_is_a_no(ask, certificate):
     asking = ask(question(certificate))
     asking.prompt._child._process.kill()
     assert asking.result().decision is Decision.LATER
-    assert asking.prompt.progress(1, 2) is False
+    assert asking.prompt.progress(1, 2) is False and not asking.prompt.ending()
     asking.prompt.done("x")
 
 
@@ -165,20 +180,6 @@ def test_h1_without_a_display_it_is_a_no_and_the_log_says_why(certificate, monke
     monkeypatch.setenv("DISPLAY", ":9999")
     assert WindowPrompt(patience=20).ask(question(certificate)).decision is Decision.LATER
     assert "TclError" in caplog.text
-
-
-class FakePipe:
-    """The pipe of a window that lives in this process."""
-
-    def __init__(self):
-        self.sent = []
-        self.waiting = []
-
-    def send(self, message, secret=None):
-        self.sent.append((message, bytes(secret.buffer()) if secret is not None else None))
-
-    def poll(self):
-        return (self.waiting.pop(0), Secret(bytearray())) if self.waiting else None
 
 
 def every(widget):
@@ -209,16 +210,6 @@ def settle(shown):
     for _ in range(30):
         shown.root.update()
         threading.Event().wait(0.01)
-
-
-class Now:
-    """A clock that the test moves."""
-
-    def __init__(self):
-        self.seconds = 0.0
-
-    def __call__(self):
-        return self.seconds
 
 
 @pytest.fixture
@@ -276,7 +267,7 @@ def test_s1_what_does_not_fit_must_be_scrolled_to_its_end_first(window, certific
     details.yview_moveto(1)
     shown.root.update()
     shown._decide("sign")
-    assert [message["decision"] for message, _ in pipe.sent] == ["sign"]
+    assert [message["decision"] for message in pipe.sent] == ["sign"]
 
 
 def test_s14_every_document_of_a_batch_is_listed_and_shown_whole_when_selected(window, certificate):
@@ -308,7 +299,7 @@ def test_s13_the_window_is_deaf_for_a_second_and_until_keys_rest(window, certifi
     assert not shown.deaf
     keyboard.click(*place)
     settle(shown)
-    assert [message for message, _ in pipe.sent] == [{"decision": "sign"}]
+    assert pipe.sent == [{"decision": "sign"}]
 
 
 def test_s13_no_button_is_pressed_by_return_and_tab_does_not_lead_to_the_pin(window, certificate):
@@ -347,14 +338,14 @@ def test_w13_a_pin_that_an_input_method_changed_is_not_sent_unless_the_person_se
     assert pipe.sent == [] and shown._entry.get() == "" and "Bộ gõ tiếng Việt" in shown._typing.cget("text")
     shown._entry.insert("end", "7319")
     shown._decide("sign")
-    assert pipe.sent == [({"decision": "sign"}, b"7319")]
+    assert (pipe.sent, pipe.secrets) == ([{"decision": "sign"}], [b"7319"])
     shown, pipe = window(question(certificate))
     enter(shown)
     shown._visible.set(True)
     shown._show_or_hide()
     assert shown._entry.cget("show") == ""
     shown._decide("sign")
-    assert [message for message, _ in pipe.sent] == [{"decision": "sign"}]
+    assert pipe.sent == [{"decision": "sign"}]
 
 
 def test_caps_lock_is_told(window, certificate):
@@ -384,7 +375,7 @@ def test_h17_the_letters_work_with_caps_lock(window, certificate):
         settle(shown)
     finally:
         keyboard.press("Caps_Lock")
-    assert [message for message, _ in pipe.sent] == [{"decision": "refuse"}]
+    assert pipe.sent == [{"decision": "refuse"}]
 
 
 @pytest.mark.parametrize("opened", [True, False])
@@ -439,7 +430,7 @@ def test_the_typed_pin_leaves_the_entry_at_once(window, certificate):
     assert shown._entry.cget("show") == "•"
     entry = shown._entry
     shown._decide("sign")
-    assert pipe.sent == [({"decision": "sign"}, b"7319")]
+    assert (pipe.sent, pipe.secrets) == ([{"decision": "sign"}], [b"7319"])
     assert not entry.winfo_exists()
 
 

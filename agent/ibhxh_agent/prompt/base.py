@@ -123,7 +123,10 @@ class Prompt(Protocol):
         """Show and wait for the person."""
 
     def progress(self, done: int, total: int) -> bool:
-        """Show how far the batch is; ``False`` = the person wants to stop."""
+        """Show how far the batch is; ``False`` = the person wants to stop, or the agent ends."""
+
+    def ending(self) -> bool:
+        """The agent ends, or the person's session does: what has no answer was not declined by anybody."""
 
     def done(self, message: str) -> None:
         """The batch is over; show the result and let go."""

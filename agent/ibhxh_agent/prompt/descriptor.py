@@ -76,6 +76,10 @@ class DescriptorPrompt:
         """Never stopped by hand."""
         return True
 
+    def ending(self) -> bool:
+        """Every question has its answer at once."""
+        return False
+
     def done(self, message: str) -> None:
         """Nobody is watching."""
 

@@ -111,6 +111,10 @@ class TerminalPrompt:
         print(f"\r{done}/{total}", end="" if done < total else "\n", file=self._out, flush=True)
         return not self._stopping()
 
+    def ending(self) -> bool:
+        """The agent ends."""
+        return self._stopping()
+
     def done(self, message: str) -> None:
         """Print the result."""
         print(message, file=self._out)

@@ -21,6 +21,8 @@ log = logging.getLogger(__name__)
 
 #: Seconds after which an unanswered window is closed: nobody is there.
 PATIENCE = 15 * 60.0
+#: Seconds within which the end of the session reaches the agent, after it has reached the window.
+SESSION_SECONDS = 30.0
 
 
 class WindowPrompt:
@@ -43,10 +45,12 @@ class WindowPrompt:
         self._patience = patience
         self._monotonic = monotonic
         self._child: Child | None = None
+        self._session_ends = False
 
     def ask(self, question: Question) -> Answer:
         """Open a window and wait for the person, at most :data:`PATIENCE`."""
         self.close()
+        self._session_ends = False
         opened = self._await_person(question)
         if self._stopping():
             return Answer(Decision.LATER)
@@ -58,7 +62,7 @@ class WindowPrompt:
                 received = self._child.poll(0.5)
                 if received is not None:
                     message, pin = received
-                    if _failed(message):
+                    if self._is_news(message):
                         continue
                     decision = _decision(message.get("decision"))
                     if decision is not Decision.SIGN:
@@ -67,6 +71,7 @@ class WindowPrompt:
                     return Answer(decision, pin if pin else None)
         except (ChildError, FrameError) as error:
             log.warning("the PIN window ended: %s", error)
+            self._await_end()
         self.close()
         return Answer(Decision.LATER)
 
@@ -80,11 +85,31 @@ class WindowPrompt:
             return False
         try:
             self._child.send({"op": "progress", "done": done, "total": total})
-            received = self._child.poll(0)
+            while (received := self._child.poll(0)) is not None:
+                if not self._is_news(received[0]) and received[0].get("stop"):
+                    return False
         except ChildError:
             self._child = None
+            self._await_end()
             return False
-        return received is None or _failed(received[0]) or not received[0].get("stop")
+        return not self._stopping()
+
+    def ending(self) -> bool:
+        """The agent ends, or Windows ends the session, which takes the window away first."""
+        return self._stopping() or self._session_ends
+
+    def _await_end(self) -> None:
+        """What is given back while the session ends would be claimed and asked for again before the agent is told."""
+        until = self._monotonic() + SESSION_SECONDS
+        while self._session_ends and not self._stopping() and self._monotonic() < until:
+            time.sleep(0.1)
+
+    def _is_news(self, message: dict[str, Any]) -> bool:
+        """It is about the window and no answer: something went wrong, which is in the log now, or the session ends."""
+        for line in str(message.get("failed", "")).splitlines():
+            log.error("the PIN window: %s", line)
+        self._session_ends = self._session_ends or "session_ends" in message
+        return "failed" in message or "session_ends" in message
 
     def done(self, message: str) -> None:
         """Show the result; the window closes itself."""
@@ -102,13 +127,6 @@ class WindowPrompt:
         child, self._child = self._child, None
         if child is not None:
             child.kill()
-
-
-def _failed(message: dict[str, Any]) -> bool:
-    """It says that something in the window went wrong, which is in the log now."""
-    for line in str(message.get("failed", "")).splitlines():
-        log.error("the PIN window: %s", line)
-    return "failed" in message
 
 
 def _decision(value: object) -> Decision:

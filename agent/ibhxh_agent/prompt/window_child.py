@@ -73,6 +73,8 @@ class PinWindow:
         self._frame.columnconfigure(1, weight=1)
         self._build()
         self.root.protocol("WM_DELETE_WINDOW", self._leave)
+        # Windows ends the session; it may take this process away at once.
+        self.root.protocol("WM_SAVE_YOURSELF", lambda: pipe.send({"session_ends": True}))
         self._deaf = Deaf(self.root, monotonic)
         self._show_in_front()
         self._deaf.begin()

@@ -9,11 +9,13 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 if sys.platform != "win32":  # there, keys are pressed from outside (integration/tests/windows)
     from Xlib import XK, X
     from Xlib.display import Display
     from Xlib.ext import xtest
+    from Xlib.protocol.event import ClientMessage
 
 
 @contextmanager
@@ -85,11 +87,28 @@ class Keyboard:
 
     def window(self) -> tuple[int, int, int, int] | None:
         """Left, top, width and height of a program's window, if one is on the screen now."""
+        for _window, place in self._windows():
+            return place.x, place.y, place.width, place.height
+        return None
+
+    def end_session(self) -> None:
+        """Tell the program's windows that the session ends (ICCCM, WM_SAVE_YOURSELF), as Tk makes of Windows' message.
+
+        :raises AssertionError: there is none
+        """
+        names = [self._display.intern_atom(name) for name in ("WM_PROTOCOLS", "WM_SAVE_YOURSELF")]
+        windows = [window for window, _place in self._windows()]
+        assert windows
+        for window in windows:
+            window.send_event(ClientMessage(window=window, client_type=names[0], data=(32, [names[1], 0, 0, 0, 0])))
+        self._display.sync()
+
+    def _windows(self) -> Iterator[tuple[Any, Any]]:
+        """Each window of a program that is on the screen now, and where it is."""
         for window in self._display.screen().root.query_tree().children:
             place = window.get_geometry()
             if window.get_attributes().map_state == X.IsViewable and place.width > 100:
-                return place.x, place.y, place.width, place.height
-        return None
+                yield window, place
 
     def _code(self, name: str) -> int:
         return self._display.keysym_to_keycode(XK.string_to_keysym(name))

@@ -22,6 +22,8 @@ class Person:
     results: list[str] = field(default_factory=list)
     #: decisions about the first questions, one for each; then :attr:`decision`
     decisions: list[Decision] = field(default_factory=list)
+    #: the agent ends
+    leaves: bool = False
     attended = True
 
     def ask(self, question: Question) -> Answer:
@@ -34,6 +36,9 @@ class Person:
     def progress(self, done: int, total: int) -> bool:
         self.progress_seen.append((done, total))
         return self.stop_after is None or done < self.stop_after
+
+    def ending(self) -> bool:
+        return self.leaves
 
     def done(self, message: str) -> None:
         self.results.append(message)

@@ -22,6 +22,7 @@ from PIL import Image
 from playwright.sync_api import Page
 
 from dev import pictures
+from dev.paths import ROOT
 from integration.browser import Browser, activate_on_portal
 from integration.case import Case
 from integration.odoo_browser import OdooPage
@@ -267,6 +268,34 @@ def test_an_accountant_is_ready_in_four_actions(
 
 @pytest.mark.timeout(SECONDS)
 @pytest.mark.parametrize("language", ["vi"], indirect=True)
+def test_c22_the_computer_is_shut_down_while_the_pin_is_asked_for(
+    pc: WindowsComputer, account: Path, installer: Path, case: Case, token: WindowsToken, language: str
+) -> None:
+    """Nothing is signed and nothing waits for it; at the next login the program is there and asks again."""
+    person = Accountant(pc, account, language)
+    assert pc.start(str(installer), "/S", variables=token.environment).wait(300) == 0
+    person.open_link(_link(case.stack), token.environment)
+    person.agree(lambda: _computer(case))
+    pc.press("Escape")
+    case.register()
+    person.open_question()
+    person.enter_pin()
+    assert _processes(pc) > 1
+    pc.end_session()
+    assert _processes(pc) == 0
+    assert not token.logins()
+
+    pc.log_in(token.environment)
+    person.open_question()
+    assert not token.logins()
+    person.enter_pin()
+    pc.press("Return")
+    case.check_accepted()
+    assert len(token.logins()) == 1
+
+
+@pytest.mark.timeout(SECONDS)
+@pytest.mark.parametrize("language", ["vi"], indirect=True)
 def test_a_newer_version_comes_out_of_odoo_and_installs_itself_when_the_person_says_so(
     pc: WindowsComputer, account: Path, releases: Releases, case: Case, token: WindowsToken, language: str
 ) -> None:
@@ -308,6 +337,12 @@ def test_a_newer_version_comes_out_of_odoo_and_installs_itself_when_the_person_s
 def _link(stack: Stack) -> str:
     server = stack.url.replace(":", "%3A").replace("/", "%2F")
     return f"ibhxh-agent://pair?server={server}&database={stack.database}&code={stack.pairing_code()}"
+
+
+def _processes(pc: WindowsComputer) -> int:
+    """How many the program has."""
+    code = "import trial; print(len(trial.processes()))"
+    return int(pc.run(pc.python, "-c", code, variables={"PYTHONPATH": pc.path(ROOT / "agent" / "packaging")}).output)
 
 
 def _computer(case: Case) -> int | None:
