@@ -7,7 +7,7 @@ import threading
 
 import pki
 import pytest
-from display import Keyboard
+from display import Keyboard, virtual_screen
 from forms import form
 from window_parts import FakePipe, Now
 
@@ -162,6 +162,18 @@ def test_c22_the_session_that_ends_takes_the_window_first(ask, certificate):
     asking.thread.join(1)
     assert asking.thread.is_alive() and asking.prompt.ending(), "another program may keep the session"
     asking.prompt._child._process.kill()
+    asking.thread.join(1)
+    assert asking.thread.is_alive()
+    ending.set()
+    assert asking.result().decision is Decision.LATER and asking.prompt.ending()
+
+
+def test_c22_a_screen_that_is_gone_may_be_the_end_of_the_session(certificate, monkeypatch):
+    """As with X11 at a logout: the window is told nothing, and the agent a moment later."""
+    ending = threading.Event()
+    with virtual_screen() as screen:
+        monkeypatch.setenv("DISPLAY", screen)
+        asking = Asking(screen, question(certificate), stopping=ending.is_set)
     asking.thread.join(1)
     assert asking.thread.is_alive()
     ending.set()

@@ -21,8 +21,9 @@ log = logging.getLogger(__name__)
 
 #: Seconds after which an unanswered window is closed: nobody is there.
 PATIENCE = 15 * 60.0
-#: Seconds within which the end of the session reaches the agent, after it has reached the window.
-SESSION_SECONDS = 30.0
+#: Seconds within which the end of the session reaches the agent, after it has taken the window: the window was told of
+#: it, or was not (X11 has gone).
+SESSION_SECONDS, CRASH_SECONDS = 30.0, 3.0
 
 
 class WindowPrompt:
@@ -95,13 +96,16 @@ class WindowPrompt:
         return not self._stopping()
 
     def ending(self) -> bool:
-        """The agent ends, or Windows ends the session, which takes the window away first."""
+        """The agent ends, or the session does, and has told the window."""
         return self._stopping() or self._session_ends
 
     def _await_end(self) -> None:
-        """What is given back while the session ends would be claimed and asked for again before the agent is told."""
-        until = self._monotonic() + SESSION_SECONDS
-        while self._session_ends and not self._stopping() and self._monotonic() < until:
+        """A window ended without an answer: perhaps the session does, and the agent is told a moment later.
+
+        What is given back before that would be claimed and asked for again.
+        """
+        until = self._monotonic() + (SESSION_SECONDS if self._session_ends else CRASH_SECONDS)
+        while not self._stopping() and self._monotonic() < until:
             time.sleep(0.1)
 
     def _is_news(self, message: dict[str, Any]) -> bool:
