@@ -168,6 +168,16 @@ def test_c22_the_session_that_ends_takes_the_window_first(ask, certificate):
     assert asking.result().decision is Decision.LATER and asking.prompt.ending()
 
 
+def test_c22_later_means_later_when_the_session_went_on(ask, certificate):
+    """Another program kept Windows from ending it; given back, the form would be asked for again at once."""
+    asking = ask(question(certificate))
+    asking.keyboard.end_session()
+    asking.thread.join(1)
+    assert asking.prompt.ending()
+    assert asking.until_answered(lambda keyboard: keyboard.press("Escape")).decision is Decision.LATER
+    assert not asking.prompt.ending()
+
+
 def test_c22_a_screen_that_is_gone_may_be_the_end_of_the_session(certificate, monkeypatch):
     """As with X11 at a logout: the window is told nothing, and the agent a moment later."""
     ending = threading.Event()

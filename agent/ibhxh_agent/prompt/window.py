@@ -112,8 +112,10 @@ class WindowPrompt:
         """It is about the window and no answer: something went wrong, which is in the log now, or the session ends."""
         for line in str(message.get("failed", "")).splitlines():
             log.error("the PIN window: %s", line)
-        self._session_ends = self._session_ends or "session_ends" in message
-        return "failed" in message or "session_ends" in message
+        if "failed" in message:
+            return True
+        self._session_ends = "session_ends" in message  # an answer: the session went on, and the person is there
+        return self._session_ends
 
     def done(self, message: str) -> None:
         """Show the result; the window closes itself."""
