@@ -17,7 +17,6 @@ import os
 import pwd
 import shutil
 import subprocess
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -158,7 +157,7 @@ class WindowsComputer:
     ) -> Ended:
         """Run a Windows program to its end.
 
-        :raises subprocess.TimeoutExpired: it took longer
+        :raises NotObserved: it took longer
         """
         program = self.start(*command, cwd=cwd, variables=variables)
         try:
@@ -188,23 +187,23 @@ class WindowsComputer:
         keeps that open for ever.
 
         :param log: written meanwhile, with the same
-        :raises subprocess.TimeoutExpired: it took longer
+        :raises NotObserved: it took longer
         """
         assert program.stdout is not None
-        os.set_blocking(program.stdout.fileno(), False)
-        end = time.monotonic() + seconds
+        output = program.stdout
+        os.set_blocking(output.fileno(), False)
         said = bytearray()
         with (log or Path(os.devnull)).open("wb", buffering=0) as copy:
-            while True:
-                has_ended = program.poll() is not None  # before the last look: then nothing more comes
-                while piece := program.stdout.read():
-                    said += piece
+
+            def has_ended() -> bool:
+                ended = program.poll() is not None  # before the last look: then nothing more comes
+                while piece := output.read():
+                    said.extend(piece)
                     copy.write(piece)
-                if has_ended:
-                    return said.decode("utf-8", "replace")
-                if time.monotonic() > end:
-                    raise subprocess.TimeoutExpired(program.args, seconds, bytes(said))
-                time.sleep(0.05)
+                return ended
+
+            until(f"the end of {program.args!r}", has_ended, seconds, pause=0.05)
+        return said.decode("utf-8", "replace")
 
     def end(self, program: subprocess.Popen[bytes]) -> str:
         """End a program that was started, as a crash does; what it said."""
@@ -214,7 +213,7 @@ class WindowsComputer:
     def end_session(self) -> None:
         """Shut the computer down as far as a person's programs are concerned: each is asked, told, and then ended.
 
-        :raises subprocess.TimeoutExpired: a program keeps it waiting
+        :raises NotObserved: a program keeps it waiting
         """
         self._close_eyes()
         assert self.run("wineboot", "--end-session", "--shutdown", seconds=60).code == 0

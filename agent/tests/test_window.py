@@ -155,7 +155,7 @@ def test_an_ending_agent_closes_it(ask, certificate):
 
 
 def test_c22_the_session_that_ends_takes_the_window_first(ask, certificate):
-    """Then it was no crash; and until the agent is told, nothing is given back and asked for once more."""
+    """Then it was no crash; and until the agent knows, nothing is given back and asked for once more."""
     ending = threading.Event()
     asking = ask(question(certificate), stopping=ending.is_set)
     asking.keyboard.end_session()
@@ -179,7 +179,7 @@ def test_c22_later_means_later_when_the_session_went_on(ask, certificate):
 
 
 def test_c22_a_screen_that_is_gone_may_be_the_end_of_the_session(certificate, monkeypatch):
-    """As with X11 at a logout: the window is told nothing, and the agent a moment later."""
+    """As with X11 at a logout: the window hears nothing, and the agent a moment later."""
     ending = threading.Event()
     with virtual_screen() as screen:
         monkeypatch.setenv("DISPLAY", screen)

@@ -100,7 +100,7 @@ class WindowPrompt:
         return self._stopping() or self._session_ends
 
     def _await_end(self) -> None:
-        """A window ended without an answer: perhaps the session does, and the agent is told a moment later.
+        """A window ended without an answer: perhaps the session does, and the agent hears of it a moment later.
 
         What is given back before that would be claimed and asked for again.
         """
