@@ -63,7 +63,7 @@ class WindowPrompt:
                 received = self._child.poll(0.5)
                 if received is not None:
                     message, pin = received
-                    if self._is_news(message):
+                    if self._noted(message):
                         continue
                     decision = _decision(message.get("decision"))
                     if decision is not Decision.SIGN:
@@ -87,7 +87,7 @@ class WindowPrompt:
         try:
             self._child.send({"op": "progress", "done": done, "total": total})
             while (received := self._child.poll(0)) is not None:
-                if not self._is_news(received[0]) and received[0].get("stop"):
+                if not self._noted(received[0]) and received[0].get("stop"):
                     return False
         except ChildError:
             self._child = None
@@ -108,8 +108,8 @@ class WindowPrompt:
         while not self._stopping() and self._monotonic() < until:
             time.sleep(0.1)
 
-    def _is_news(self, message: dict[str, Any]) -> bool:
-        """It is about the window and no answer: something went wrong, which is in the log now, or the session ends."""
+    def _noted(self, message: dict[str, Any]) -> bool:
+        """Note what is about the window and no answer: something went wrong, or the session ends. True = it was."""
         for line in str(message.get("failed", "")).splitlines():
             log.error("the PIN window: %s", line)
         if "failed" in message:
